@@ -1,0 +1,199 @@
+"""The building blocks of a spec: the strict base class, list semantics, rules, and field types used by several kinds.
+
+Everything Kubernetes needs to know about a field (list type, CEL, int-or-string) is declared where the field is, as an
+annotation that pydantic reads for validation and ``schema.py`` for the CRD.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator
+from pydantic import WithJsonSchema as JsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from tenantry.model import names
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One cross-field rule, said twice: in CEL for the CRD and in Python for the parser.
+
+    ``holds`` gets the value the rule is attached to, and for a transition rule the old value too. A table test proves
+    that both say the same.
+    """
+
+    cel: str
+    message: str
+    holds: Callable[..., bool]
+    transition: bool = False
+    path: str = ""  # the field that is to blame, when it is not the one the rule stands on
+
+    def to_schema(self) -> dict[str, str]:
+        """The entry of ``x-kubernetes-validations``."""
+        entry = {"rule": self.cel, "message": self.message}
+        return entry | {"fieldPath": f".{self.path}"} if self.path else entry
+
+
+class Model(BaseModel):
+    """The base of every spec and status type: strict, closed, camelCase on the outside."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        regex_engine="rust-regex",
+        use_attribute_docstrings=True,
+    )
+
+    #: checked by ``rules.check`` after the shape is right, and written into the CRD
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The model of stored JSON text, which was valid when it was written."""
+        return cls.model_validate_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ListMap:
+    """``x-kubernetes-list-type: map``: entries are known by the value of ``key``, which is unique."""
+
+    key: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
+
+    def _check(self, items: list[Any]) -> list[Any]:
+        _refuse_duplicates([getattr(item, self.key) for item in items])
+        return items
+
+
+class ListSet:
+    """``x-kubernetes-list-type: set``: each value at most once."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return handler(schema) | {"x-kubernetes-list-type": "set"}
+
+    @staticmethod
+    def _check(items: list[Any]) -> list[Any]:
+        _refuse_duplicates(items)
+        return items
+
+
+def _refuse_duplicates(keys: list[Any]) -> None:
+    seen = set()
+    for index, key in enumerate(keys):
+        if key in seen:
+            raise PydanticCustomError("duplicate", "Duplicate value: {value}", {"index": index, "value": f'"{key}"'})
+        seen.add(key)
+
+
+def _check_quantity(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise PydanticCustomError("quantity", "must not be negative")
+        return value
+    if isinstance(value, str):
+        if len(value) > _QUANTITY_LENGTH:
+            raise PydanticCustomError(
+                "string_too_long", "may not be more than {max_length} bytes", {"max_length": _QUANTITY_LENGTH}
+            )
+        if not _QUANTITY.fullmatch(value):
+            raise PydanticCustomError("quantity", "must be a quantity such as 500m, 2 or 16Gi")
+        return value
+    raise PydanticCustomError("int_or_string_type", "must be an integer or a string")
+
+
+def _check_int_or_percent(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise PydanticCustomError("percent", "must be at least 1")
+        return value
+    if isinstance(value, str):
+        if not re.fullmatch(names.PERCENT[1:-1], value):
+            raise PydanticCustomError("percent", "must be a number of tenants or a percentage such as 10%")
+        return value
+    raise PydanticCustomError("int_or_string_type", "must be an integer or a string")
+
+
+_QUANTITY_LENGTH = 32
+_QUANTITY = re.compile(names.QUANTITY[1:-1])
+_INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
+
+Quantity = Annotated[
+    int | str,
+    PlainValidator(_check_quantity),
+    JsonSchema(_INT_OR_STRING | {"pattern": names.QUANTITY, "maxLength": _QUANTITY_LENGTH, "minimum": 0}),
+]
+IntOrPercent = Annotated[
+    int | str,
+    PlainValidator(_check_int_or_percent),
+    JsonSchema(_INT_OR_STRING | {"pattern": names.PERCENT, "minimum": 1}),
+]
+Duration = Annotated[str, Field(pattern=names.DURATION, max_length=32)]
+DateTime = Annotated[str, Field(pattern=names.DATE_TIME, max_length=40)]
+DisplayName = Annotated[str, Field(min_length=1, max_length=128)]
+TenantName = Annotated[str, Field(pattern=names.TENANT_NAME)]
+ObjectName = Annotated[str, Field(pattern=names.DNS_SUBDOMAIN, max_length=253)]
+NamespaceName = Annotated[str, Field(pattern=names.DNS_LABEL, max_length=63)]
+NamespaceSuffix = Annotated[str, Field(pattern=names.NAMESPACE_SUFFIX, max_length=22)]
+Profile = Literal["Isolated", "SameTenant", "Open"]
+Standard = Literal["privileged", "baseline", "restricted"]
+
+
+class Reference(Model):
+    """Points to another object by its name."""
+
+    name: ObjectName
+    """Name of the object."""
+
+
+class Quota(Model):
+    """Amounts of compute and of objects."""
+
+    hard: Annotated[dict[str, Quantity], Field(max_length=64)] | None = None
+    """Resource name to amount, as in a Kubernetes ResourceQuota: `requests.cpu: "8"`, `pods: "100"`."""
+
+
+class Limits(Model):
+    """What a container gets when it does not say, as in a Kubernetes LimitRange."""
+
+    default: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
+    """Limit of a container that sets none, by resource name."""
+    default_request: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
+    """Request of a container that sets none, by resource name."""
+
+
+class Condition(Model):
+    """One aspect of an object's state, as Kubernetes API conventions define it."""
+
+    type: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,62}$")]
+    """Aspect, in CamelCase: `Ready`, `NamespacesReady`."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether the aspect holds."""
+    reason: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]{0,62}$")]
+    """Why, as one CamelCase word that programs may compare."""
+    message: Annotated[str, Field(max_length=1024)]
+    """Why, for people; may be empty."""
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """`metadata.generation` that this was computed from."""
+    last_transition_time: DateTime
+    """When `status` last changed."""
+
+
+Conditions = Annotated[list[Condition], Field(max_length=16), ListMap("type")]
