@@ -1,6 +1,10 @@
-"""Go's string literals, because Kubernetes puts them into messages (``%q``) and into FieldsV1 keys (JSON)."""
+"""Go's spelling of values, because Kubernetes puts it into messages (``%q``), FieldsV1 keys and annotations (JSON)."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import rfc8785
 
 _NAMED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
 
@@ -22,6 +26,21 @@ def quote(text: str) -> str:
 def quote_json(text: str) -> str:
     """``text`` as a JSON string, escaped as ``encoding/json`` does it."""
     return f'"{text.translate(_JSON_ESCAPES)}"'
+
+
+def encode_json(value: Any) -> str:
+    """A JSON value as ``encoding/json`` writes it: compact, keys sorted, numbers as ECMAScript prints them."""
+    if isinstance(value, str):
+        return quote_json(value)
+    if isinstance(value, float):
+        return rfc8785.dumps(value).decode()
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{quote_json(name)}:{encode_json(item)}" for name, item in sorted(value.items())) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(encode_json, value)) + "]"
+    return (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    )
 
 
 def _escape(char: str) -> str:

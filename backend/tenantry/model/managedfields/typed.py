@@ -1,0 +1,215 @@
+"""Values under their types: which items a list has, what is wrong with a value, and which fields it sets.
+
+Ports of structured-merge-diff's ``listItemToPathElement``, ``Validate`` and ``ToFieldSet``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenantry.model.managedfields.fieldset import FieldSet
+from tenantry.model.managedfields.paths import display, keyed, valued
+from tenantry.model.managedfields.schema import ListType, MapType, Scalar, Type, atom_of
+
+#: What a value can stand for beside JSON: there is no such field. Null is a value.
+ABSENT: Any = object()
+
+
+def item_element(atom: ListType, item: Any) -> str:
+    """The path element of an item of a list that is no single value.
+
+    Raises:
+        ValueError: the item cannot be told apart from others.
+    """
+    if not atom.keys:
+        return _set_element(item)
+    if item is None:
+        raise ValueError("associative list with keys may not have a null element")
+    if not isinstance(item, dict):
+        raise ValueError("associative list with keys may not have non-map elements")  # noqa: TRY004 - a document's fault
+    fields = []
+    for key in atom.keys:
+        value = item.get(key, ABSENT)
+        if value is ABSENT:
+            value = atom.default(key)
+            if value is None:
+                continue
+        fields.append((key, value))
+    if not fields:
+        names = " ".join(f'"{key}"' for key in atom.keys)
+        raise ValueError(
+            f"associative list with keys has an element that omits all key fields [{names}] "
+            "(and doesn't have default values for any key fields)"
+        )
+    return keyed(fields)
+
+
+def _set_element(item: Any) -> str:
+    if isinstance(item, dict):
+        raise ValueError("associative list without keys has an element that's a map type")  # noqa: TRY004 - see above
+    if isinstance(item, list):
+        raise ValueError("not supported: associative list with lists as elements")  # noqa: TRY004 - see above
+    if item is None:
+        raise ValueError("associative list without keys has an element that's an explicit null")
+    return valued(item)
+
+
+def field_set(kind: Type, value: Any) -> FieldSet:
+    """Every leaf that ``value`` sets, every item of its lists and every key of its maps.
+
+    A declared field that holds a map or a list is not in the set itself, only what is in it.
+    """
+    found = FieldSet()
+    _collect(kind, value, found)
+    return found
+
+
+def _collect(kind: Type, value: Any, into: FieldSet) -> bool:
+    """Put what lies below ``value`` into ``into``; whether ``value`` itself is a leaf."""
+    atom = atom_of(kind, value)
+    if isinstance(atom, MapType):
+        if atom.atomic:
+            return True
+        if isinstance(value, dict):
+            _collect_map(atom, value, into)
+        return False
+    if isinstance(atom, ListType):
+        if atom.atomic:
+            return True
+        if isinstance(value, list):
+            _collect_list(atom, value, into)
+        return False
+    return True
+
+
+def _collect_map(atom: MapType, value: dict[str, Any], into: FieldSet) -> None:
+    fields, members = atom.fields, into.members
+    for name, below in value.items():
+        element = f"f:{name}"
+        kind = fields.get(name)
+        if kind is None:
+            kind = _declared(atom.element, element)
+            members.add(element)
+        elif isinstance(kind, Scalar):
+            members.add(element)
+            continue
+        child = FieldSet()
+        if _collect(kind, below, child) or below is None or below == {}:
+            members.add(element)
+        if child:
+            into.children[element] = child
+
+
+def _collect_list(atom: ListType, value: list[Any], into: FieldSet) -> None:
+    elements = [item_element(atom, item) for item in value]
+    into.members.update(elements)
+    for element, item in zip(elements, value, strict=True):
+        if isinstance(item, dict | list) and elements.count(element) == 1:
+            child = FieldSet()
+            _collect(_declared(atom.element, element), item, child)
+            if child:
+                into.children[element] = child
+
+
+def _declared(kind: Type | None, element: str) -> Type:
+    if kind is None:
+        raise ValueError(f"{display(element)}: field not declared in schema")
+    return kind
+
+
+def child_type(atom: MapType, name: str) -> Type:
+    """The type of a field.
+
+    Raises:
+        ValueError: the schema does not know it.
+    """
+    return atom.fields.get(name) or _declared(atom.element, f"f:{name}")
+
+
+def item_type(atom: ListType) -> Type:
+    """The type of a list's items.
+
+    Raises:
+        ValueError: the schema does not say.
+    """
+    return _declared(atom.element, "i:0")
+
+
+def validate(kind: Type, value: Any) -> list[str]:
+    """What is wrong with ``value``, one sentence each, in structured-merge-diff's words (``.spec.x: expected ...``)."""
+    problems: list[str] = []
+    _validate(kind, value, "", problems)
+    return problems
+
+
+def _validate(kind: Type, value: Any, path: str, problems: list[str]) -> None:
+    atom = atom_of(kind, value)
+    if value is None:
+        return
+    if isinstance(atom, MapType):
+        if isinstance(value, dict):
+            for name, below in value.items():
+                child = atom.child(name)
+                if child is None:
+                    problems.append(f"{path}.{name}: field not declared in schema")
+                else:
+                    _validate(child, below, f"{path}.{name}", problems)
+        else:
+            problems.append(_located(path, f"expected map, got &{{{_go(value)}}}"))
+    elif isinstance(atom, ListType):
+        if isinstance(value, list):
+            _validate_list(atom, value, path, problems)
+        else:
+            problems.append(_located(path, f"expected list, got &{{{_go(value)}}}"))
+    elif (problem := _scalar_problem(atom, value)) is not None:
+        problems.append(_located(path, problem))
+
+
+def _validate_list(atom: ListType, value: list[Any], path: str, problems: list[str]) -> None:
+    seen = set()
+    for index, item in enumerate(value):
+        shown = f"[{index}]"
+        if not atom.atomic:
+            try:
+                element = item_element(atom, item)
+            except ValueError as error:
+                problems.append(_located(path, f"element {index}: {error}"))
+                return
+            shown = display(element)
+            if element in seen:
+                problems.append(_located(path, f"duplicate entries for key {shown}"))
+            seen.add(element)
+        if atom.element is not None:
+            _validate(atom.element, item, path + shown, problems)
+
+
+def _scalar_problem(atom: Scalar, value: Any) -> str | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if atom is Scalar.NUMERIC and not is_number:
+        names = {str: "string", bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
+        return f"expected numeric (int or float), got {names[type(value)]}"
+    if atom is Scalar.STRING and not isinstance(value, str):
+        return f"expected string, got &value.valueUnstructured{{Value:{_go(value)}}}"
+    if atom is Scalar.BOOLEAN and not isinstance(value, bool):
+        return f"expected boolean, got &{{{_go(value)}}}"
+    if atom is Scalar.UNTYPED and isinstance(value, dict | list):
+        return f"expected any scalar, got &{{{_go(value)}}}"
+    return None
+
+
+def _located(path: str, problem: str) -> str:
+    return f"{path}: {problem}" if path else problem
+
+
+def _go(value: Any) -> str:
+    """``value`` as Go's ``%v`` prints it."""
+    match value:
+        case None:
+            return "<nil>"
+        case bool():
+            return "true" if value else "false"
+        case dict():
+            return f"map[{' '.join(f'{name}:{_go(item)}' for name, item in sorted(value.items()))}]"
+        case list():
+            return f"[{' '.join(map(_go, value))}]"
+    return str(value)
