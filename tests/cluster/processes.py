@@ -1,0 +1,94 @@
+"""Programs of a test's own: started on loopback, and gone with the process that started them."""
+
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+# The kernel kills a child when the thread that made it ends, so every child is made by one thread that never does.
+SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+
+class StartError(Exception):
+    """A program ended, or did not answer in time, while it was started; the message holds the end of its log."""
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nothing listens on.
+
+    It lies below the range that outgoing connections take theirs from: those could take it while a server restarts.
+    """
+    while True:
+        port = random.randrange(20000, 32000)  # noqa: S311 - no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+class Program:
+    """One program that runs in a session of its own, writes to a log and dies with this process."""
+
+    def __init__(
+        self, name: str, arguments: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self.log = log
+        command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, arguments)]
+        with log.open("ab") as output:
+            self.process = SPAWNER.submit(
+                subprocess.Popen,
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=env,
+            ).result()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
+
+    def alive(self) -> bool:
+        """Whether the program still runs; a paused one does."""
+        return self.process.poll() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, which a program that has ended doesn't mind."""
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGKILL, patience: float = 20) -> None:
+        """Send a signal and wait for the end; past `patience` seconds, kill."""
+        self.send(number)
+        self.send(signal.SIGCONT)
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.send(signal.SIGKILL)
+            self.process.wait()
+
+    def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait until `ready` says so.
+
+        Raises:
+            StartError: the program ended first, or the time did.
+        """
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if not self.alive():
+                raise StartError(f"{self.name} ended with {self.process.returncode}: {self.tail()}")
+            if time.monotonic() > deadline:
+                raise StartError(f"{self.name} was not ready in {seconds:.0f} s: {self.tail()}")
+            time.sleep(0.05)
+
+    def tail(self) -> str:
+        """Return the end of the log."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()

@@ -1,0 +1,146 @@
+"""Kubernetes and etcd programs, built from their Go modules once and then kept.
+
+By hand: `python3 tests/cluster/tools.py all`, or the names of some programs.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+if not __package__:
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from tests.cluster.cache import UnavailableError, cache_root, kept
+
+ETCD_MAIN = """\
+package main
+
+import (
+	"os"
+
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+func main() { etcdmain.Main(os.Args) }
+"""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A set of programs that one build makes, kept under its name and version."""
+
+    name: str
+    version: str
+    programs: tuple[str, ...]
+    build: Callable[["Tool", Path, Path], None]
+
+    @property
+    def folder(self) -> Path:
+        """Where the programs are, once built."""
+        return cache_root() / "tools" / f"{self.name}-{self.version}"
+
+
+def build_kubernetes(tool: Tool, source: Path, target: Path) -> None:
+    """Build programs of k8s.io/kubernetes.
+
+    Its go.mod points every staging module at a folder that the module's archive lacks; the published module of the
+    same version holds the same tree.
+    """
+    kubernetes = f"k8s.io/kubernetes@v{tool.version}"
+    major, minor, patch = tool.version.split(".")
+    go_mod = json.loads(go(source, "mod", "download", "-json", kubernetes))["GoMod"]
+    text = Path(go_mod).read_text(encoding="utf-8")
+    staging = sorted(set(re.findall(r"^\s*(?:replace )?(k8s\.io/[a-z-]+) => \./staging", text, re.MULTILINE)))
+    replaced = [f"replace {module} => {module} v0.{minor}.{patch}" for module in staging]
+    language = re.findall(r"^go \S+", text, re.MULTILINE)
+    (source / "go.mod").write_text("\n".join(["module tools", *language, *replaced, ""]), encoding="utf-8")
+    packages = [f"k8s.io/kubernetes/cmd/{program}" for program in tool.programs]
+    go(source, "get", *(f"{package}@v{tool.version}" for package in packages))
+    stamps = {"gitVersion": f"v{tool.version}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    flags = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in stamps.items())
+    go(source, "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", f"{target}/", *packages)
+
+
+def build_etcd(tool: Tool, source: Path, target: Path) -> None:
+    """Build etcd from its server module, which has everything but a main package that can be installed."""
+    (source / "main.go").write_text(ETCD_MAIN, encoding="utf-8")
+    (source / "go.mod").write_text("module tools\n\ngo 1.24.0\n", encoding="utf-8")
+    go(source, "get", f"go.etcd.io/etcd/server/v3@v{tool.version}")
+    go(source, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(target / "etcd"), ".")
+
+
+KUBERNETES = Tool("kubernetes", "1.36.3", ("kube-apiserver", "kube-controller-manager", "kubectl"), build_kubernetes)
+OLD_KUBECTL = Tool("kubectl", "1.32.13", ("kubectl",), build_kubernetes)
+ETCD = Tool("etcd", "3.6.8", ("etcd",), build_etcd)
+
+TOOLS = {
+    "kube-apiserver": KUBERNETES,
+    "kube-controller-manager": KUBERNETES,
+    "kubectl": KUBERNETES,
+    "kubectl-1.32": OLD_KUBECTL,
+    "etcd": ETCD,
+}
+
+
+def program(name: str) -> Path:
+    """Return the path of a program by its name in `TOOLS`, built first where it isn't yet.
+
+    Raises:
+        UnavailableError: Go is missing, or the build failed.
+    """
+    tool = TOOLS[name]
+
+    def make(target: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="tenantry-build-") as source:
+            tool.build(tool, Path(source), target)
+
+    return kept(tool.folder, make) / (name if name in tool.programs else tool.programs[0])
+
+
+def go(folder: Path, *arguments: str) -> str:
+    """Run the go command in a folder and return what it printed."""
+    if shutil.which("go") is None:
+        raise UnavailableError("Go is not installed, and it builds kube-apiserver, kubectl and etcd")
+    settings = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -buildvcs=false", "GOWORK": "off"}
+    done = subprocess.run(
+        ["nice", "-n", "5", "go", *arguments],
+        cwd=folder,
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip().splitlines() or ["it printed nothing"]
+        raise UnavailableError(f"go {arguments[0]} failed: {said[-1]}")
+    return done.stdout
+
+
+def main(names: Sequence[str]) -> int:
+    """Build the named programs and print where each is, with the seconds it took."""
+    unknown = set(names) - TOOLS.keys() - {"all"}
+    if not names or unknown:
+        sys.stderr.write(f"usage: tools.py all | {' | '.join(TOOLS)}\n")
+        return 2
+    for name in TOOLS if "all" in names else names:
+        start = time.monotonic()
+        try:
+            path = program(name)
+        except UnavailableError as error:
+            sys.stderr.write(f"{name}: {error}\n")
+            return 1
+        sys.stdout.write(f"{path} {time.monotonic() - start:.0f}s\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
