@@ -18,7 +18,7 @@ from tenantry.model.fields import (
     Rule,
     TenantName,
 )
-from tenantry.model.flags import AnyObject, AnyValue, Flag
+from tenantry.model.flags import AnyObject, Flag
 
 Key = Annotated[str, Field(pattern=names.KEY, max_length=100)]
 
@@ -194,7 +194,7 @@ class ConfigSpec(Model):
     """Global layer only: JSON Schema (2020-12, no remote `$ref`) of the effective values."""
     keys: Annotated[dict[str, KeySpec], Field(max_length=500)] | None = None
     """Global layer only: the contract of each key."""
-    values: Annotated[dict[str, AnyValue], Field(max_length=500)] | None = None
+    values: Annotated[AnyObject, Field(max_length=500)] | None = None
     """Key to value."""
     values_from: Annotated[list[ValueFrom], Field(max_length=50), ListMap("key")] | None = None
     """Values that are kept in Secrets."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
-from pydantic import WithJsonSchema as JsonSchema
 
 from tenantry.model import names
 from tenantry.model.fields import ListMap, Model
 
-#: Any JSON value but null; Kubernetes keeps it as it is.
-AnyValue = Annotated[Any, JsonSchema({"x-kubernetes-preserve-unknown-fields": True})]
 #: Any JSON object; Kubernetes keeps it as it is.
-AnyObject = Annotated[dict[str, Any], JsonSchema({"type": "object", "x-kubernetes-preserve-unknown-fields": True})]
+AnyObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 FlagKey = Annotated[str, Field(pattern=names.KEY, max_length=100)]
 
 
@@ -44,7 +41,7 @@ class Flag(Model):
     """`DISABLED` makes clients use their own default; `ENABLED` when empty."""
     type: Literal["boolean", "string", "integer", "number", "object"] | None = None
     """Type of every variant's value."""
-    variants: Annotated[dict[str, AnyValue], Field(max_length=50)] | None = None
+    variants: Annotated[AnyObject, Field(max_length=50)] | None = None
     """Variant name to value. Quote names such as `on` and `off`: YAML 1.1 reads them as booleans."""
     default_variant: FlagKey | None = None
     """Variant when targeting chooses none."""
