@@ -209,9 +209,9 @@ class ControlPlane:
             raise error
         return done
 
-    def request(self, path: str, body: object = None) -> Any:
+    def request(self, path: str, body: object = None, *, timeout: float = 10) -> Any:
         """GET a path as the admin, or POST a JSON body to it, and return the JSON answer."""
-        status, text = self._exchange(path, body)
+        status, text = self._exchange(path, body, timeout)
         if status >= HTTPStatus.BAD_REQUEST:
             raise RuntimeError(f"{path} answered {status}: {text}")
         return json.loads(text)
@@ -244,9 +244,9 @@ class ControlPlane:
         except (OSError, HTTPException):
             return False
 
-    def _exchange(self, path: str, body: object = None) -> tuple[int, str]:
+    def _exchange(self, path: str, body: object = None, timeout: float = 10) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"}
-        with closing(HTTPSConnection("127.0.0.1", self.port, timeout=10, context=self.tls)) as connection:
+        with closing(HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.tls)) as connection:
             if body is None:
                 connection.request("GET", path, headers=headers)
             else:

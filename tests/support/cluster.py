@@ -1,0 +1,75 @@
+"""Fixtures for the real parts of tests: one control plane and one server of each kind for the whole session.
+
+A part that can't be had on this machine skips its tests with the reason; where CI is set, it fails them.
+Parts start when the first test asks for them. What takes minutes once, building and installing, is done after
+collection and only for the tests that were selected, so that no test's timeout counts it.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+
+from tests.cluster import controlplane
+from tests.cluster.cache import UnavailableError
+from tests.cluster.controlplane import ControlPlane
+from tests.cluster.databases import MariaDB, MySQL97
+
+PARTS: dict[str, Callable[[], None]] = {
+    "control_plane": controlplane.prepare,
+    "mariadb": MariaDB.prepare,
+    "mysql97": MySQL97.prepare,
+}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Prepare the parts that the selected tests need."""
+    if session.config.option.collectonly:
+        return
+    needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    for part in PARTS.keys() & needed:
+        why_not(part)
+
+
+@cache
+def why_not(part: str) -> str | None:
+    """Prepare a part and return why it can't be had, or nothing."""
+    try:
+        PARTS[part]()
+    except UnavailableError as error:
+        return str(error)
+    return None
+
+
+def demand(part: str) -> None:
+    """Skip the test when a part can't be had; fail it where CI is set."""
+    reason = why_not(part)
+    if reason is not None and os.environ.get("CI") == "true":
+        pytest.fail(f"{part}: {reason}", pytrace=False)
+    if reason is not None:
+        pytest.skip(f"{part}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def control_plane() -> Iterator[ControlPlane]:
+    """A real kube-apiserver with etcd and the controllers."""
+    demand("control_plane")
+    with ControlPlane() as plane:
+        yield plane
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDB]:
+    """A MariaDB server."""
+    demand("mariadb")
+    with MariaDB() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql97() -> Iterator[MySQL97]:
+    """A MySQL 9.7 server that writes a binary log."""
+    demand("mysql97")
+    with MySQL97(binlog=True) as server:
+        yield server
