@@ -1,0 +1,145 @@
+"""The clock and the change log: what makes seq order the commit order.
+
+The seqs are taken from the locked clock row as the last act of a unit, and the row stays locked until COMMIT: whoever
+reads the log up to a seq has read everything up to it (data.md, Change order).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+import peewee
+
+from tenantry.model.audit import AuditEvent
+from tenantry.model.resource import Change, Resource, Verb
+from tenantry.storage import audit, tables
+from tenantry.storage.statement import Statement, arg, insert_rows
+from tenantry.storage.unit import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingChange:
+    """One change that waits for its seq.
+
+    Args:
+        resource: as it is now; for DELETED, as it was last.
+        verb: what a watcher is told.
+        prev_labels: before the change; empty for ADDED.
+        audit: the row that tells who did it, if it is told here; it gets the seq.
+    """
+
+    resource: Resource
+    verb: Verb
+    prev_labels: dict[str, str]
+    at: int  # epoch microseconds
+    audit: AuditEvent | None = None
+
+
+_clock, _log = tables.Clock, tables.ChangeLog
+_TAKE_SQLITE = Statement(
+    _clock.update({_clock.seq: _clock.seq + arg("count")}).where(_clock.name == "seq").returning(_clock.seq)
+)
+_TAKE_MYSQL = Statement(
+    _clock.update({_clock.seq: peewee.fn.LAST_INSERT_ID(_clock.seq + arg("count"))}).where(_clock.name == "seq")
+)
+_STAMP = Statement(tables.Resource.update({tables.Resource.seq: arg("seq")}).where(tables.Resource.uid == arg("uid")))
+_READ_CLOCK = Statement(_clock.select(_clock.seq).where(_clock.name == arg("name")))
+_SET_COMPACTED = Statement(_clock.update({_clock.seq: arg("seq")}).where(_clock.name == "compacted_to"))
+_COLUMNS = (
+    _log.seq, _log.kind, _log.namespace, _log.name, _log.uid, _log.verb, _log.object, _log.prev_labels, _log.at,
+)  # fmt: skip
+_NAMES = tuple(column.name for column in _COLUMNS)
+_READ = Statement(
+    _log.select(*_COLUMNS).where(_log.seq > arg("after")).order_by(_log.seq).limit(arg("limit"))
+)  # fmt: skip
+_OLDEST = Statement(_log.select(_log.seq, _log.at, _log.size).order_by(_log.seq).limit(arg("limit")))
+_TOTAL = Statement(_log.select(peewee.fn.COALESCE(peewee.fn.SUM(_log.size), 0)))
+_REMOVE = Statement(_log.delete().where(_log.seq <= arg("seq")))
+
+
+def commit(unit: Unit, changes: Sequence[PendingChange]) -> list[Resource]:
+    """Give ``changes`` their seqs, in their order, and write the log: the last act of ``unit``.
+
+    Everything that the unit inserted, updated or deleted must be among them, each once. Returns the resources with
+    their seq; nothing can be executed afterwards.
+    """
+    if not changes:
+        return []
+    first = _take(unit, len(changes)) - len(changes) + 1
+    stamped = []
+    rows = []
+    for seq, change in enumerate(changes, first):
+        resource = dataclasses.replace(change.resource, seq=seq)
+        if change.verb is not Verb.DELETED:
+            unit.execute(_STAMP, seq=seq, uid=resource.uid)
+        stamped.append(resource)
+        rows.append(_row(resource, change))
+    statement, values = insert_rows(_log, rows)
+    unit.execute(statement, **values)
+    events = [dataclasses.replace(change.audit, seq=seq) for seq, change in enumerate(changes, first) if change.audit]
+    audit.append(unit, *events)
+    unit.seal({resource.uid for resource in stamped}, stamped[-1].seq)
+    return stamped
+
+
+def read(unit: Unit, after_seq: int, limit: int) -> list[Change]:
+    """The changes above ``after_seq`` in seq order.
+
+    Seqs have no gaps: when the first is not ``after_seq + 1``, the log was compacted past it.
+    """
+    rows = unit.execute(_READ, after=after_seq, limit=limit).fetchall()
+    return [Change(**{**dict(zip(_NAMES, row, strict=True)), "verb": Verb(row[5])}) for row in rows]
+
+
+def current_seq(unit: Unit) -> int:
+    """The last seq committed; 0 in an empty database."""
+    return int(unit.execute(_READ_CLOCK, name="seq").fetchone()[0])
+
+
+def compacted_to(unit: Unit) -> int:
+    """The highest seq that the log no longer holds; only a watch below it is too old."""
+    return int(unit.execute(_READ_CLOCK, name="compacted_to").fetchone()[0])
+
+
+def compact(unit: Unit, older_than_us: int, max_bytes: int, limit: int = 1000) -> int:
+    """Remove the oldest changes: those from before ``older_than_us``, and what is beyond ``max_bytes`` in all.
+
+    Removes at most ``limit`` rows, so that a unit stays short, and returns how many; call it until that is 0.
+    """
+    total = int(unit.execute(_TOTAL).fetchone()[0])
+    removed, last = 0, 0
+    for seq, at, size in unit.execute(_OLDEST, limit=limit).fetchall():
+        if at >= older_than_us and total <= max_bytes:
+            break
+        total -= size
+        removed, last = removed + 1, seq
+    if removed:
+        unit.execute(_REMOVE, seq=last)
+        unit.execute(_SET_COMPACTED, seq=last)
+    return removed
+
+
+def _take(unit: Unit, count: int) -> int:
+    if unit.dialect == "sqlite":
+        return int(unit.execute(_TAKE_SQLITE, count=count).fetchone()[0])
+    return unit.execute(_TAKE_MYSQL, count=count).lastrowid
+
+
+def _row(resource: Resource, change: PendingChange) -> dict[str, object]:
+    document = resource.to_json()
+    prev_labels = orjson.dumps(change.prev_labels, option=orjson.OPT_SORT_KEYS).decode()
+    return {
+        "seq": resource.seq,
+        "kind": resource.kind,
+        "namespace": resource.namespace,
+        "name": resource.name,
+        "uid": resource.uid,
+        "verb": change.verb.value,
+        "object": document,
+        "prev_labels": prev_labels,
+        "at": change.at,
+        "size": len(document.encode()) + len(prev_labels),
+    }

@@ -1,0 +1,120 @@
+"""The door to the database: synchronous functions, run on threads that each own one connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar, TypeVarTuple
+from urllib.parse import unquote, urlsplit
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.storage import schema
+from tenantry.storage.lane import Lane
+from tenantry.storage.mysql import MySQL
+from tenantry.storage.sqlite import SQLite
+from tenantry.storage.statement import Statement
+from tenantry.storage.tables import Clock
+from tenantry.storage.unit import Unit
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+READY_SECONDS = 1.0
+
+_READ_CLOCK = Statement(Clock.select(Clock.seq))
+
+
+class Database:
+    """Runs functions against one database. :meth:`open` makes it; every method belongs to that event loop.
+
+    A function gets a :class:`Unit` and what else it was called with. It is synchronous: it opens no transaction,
+    hashes, signs and validates nothing and does no other I/O; it may run more than once.
+    """
+
+    def __init__(self, backend: SQLite | MySQL, *, threads: int, waiting: int) -> None:
+        self._listeners: list[Callable[[int], None]] = []
+        self._admin = Lane("db-admin", backend.serve_admin, threads=2, limit=8)
+        self._reads, self._writes = backend.lanes(threads=threads, limit=threads + waiting, on_commit=self._announce)
+
+    @classmethod
+    async def open(cls, url: str, *, threads: int = 16, waiting: int = 64) -> Database:
+        """The database at ``url``: ``sqlite:///path`` or ``mysql://user:password@host:port/name?ssl-ca=file``.
+
+        A SQLite file is created and migrated here; a server is not even asked, it may come up later.
+
+        Raises:
+            ValueError: the URL is not one of these.
+            TenantryError: ``UNAVAILABLE``, the file cannot be written.
+        """
+        parts = urlsplit(url)
+        if parts.scheme == "mysql":
+            return cls(MySQL.from_url(url), threads=threads, waiting=waiting)
+        if parts.scheme != "sqlite" or parts.netloc or not parts.path.strip("/"):
+            raise ValueError("a database URL is sqlite:///path or mysql://user:password@host:port/name?ssl-ca=file")
+        database = cls(SQLite(unquote(parts.path[1:])), threads=threads, waiting=waiting)
+        try:
+            await schema.migrate(database)
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def run(
+        self,
+        fn: Callable[[Unit, *Ts], T],
+        *args: *Ts,
+        write: bool = False,
+        timeout: float = 5.0,  # noqa: ASYNC109 - bounds the wait for a thread, not the call
+    ) -> T:
+        """What ``fn(unit, *args)`` returns: with ``write``, from one committed transaction.
+
+        It must have begun within ``timeout`` seconds, and is not tried again after them. Cancelling the awaiter does
+        not take back what has begun.
+
+        Raises:
+            TenantryError: ``UNAVAILABLE`` (with ``retry_after``) when the queue is full, the deadline passed, or the
+                database is away; what ``fn`` raised otherwise.
+        """
+        lane = self._writes if write else self._reads
+        return await lane.run(fn, args, write=write, timeout=timeout)
+
+    async def administer(
+        self,
+        fn: Callable[[Unit, *Ts], T],
+        *args: *Ts,
+        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+    ) -> T:
+        """As :meth:`run`, on one of two threads kept for health and migrations; every statement commits by itself."""
+        return await self._admin.run(fn, args, write=True, timeout=timeout)
+
+    def on_commit(self, listener: Callable[[int], None]) -> None:
+        """Call ``listener`` on the event loop with the highest seq of each commit that took seqs."""
+        self._listeners.append(listener)
+
+    async def ready(self) -> None:
+        """Read a real table within a second (``SELECT 1`` works on a Galera node that lost its quorum).
+
+        Raises:
+            TenantryError: ``UNAVAILABLE`` with the reason.
+        """
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                await self.administer(_read_clock, timeout=READY_SECONDS)
+        except TimeoutError:
+            raise TenantryError(
+                Code.UNAVAILABLE, f"the database did not answer within {READY_SECONDS:g} s", retry_after=1
+            ) from None
+
+    async def close(self) -> None:
+        """Let what was admitted finish, then close every connection."""
+        for lane in (self._reads, self._writes, self._admin):
+            await lane.close()
+
+    def _announce(self, seq: int) -> None:
+        for listener in self._listeners:
+            listener(seq)
+
+
+def _read_clock(unit: Unit) -> int:
+    row = unit.execute(_READ_CLOCK).fetchone()
+    return int(row[0])

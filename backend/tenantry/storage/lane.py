@@ -1,0 +1,187 @@
+"""A lane: a bounded queue of jobs from the event loop to the threads that own the connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, TypeVarTuple
+
+from tenantry import metrics
+from tenantry.model.errors import Code, TenantryError
+from tenantry.storage.unit import Unit
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+#: A function that runs longer holds up others (on SQLite every other writer), and is named in the log.
+SLOW = 0.020  # seconds
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One function on its way to a thread; its outcome goes to ``future`` on the loop."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    write: bool
+    deadline: float  # of time.monotonic(): it must have begun by then
+    future: asyncio.Future[Any]
+
+    @property
+    def name(self) -> str:
+        """``module.function``, from a small set; for logs and metrics."""
+        function = getattr(self.function, "func", self.function)  # what a partial wraps
+        return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+
+    def call(self, unit: Unit) -> Any:
+        """Run the function on the calling thread."""
+        started = time.perf_counter()
+        try:
+            result = self.function(unit, *self.arguments)
+            unit.close()
+            return result
+        finally:
+            elapsed = time.perf_counter() - started
+            metrics.DB_UNIT_SECONDS.labels(self.name, unit.dialect).observe(elapsed)
+            if elapsed > SLOW:
+                logger.warning("unit %s took %d ms", self.name, elapsed * 1000)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a job ended: ``error`` or ``result``."""
+
+    job: Job
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Lane:
+    """Threads that serve one queue, and the limit on how much may be in it or running.
+
+    Args:
+        name: of the threads.
+        serve: what each thread runs: it takes jobs from :meth:`jobs` until they end, and settles each.
+        threads: how many.
+        limit: jobs waiting or running; one more is refused.
+        on_commit: called on the loop with the highest seq of a commit that took some.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        serve: Callable[[Lane], None],
+        *,
+        threads: int,
+        limit: int,
+        on_commit: Callable[[int], None] | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._limit = limit
+        self._admitted = 0
+        self._gauge = metrics.DB_QUEUE.labels(name)
+        self._closed = False
+        self._on_commit = on_commit
+        self._threads = [
+            threading.Thread(target=serve, args=(self,), name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    # -- on the event loop -------------------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        function: Callable[[Unit, *Ts], T],
+        arguments: tuple[*Ts],
+        *,
+        write: bool,
+        timeout: float,  # noqa: ASYNC109 - bounds the wait for a thread, not the call
+    ) -> T:
+        """Run ``function(unit, *arguments)`` on one of the threads.
+
+        Raises:
+            TenantryError: ``UNAVAILABLE`` when the lane is full or closed, or when no thread got to it within
+                ``timeout`` seconds.
+        """
+        if self._closed:
+            raise TenantryError(Code.UNAVAILABLE, "the database is being closed", retry_after=1)
+        if self._admitted >= self._limit:
+            metrics.DB_REFUSED.labels("full").inc()
+            raise TenantryError(Code.UNAVAILABLE, "too many requests wait for the database", retry_after=1)
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._admitted += 1
+        self._gauge.inc()
+        self._queue.put(Job(function, arguments, write, time.monotonic() + timeout, future))
+        return await future
+
+    async def close(self, grace: float = 20.0) -> None:
+        """Let what was admitted finish, then end the threads; ``grace`` seconds for all of them."""
+        if self._closed:
+            return
+        self._closed = True
+        for _ in self._threads:
+            self._queue.put(None)
+        deadline = time.monotonic() + grace
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, max(0.0, deadline - time.monotonic()))
+
+    def _resolve(self, outcomes: Sequence[Outcome], seq: int) -> None:
+        self._admitted -= len(outcomes)
+        self._gauge.dec(len(outcomes))
+        if seq and self._on_commit:
+            self._on_commit(seq)
+        for outcome in outcomes:
+            future = outcome.job.future
+            if future.done():  # the awaiter went away; what was committed stays committed
+                continue
+            if outcome.error is not None:
+                future.set_exception(outcome.error)
+            else:
+                future.set_result(outcome.result)
+
+    # -- on the threads ----------------------------------------------------------------------------------------------
+
+    def jobs(self) -> Iterator[Job]:
+        """Jobs as they come, until the lane is closed."""
+        while (job := self._queue.get()) is not None:
+            if self._is_due(job):
+                yield job
+
+    def next_waiting(self) -> Job | None:
+        """A job that waits already, if one does."""
+        with contextlib.suppress(Empty):
+            while (job := self._queue.get_nowait()) is not None:
+                if self._is_due(job):
+                    return job
+            self._queue.put(None)  # for jobs()
+        return None
+
+    def settle(self, outcomes: Sequence[Outcome], seq: int = 0) -> None:
+        """Hand over how jobs ended, and the highest seq that they committed."""
+        for outcome in outcomes:
+            if isinstance(outcome.error, StopIteration):  # a future takes no StopIteration
+                outcome.error = RuntimeError(f"{outcome.job.name} raised StopIteration")
+        with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever waited
+            self._loop.call_soon_threadsafe(self._resolve, outcomes, seq)
+
+    def _is_due(self, job: Job) -> bool:
+        if job.future.cancelled():
+            self.settle([Outcome(job)])
+            return False
+        if time.monotonic() > job.deadline:
+            metrics.DB_REFUSED.labels("deadline").inc()
+            error = TenantryError(Code.UNAVAILABLE, "the database is too busy", retry_after=1)
+            self.settle([Outcome(job, error=error)])
+            return False
+        return True

@@ -1,0 +1,9 @@
+"""Globally unique values."""
+
+from tenantry.storage.connection import Connection
+from tenantry.storage.migrations.ddl import create_table
+
+
+def up(migrator: object, db: Connection) -> None:  # noqa: ARG001, D103 - playhouse's signature
+    columns = {"kind": "word", "value": "value", "uid": "id"}
+    create_table(db, "claim", columns, primary_key=("kind", "value"), indexes=[("uid",)])

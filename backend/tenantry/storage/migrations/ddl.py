@@ -1,0 +1,79 @@
+"""CREATE TABLE for SQLite and for MySQL's dialects from one declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import peewee
+
+from tenantry.storage.connection import Connection
+
+_ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
+_UTF8 = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+
+#: What a column may be, and how MySQL writes it. Lengths are those of the Kubernetes names that they hold.
+_MYSQL = {
+    "id": f"CHAR(36) {_ASCII}",
+    "sha": f"CHAR(64) {_ASCII}",
+    "word": f"VARCHAR(63) {_ASCII}",
+    "namespace": f"VARCHAR(127) {_ASCII}",  # <cluster>.<namespace>
+    "name": f"VARCHAR(253) {_ASCII}",
+    "key": f"VARCHAR(317) {_ASCII}",  # a label's: prefix, slash, name
+    "value": f"VARCHAR(512) {_ASCII}",
+    "text": f"VARCHAR(1024) {_UTF8}",
+    "json": f"LONGTEXT {_UTF8}",
+    "int": "BIGINT",
+}
+
+
+def create_table(  # noqa: PLR0913 - one keyword per part of the statement
+    database: Connection,
+    name: str,
+    columns: Mapping[str, str],
+    *,
+    primary_key: Sequence[str],
+    unique: Iterable[Sequence[str]] = (),
+    indexes: Iterable[Sequence[str]] = (),
+) -> None:
+    """Create the table ``name`` unless it exists; no column takes NULL.
+
+    Args:
+        database: of the thread.
+        name: the table's.
+        columns: name -> a kind of column: id, sha, word, namespace, name, key, value, text, json or int.
+        primary_key: its columns.
+        unique: the columns of each further unique key.
+        indexes: the columns of each index.
+    """
+    write = _write_sqlite if isinstance(database, peewee.SqliteDatabase) else _write_mysql
+    keys = [("UNIQUE ", key) for key in unique] + [("", key) for key in indexes]
+    for sql in write(name, columns, primary_key, keys):
+        database.run(sql)
+
+
+def _write_sqlite(
+    table: str, columns: Mapping[str, str], primary_key: Sequence[str], keys: Iterable[tuple[str, Sequence[str]]]
+) -> Iterable[str]:
+    types = [f'"{name}" {"INTEGER" if kind == "int" else "TEXT"} NOT NULL' for name, kind in columns.items()]
+    body = ", ".join([*types, f"PRIMARY KEY ({_names(primary_key)})"])
+    # rows with documents are long: those stay out of the key's tree
+    options = "STRICT" if "json" in columns.values() else "STRICT, WITHOUT ROWID"
+    yield f'CREATE TABLE IF NOT EXISTS "{table}" ({body}) {options}'
+    for unique, key in keys:
+        index = "_".join([table, *key])
+        yield f'CREATE {unique}INDEX IF NOT EXISTS "{index}" ON "{table}" ({_names(key)})'
+
+
+def _write_mysql(
+    table: str, columns: Mapping[str, str], primary_key: Sequence[str], keys: Iterable[tuple[str, Sequence[str]]]
+) -> Iterable[str]:
+    types = [f'"{name}" {_MYSQL[kind]} NOT NULL' for name, kind in columns.items()]
+    # an index of its own would be a second statement, and not every dialect knows IF NOT EXISTS there
+    indexes = [f"{unique}KEY {_names(['_'.join(key)])} ({_names(key)})" for unique, key in keys]
+    body = ", ".join([*types, f"PRIMARY KEY ({_names(primary_key)})", *indexes])
+    sql = f'CREATE TABLE IF NOT EXISTS "{table}" ({body}) ENGINE=InnoDB DEFAULT {_UTF8}'
+    yield sql.replace('"', "`")
+
+
+def _names(columns: Sequence[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)

@@ -1,0 +1,201 @@
+"""Resources: rows to :class:`~tenantry.model.resource.Resource` and back.
+
+Whoever changes a resource ends the unit with :func:`tenantry.storage.changes.commit`; who changes several does so in
+the order of their uids, so that two units never wait for each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import peewee
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.resource import Resource
+from tenantry.model.selectors import Selector
+from tenantry.storage import selection, tables
+from tenantry.storage.statement import Statement, arg, insert_rows
+from tenantry.storage.unit import Unit
+
+EVERYTHING = Selector()
+
+_table, _label = tables.Resource, tables.ResourceLabel
+_NAMES = tuple(field.name for field in dataclasses.fields(Resource))
+_COLUMNS = tuple(getattr(_table, name) for name in _NAMES)
+_values = operator.attrgetter(*_NAMES)
+
+_IS_CURRENT = (_table.uid == arg("uid")) & (_table.seq == arg("expected_seq"))
+_WRITABLE = tuple(name for name in _NAMES if name not in {"kind", "namespace", "name", "uid", "seq", "created_at"})
+
+_GET = Statement(
+    _table.select(*_COLUMNS).where(
+        (_table.kind == arg("kind")) & (_table.namespace == arg("namespace")) & (_table.name == arg("name"))
+    )
+)
+_GET_BY_UID = Statement(_table.select(*_COLUMNS).where(_table.uid == arg("uid")))
+_INSERT = Statement(_table.insert({name: arg(name) for name in _NAMES}))
+# seq = 0 until changes.commit: MySQL counts changed rows, and so this one always changes
+_UPDATE = Statement(_table.update({name: arg(name) for name in _WRITABLE} | {"seq": 0}).where(_IS_CURRENT))
+_DELETE = Statement(_table.delete().where(_IS_CURRENT))
+_READ_LABELS = Statement(_label.select(_label.key, _label.value).where(_label.uid == arg("uid")))
+_DELETE_LABELS = Statement(_label.delete().where(_label.uid == arg("uid")))
+_DELETE_LABEL = Statement(_label.delete().where((_label.uid == arg("uid")) & (_label.key == arg("key"))))
+_PAGES = {
+    bound: Statement(selection.select(_COLUMNS, bound, EVERYTHING, EVERYTHING)) for bound in ("within", "beyond", "all")
+}
+_BY_PLAN = Statement(
+    _table.select(*_COLUMNS)
+    .where((_table.kind == arg("kind")) & (_table.plan == arg("plan")) & (_table.uid > arg("after")))
+    .order_by(_table.uid)
+    .limit(arg("limit"))
+)
+_COUNT = Statement(_table.select(peewee.fn.COUNT(peewee.SQL("*"))).where(_table.kind == arg("kind")))
+_COUNT_BY_PLAN = Statement(
+    _table.select(peewee.fn.COUNT(peewee.SQL("*"))).where((_table.kind == arg("kind")) & (_table.plan == arg("plan")))
+)
+
+
+def get(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
+    """The living resource of that name, if there is one."""
+    return _resource(unit.execute(_GET, kind=kind, namespace=namespace, name=name).fetchone())
+
+
+def get_by_uid(unit: Unit, uid: str) -> Resource | None:
+    """The living resource of that uid, if there is one."""
+    return _resource(unit.execute(_GET_BY_UID, uid=uid).fetchone())
+
+
+def page(  # noqa: PLR0913 - one keyword per part of a list request
+    unit: Unit,
+    kind: str,
+    *,
+    namespace: str | None = None,
+    labels: Selector = EVERYTHING,
+    fields: Selector = EVERYTHING,
+    after: tuple[str, str] | None = None,
+    limit: int,
+) -> list[Resource]:
+    """At most ``limit`` resources of ``kind`` in the order of (namespace, name).
+
+    Args:
+        unit: the unit.
+        kind: their kind.
+        namespace: only those in it; None for all.
+        labels: only those whose labels it matches.
+        fields: only those that match by ``metadata.name`` and ``metadata.namespace``, with ``=``, ``!=``, ``in`` or
+            ``notin``.
+        after: only those beyond this (namespace, name), the last of the page before.
+        limit: fewer than these means that no more follow.
+    """
+    numeric = [term for term in labels.requirements if term.operator in selection.NUMERIC]
+    found: list[Resource] = []
+    for bound, values in selection.bounds(namespace, after):
+        query = _PAGES[bound]
+        if labels.requirements or fields.requirements:
+            query = Statement(selection.select(_COLUMNS, bound, labels, fields))
+        found += _resources(unit.execute(query, kind=kind, limit=limit - len(found), **values).fetchall())
+        if len(found) == limit:
+            break
+    if not numeric or not found:
+        return found
+    matching = [one for one in found if all(term.matches(one.labels()) for term in numeric)]
+    if len(found) < limit or len(matching) == limit:
+        return matching
+    last = found[-1].namespace, found[-1].name
+    rest = page(unit, kind, namespace=namespace, labels=labels, fields=fields, after=last, limit=limit - len(matching))
+    return matching + rest
+
+
+def by_plan(unit: Unit, kind: str, plan: str, *, after: str = "", limit: int) -> list[Resource]:
+    """At most ``limit`` resources of ``kind`` that refer to ``plan``, with uids beyond ``after``, in their order."""
+    return _resources(unit.execute(_BY_PLAN, kind=kind, plan=plan, after=after, limit=limit).fetchall())
+
+
+def count(unit: Unit, kind: str, *, plan: str | None = None) -> int:
+    """How many resources of ``kind`` there are, or how many of them refer to ``plan``."""
+    if plan is None:
+        return int(unit.execute(_COUNT, kind=kind).fetchone()[0])
+    return int(unit.execute(_COUNT_BY_PLAN, kind=kind, plan=plan).fetchone()[0])
+
+
+def insert(unit: Unit, resource: Resource, labels: Mapping[str, str]) -> None:
+    """Add ``resource`` with its ``labels``.
+
+    Raises:
+        TenantryError: ``ALREADY_EXISTS``, another one of that kind has the name.
+    """
+    try:
+        unit.execute(_INSERT, **_row(resource) | {"seq": 0})
+    except peewee.IntegrityError as error:
+        raise TenantryError(
+            Code.ALREADY_EXISTS,
+            f'{resource.kind} "{resource.name}" already exists',
+            kind=resource.kind,
+            name=resource.name,
+        ) from error
+    unit.mark_changed(resource.uid)
+    _insert_labels(unit, resource, labels)
+
+
+def update(unit: Unit, resource: Resource, expected_seq: int, labels: Mapping[str, str] | None = None) -> None:
+    """Write ``resource`` over the row that has its uid, if that is still at ``expected_seq``.
+
+    ``labels`` are all that it has now; None when they are what they were.
+
+    Raises:
+        TenantryError: ``CONFLICT``, it was changed or deleted meanwhile.
+    """
+    values = _row(resource) | {"expected_seq": expected_seq}
+    _expect_one(unit.execute(_UPDATE, **values).rowcount, resource)
+    unit.mark_changed(resource.uid)
+    if labels is None:
+        return
+    stored = dict(unit.execute(_READ_LABELS, uid=resource.uid).fetchall())
+    for key, value in stored.items():
+        if labels.get(key) != value:
+            unit.execute(_DELETE_LABEL, uid=resource.uid, key=key)
+    _insert_labels(unit, resource, {key: value for key, value in labels.items() if stored.get(key) != value})
+
+
+def delete(unit: Unit, resource: Resource, expected_seq: int) -> None:
+    """Remove the row of ``resource`` and its labels, if it is still at ``expected_seq``.
+
+    Raises:
+        TenantryError: ``CONFLICT``, it was changed or deleted meanwhile.
+    """
+    _expect_one(unit.execute(_DELETE, uid=resource.uid, expected_seq=expected_seq).rowcount, resource)
+    unit.mark_changed(resource.uid)
+    unit.execute(_DELETE_LABELS, uid=resource.uid)
+
+
+def _insert_labels(unit: Unit, resource: Resource, labels: Mapping[str, str]) -> None:
+    if not labels:
+        return
+    same = {"kind": resource.kind, "namespace": resource.namespace, "name": resource.name, "uid": resource.uid}
+    statement, values = insert_rows(_label, [{"key": key, "value": value, **same} for key, value in labels.items()])
+    unit.execute(statement, **values)
+
+
+def _expect_one(count: int, resource: Resource) -> None:
+    if count != 1:
+        raise TenantryError(
+            Code.CONFLICT,
+            f'{resource.kind} "{resource.name}" was changed meanwhile; read it again and repeat the change',
+            kind=resource.kind,
+            name=resource.name,
+        )
+
+
+def _row(resource: Resource) -> dict[str, Any]:
+    return dict(zip(_NAMES, _values(resource), strict=True))
+
+
+def _resource(row: Sequence[Any] | None) -> Resource | None:
+    return None if row is None else Resource(**dict(zip(_NAMES, row, strict=True)))
+
+
+def _resources(rows: Iterable[Sequence[Any]]) -> list[Resource]:
+    return [Resource(**dict(zip(_NAMES, row, strict=True))) for row in rows]

@@ -1,0 +1,248 @@
+"""The tables as peewee knows them. The migrations create them, and a test compares the two.
+
+Every identifier is ASCII with binary collation; JSON is canonical text; time is epoch microseconds; nothing is ordered
+by a number that the database hands out. The models are bound to no database: a unit runs their queries.
+"""
+
+from __future__ import annotations
+
+from peewee import BigIntegerField, CharField, CompositeKey, IntegerField, Model, TextField
+
+
+class Resource(Model):
+    """Living Plans, Tenants and Configs; ``tenantry.model.resource.Resource`` tells what the columns mean."""
+
+    kind = CharField()
+    namespace = CharField()
+    name = CharField()
+    uid = CharField(primary_key=True)
+    tenant_id = CharField()
+    generation = BigIntegerField()
+    seq = BigIntegerField()  # 0 between a unit's first statement and its last
+    meta = TextField()
+    spec = TextField()
+    status = TextField()
+    managed_by = CharField()
+    source_uid = CharField()
+    source_generation = BigIntegerField()
+    plan = CharField()
+    cells = TextField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "resource"
+
+
+class ResourceLabel(Model):
+    """The labels of the living, in the order in which a list by label is paged."""
+
+    kind = CharField()
+    key = CharField()
+    value = CharField()
+    namespace = CharField()
+    name = CharField()
+    uid = CharField()
+
+    class Meta:  # noqa: D106
+        table_name = "resource_label"
+        primary_key = CompositeKey("kind", "key", "value", "namespace", "name")
+
+
+class Tombstone(Model):
+    """What deleted Tenants leave."""
+
+    slug = CharField(primary_key=True)
+    tenant_id = CharField()
+    managed_by = CharField()
+    last_doc = TextField()
+    deleted_at = BigIntegerField()
+    purge_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "tombstone"
+
+
+class Revision(Model):
+    """Published states of specs."""
+
+    kind = CharField()
+    namespace = CharField()
+    name = CharField()
+    tenant_id = CharField()
+    revision = BigIntegerField()
+    generation = BigIntegerField()
+    doc = TextField()
+    checksum = CharField()
+    author = CharField()
+    message = CharField()
+    created_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "revision"
+        primary_key = CompositeKey("kind", "namespace", "name", "tenant_id", "revision")
+
+
+class Claim(Model):
+    """Globally unique values and the resource that holds each."""
+
+    kind = CharField()
+    value = CharField()
+    uid = CharField()
+
+    class Meta:  # noqa: D106
+        table_name = "claim"
+        primary_key = CompositeKey("kind", "value")
+
+
+class Clock(Model):
+    """Named counters of the change log: ``seq``, the last one taken, and ``compacted_to``, the last one removed."""
+
+    name = CharField(primary_key=True)
+    seq = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "clock"
+
+
+class ChangeLog(Model):
+    """What watches send, in seq order without a gap."""
+
+    seq = BigIntegerField(primary_key=True)
+    kind = CharField()
+    namespace = CharField()
+    name = CharField()
+    uid = CharField()
+    verb = CharField()
+    object = TextField()
+    prev_labels = TextField()
+    at = BigIntegerField()
+    size = IntegerField()  # bytes of object and prev_labels
+
+    class Meta:  # noqa: D106
+        table_name = "change_log"
+
+
+class Lease(Model):
+    """Who may do what only one may do at a time."""
+
+    name = CharField(primary_key=True)
+    holder = CharField()
+    token = BigIntegerField()
+    expires = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "lease"
+
+
+class Idempotency(Model):
+    """Answers to requests that carried an Idempotency-Key."""
+
+    key = CharField(primary_key=True)
+    request_hash = CharField()
+    status = IntegerField()  # 0 until the request is answered
+    body = TextField()
+    secret = IntegerField()  # 1: the answer carried a secret, which ``body`` lacks
+    expires_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "idempotency"
+
+
+class Replica(Model):
+    """How far each replica has read the change log."""
+
+    id = CharField(primary_key=True)
+    seq = BigIntegerField()
+    at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "replica"
+
+
+class Work(Model):
+    """Objects that must be looked at again because of another object."""
+
+    kind = CharField()
+    key = CharField()
+    version = BigIntegerField()  # counts requests, so that one made during the work is not lost
+    added_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "work"
+        primary_key = CompositeKey("kind", "key")
+
+
+class AuditEvent(Model):
+    """Who did what."""
+
+    id = CharField(primary_key=True)
+    at = BigIntegerField()
+    actor = CharField()
+    action = CharField()
+    kind = CharField()
+    namespace = CharField()
+    name = CharField()
+    tenant_id = CharField()
+    result = CharField()
+    seq = BigIntegerField()
+    request_id = CharField()
+    ip = CharField()
+    message = CharField()
+    diff = TextField()
+
+    class Meta:  # noqa: D106
+        table_name = "audit_event"
+
+
+class ApiKey(Model):
+    """API keys; lists are JSON arrays."""
+
+    id = CharField(primary_key=True)
+    name = CharField()
+    secret_sha = CharField()
+    scopes = TextField()
+    owner = CharField()
+    tenant_id = CharField()
+    created_by = CharField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    revoked_at = BigIntegerField()
+    last_used_at = BigIntegerField()
+    allowed_cidrs = TextField()
+
+    class Meta:  # noqa: D106
+        table_name = "api_key"
+
+
+class ServiceAccount(Model):
+    """What the service accounts of registered clusters may do; ``scopes`` is a JSON array."""
+
+    cluster = CharField()
+    namespace = CharField()
+    name = CharField()
+    scopes = TextField()
+    created_by = CharField()
+    created_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "service_account"
+        primary_key = CompositeKey("cluster", "namespace", "name")
+
+
+ALL: tuple[type[Model], ...] = (
+    Resource,
+    ResourceLabel,
+    Tombstone,
+    Revision,
+    Claim,
+    Clock,
+    ChangeLog,
+    Lease,
+    Idempotency,
+    Replica,
+    Work,
+    AuditEvent,
+    ApiKey,
+    ServiceAccount,
+)
