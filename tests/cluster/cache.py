@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,9 +34,10 @@ def kept(folder: Path, make: Callable[[Path], None]) -> Path:
     with locked(folder.parent / f".{folder.name}.lock"):
         if folder.is_dir():
             return folder
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        work = folder.parent / f".{folder.name}.partial"
+        shutil.rmtree(work, ignore_errors=True)  # what a process that was killed left
+        work.mkdir()
         try:
-            work.chmod(0o755)
             make(work)
             work.rename(folder)
         except BaseException:

@@ -274,8 +274,7 @@ def prepare() -> None:
     Raises:
         UnavailableError: it can't be built on this machine.
     """
-    for name in ("etcd", "kube-apiserver"):
-        tools.program(name)
+    tools.prepare("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 
 
 def write_private(path: Path, text: str) -> None:

@@ -14,7 +14,7 @@ from typing import Self
 
 from tests.cluster.cache import UnavailableError, cache_root, kept
 from tests.cluster.packages import debian_mirror, ensure_packages
-from tests.cluster.processes import Program, free_port
+from tests.cluster.processes import TIED, Program, free_port
 
 USER, PASSWORD = "tenantry", "tenantry-test"
 GREETING = 10
@@ -190,6 +190,7 @@ class MariaDB(DatabaseServer):
     def initialise(self, data: Path) -> None:
         """Write a new data directory, with a root who needs no password."""
         run(
+            "initialising MariaDB",
             "mariadb-install-db",
             "--no-defaults",
             *as_root(),
@@ -222,7 +223,7 @@ class MySQL97(DatabaseServer):
 
     def initialise(self, data: Path) -> None:
         """Write a new data directory, with a root who needs no password."""
-        run(*self.server(), f"--datadir={data}", "--initialize-insecure")
+        run("initialising MySQL", *self.server(), f"--datadir={data}", "--initialize-insecure")
         (data / "auto.cnf").unlink()  # the server's identity: every copy makes its own
 
     @staticmethod
@@ -236,11 +237,13 @@ class MySQL97(DatabaseServer):
 
     @classmethod
     def _bootstrap(cls, root: Path) -> None:
-        ensure_packages("debootstrap")
         if os.geteuid() != 0:
             raise UnavailableError("only root can unpack Debian sid, which has MySQL 9.7")
+        ensure_packages("debootstrap")
         # In namespaces of its own nothing stays mounted or running, however this ends.
         run(
+            "unpacking Debian sid",
+            *TIED,
             *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
             *("debootstrap", "--variant=minbase", "--include=mysql-server-core,mysql-client-core"),
             *("sid", root, debian_mirror()),
@@ -253,13 +256,13 @@ def as_root() -> list[str]:
     return ["--user=root"] if os.geteuid() == 0 else []
 
 
-def run(*command: str | Path) -> None:
+def run(purpose: str, *command: str | Path) -> None:
     """Run a program that prepares something.
 
     Raises:
-        UnavailableError: it failed.
+        UnavailableError: it failed, and what it was for.
     """
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip().splitlines() or ["it printed nothing"]
-        raise UnavailableError(f"{Path(command[0]).name} failed: {said[-1]}")
+        raise UnavailableError(f"{purpose} failed: {said[-1]}")

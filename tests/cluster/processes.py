@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-# The kernel kills a child when the thread that made it ends, so every child is made by one thread that never does.
+# Put before a command, it has the kernel kill the program when the thread that started it ends, however that ends.
+TIED = ("setpriv", "--pdeathsig", "KILL", "--")
+
+# Servers outlive the thread that asks for them, so one thread that ends with the process starts them all.
 SPAWNER = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
@@ -40,7 +43,7 @@ class Program:
     ) -> None:
         self.name = name
         self.log = log
-        command = ["setpriv", "--pdeathsig", "KILL", "--", *map(str, arguments)]
+        command = [*TIED, *arguments]
         with log.open("ab") as output:
             self.process = SPAWNER.submit(
                 subprocess.Popen,

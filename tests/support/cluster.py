@@ -11,13 +11,14 @@ from functools import cache
 
 import pytest
 
-from tests.cluster import controlplane
+from tests.cluster import controlplane, tools
 from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.databases import MariaDB, MySQL97
 
 PARTS: dict[str, Callable[[], None]] = {
     "control_plane": controlplane.prepare,
+    "old_kubectl": lambda: tools.prepare("kubectl-1.32"),
     "mariadb": MariaDB.prepare,
     "mysql97": MySQL97.prepare,
 }
@@ -29,6 +30,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     for part in PARTS.keys() & needed:
+        session.config.get_terminal_writer().line(f"preparing {part} (minutes the first time, nothing after)")
         why_not(part)
 
 
@@ -57,6 +59,13 @@ def control_plane() -> Iterator[ControlPlane]:
     demand("control_plane")
     with ControlPlane() as plane:
         yield plane
+
+
+@pytest.fixture(scope="session")
+def old_kubectl() -> str:
+    """The oldest kubectl that is supported, as `ControlPlane.kubectl` takes its name."""
+    demand("old_kubectl")
+    return "kubectl-1.32"
 
 
 @pytest.fixture(scope="session")
