@@ -53,6 +53,30 @@ def conform(schema: Schema, document: Document) -> tuple[Document, list[str]]:
     return conformed, sorted(unknown)
 
 
+def fill_defaults(schema: Schema, document: Document) -> Document:
+    """``document`` with defaults, as an apply leaves it: its nulls stay, and are for validation to refuse."""
+    metadata = {"metadata": _metadata(document["metadata"], [])} if "metadata" in document else {}
+    return {**_defaulted(schema, document), **metadata}
+
+
+def _defaulted(schema: Schema, value: Any) -> Any:
+    if isinstance(value, list):
+        items = schema.get("items", {})
+        return [_defaulted(items, _null(items, "", []) if item is None else item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    properties: Mapping[str, Schema] = schema.get("properties", {})
+    additional = schema.get("additionalProperties")
+    filled = {}
+    for name, item in value.items():
+        below = properties.get(name, additional if isinstance(additional, Mapping) else {})
+        filled[name] = _defaulted(below, _null(below, "", []) if item is None else item)
+    for name, below in properties.items():
+        if "default" in below and name not in filled:
+            filled[name] = _default(below, "", [])
+    return filled
+
+
 def _metadata(metadata: Any, unknown: list[str]) -> Any:
     if not isinstance(metadata, dict):
         return metadata
