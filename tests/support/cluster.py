@@ -25,11 +25,13 @@ PARTS: dict[str, Callable[[], None]] = {
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Prepare the parts that the selected tests need."""
+    """Prepare the parts that the selected tests need: as a fixture, or as the parameter that names one."""
     if session.config.option.collectonly:
         return
-    needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    for part in PARTS.keys() & needed:
+    tests = [item for item in session.items if isinstance(item, pytest.Function)]
+    fixtures = {name for test in tests for name in test.fixturenames}
+    parameters = [value for test in tests if hasattr(test, "callspec") for value in test.callspec.params.values()]
+    for part in [part for part in PARTS if part in fixtures or part in parameters]:
         session.config.get_terminal_writer().line(f"preparing {part} (minutes the first time, nothing after)")
         why_not(part)
 
