@@ -23,13 +23,14 @@ from hypothesis import strategies as st
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.managedfields import ownership
+from tenantry.model.managedfields.managers import check, default_name
 from tenantry.model.managedfields.schema import compile_schema
 from tenantry.model.managedfields.typed import validate
 from tenantry.model.patches import json_patch, merge_patch
 from tenantry.model.selectors import parse_fields, parse_labels
-from tenantry.model.structural import conform, fill_defaults
 from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import ControlPlane
+from tests.model.structural import conform, fill_defaults
 
 pytestmark = pytest.mark.cluster
 
@@ -141,6 +142,7 @@ CRD: Document = {
     },
 }
 SAMPLE = compile_schema(API_VERSION, KIND, SCHEMA)
+USER_AGENT = "tester/1.0 (test)"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -151,7 +153,7 @@ class Cluster:
 
     def __init__(self, plane: ControlPlane) -> None:
         self._connection = HTTPSConnection("127.0.0.1", plane.port, timeout=30, context=plane.tls)
-        self._headers = {"Authorization": f"Bearer {plane.admin_token}", "User-Agent": "tester/1.0 (test)"}
+        self._headers = {"Authorization": f"Bearer {plane.admin_token}", "User-Agent": USER_AGENT}
         self._names = (f"sample-{number}" for number in itertools.count())
 
     def close(self) -> None:
@@ -196,7 +198,8 @@ class Step:
 
     def send(self, cluster: Cluster, name: str) -> Document:
         path = PATH if self.verb == "create" else f"{PATH}/{name}" + f"/{self.subresource}" * bool(self.subresource)
-        query = {"fieldManager": self.manager, "fieldValidation": "Ignore"} | ({"force": "true"} if self.force else {})
+        query = {"fieldValidation": "Ignore"}
+        query |= ({"fieldManager": self.manager} if self.manager else {}) | ({"force": "true"} if self.force else {})
         method, content_type = {
             "create": ("POST", "application/json"),
             "put": ("PUT", "application/json"),
@@ -211,7 +214,7 @@ class Step:
 
     def play(self, live: Document | None, name: str, now: int) -> Document:
         """The object that the server should have stored, before it fills in its own metadata."""
-        write = {"manager": self.manager, "now": now, "subresource": self.subresource}
+        write = {"manager": self.manager or default_name(USER_AGENT), "now": now, "subresource": self.subresource}
         body = self.document(name)
         if self.verb == APPLY:
             applied = ownership.apply(SAMPLE, live, body, force=self.force, **write)
@@ -228,10 +231,25 @@ class Step:
 
 def refuse_misfits(document: Document) -> Document:
     """``document``, unless it is not of the schema's shape or has a null that the schema does not allow."""
-    problems = validate(SAMPLE.type, document)
-    if problems or conform(SCHEMA, document)[0] != document:
-        raise TenantryError(Code.INVALID, f"not to be stored: {problems or 'null'}")
-    return document
+    if problems := validate(SAMPLE.type, document) + forbidden_nulls(SCHEMA, document):
+        raise TenantryError(Code.INVALID, f"not to be stored: {problems}")
+    return conform(SCHEMA, document)[0]
+
+
+def forbidden_nulls(schema: Document, value: Any, path: str = "") -> list[str]:
+    if value is None:
+        return [path] if "type" in schema and not schema.get("nullable") else []
+    if isinstance(value, list):
+        return [found for item in value for found in forbidden_nulls(schema.get("items", {}), item, f"{path}[]")]
+    if not isinstance(value, dict):
+        return []
+    additional = schema.get("additionalProperties", {})
+    known = schema.get("properties", {})
+    return [
+        found
+        for name, item in value.items()
+        for found in forbidden_nulls(known.get(name, additional), item, f"{path}.{name}")
+    ]
 
 
 def kept_from(live: Document | None, new: Document, subresource: str) -> Document:

@@ -12,10 +12,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from tenantry.model.errors import FieldCode, FieldError
 from tenantry.model.managedfields.fieldset import FieldSet, parse
 from tenantry.model.managedfields.schema import AnyType, ListType, MapType, ObjectType, Type
 from tenantry.model.quoting import quote, quote_json
 
+MAX_NAME, MAX_SUBRESOURCE = 128, 256  # bytes
 #: More entries of updates than this are folded into one (apimachinery's ``DefaultMaxUpdateManagers``).
 MAX_UPDATES = 10
 ANCIENT_CHANGES = "ancient-changes"
@@ -62,6 +64,42 @@ class Owned:
 
 
 Managers = dict[Manager, Owned]
+
+
+def default_name(user_agent: str) -> str:
+    """The manager of a request that names none: what its User-Agent has before the first ``/``."""
+    name = ""
+    for char in filter(str.isprintable, user_agent.partition("/")[0]):
+        if len((name + char).encode()) > MAX_NAME:
+            break
+        name += char
+    return name
+
+
+def check_name(name: str, path: str = "fieldManager") -> list[FieldError]:
+    """What is wrong with the name of a manager; ``path`` is where it stands."""
+    errors = []
+    if len(name.encode()) > MAX_NAME:
+        errors.append(FieldError(path, FieldCode.TOO_LONG, f"Too long: may not be more than {MAX_NAME} bytes"))
+    position = 0
+    for char in name:
+        if not char.isprintable():
+            message = f"Invalid value: {quote(name)}: invalid character U+{ord(char):04X} (at position {position})"
+            errors.append(FieldError(path, FieldCode.INVALID, message))
+        position += len(char.encode())
+    return errors
+
+
+def check(entries: Sequence[dict[str, Any]]) -> list[FieldError]:
+    """What is wrong with managed fields as :func:`encode` made them: names come from clients."""
+    errors = []
+    for index, entry in enumerate(entries):
+        path = f"metadata.managedFields[{index}]"
+        errors += check_name(entry["manager"], f"{path}.manager")
+        if len(entry.get("subresource", "").encode()) > MAX_SUBRESOURCE:
+            message = f"Too long: may not be more than {MAX_SUBRESOURCE} bytes"
+            errors.append(FieldError(f"{path}.subresource", FieldCode.TOO_LONG, message))
+    return errors
 
 
 def decode(kind: ObjectType, entries: Sequence[Any]) -> Managers:

@@ -23,6 +23,7 @@ from tenantry.model.managedfields.merging import merge
 from tenantry.model.managedfields.removal import prune
 from tenantry.model.managedfields.schema import ObjectType
 from tenantry.model.managedfields.typed import field_set, validate
+from tenantry.model.metadata import ANNOTATIONS_SIZE
 from tenantry.model.quoting import encode_json
 from tenantry.model.resource import timestamp
 
@@ -53,7 +54,6 @@ BEFORE_FIRST_APPLY = "before-first-apply"
 
 _KUBECTL = "kubectl"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_MAX_ANNOTATIONS = 256 * 1024  # bytes of all keys and values
 
 
 def update(  # noqa: PLR0913 - who, what, when and through which door
@@ -277,6 +277,6 @@ def _with_last_applied(document: Document, config: Document) -> Document:
         kept = {key: value for key, value in given.items() if key != _LAST_APPLIED}
         applied = {**config, "metadata": {**config["metadata"], "annotations": kept}}
     updated = {**annotations, _LAST_APPLIED: encode_json(applied) + "\n"}
-    if sum(len(key.encode()) + len(value.encode()) for key, value in updated.items()) > _MAX_ANNOTATIONS:
+    if sum(len(key.encode()) + len(value.encode()) for key, value in updated.items()) > ANNOTATIONS_SIZE:
         del updated[_LAST_APPLIED]
     return {**document, "metadata": {**document["metadata"], "annotations": updated}}

@@ -1,4 +1,4 @@
-"""Make a document conform to a CRD's structural schema, as kube-apiserver does whenever it decodes a custom resource.
+"""Make a document conform to any structural schema, as kube-apiserver does whenever it decodes a custom resource.
 
 Unknown fields go, nulls go where the schema does not allow them, defaults are filled in, and empty metadata is left
 out. What is *wrong* with a document is not asked here. Sources: apiextensions-apiserver's ``pruning``, ``defaulting``
