@@ -16,6 +16,7 @@ import peewee
 from tenantry.model.audit import AuditEvent
 from tenantry.model.resource import Change, Resource, Verb
 from tenantry.storage import audit, tables
+from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import Statement, arg, insert_rows
 from tenantry.storage.unit import Unit
 
@@ -39,6 +40,7 @@ class PendingChange:
 
 
 _clock, _log = tables.Clock, tables.ChangeLog
+_rows = Rows(Change, _log, read={"verb": Verb})
 _TAKE_SQLITE = Statement(
     _clock.update({_clock.seq: _clock.seq + arg("count")}).where(_clock.name == "seq").returning(_clock.seq)
 )
@@ -48,12 +50,8 @@ _TAKE_MYSQL = Statement(
 _STAMP = Statement(tables.Resource.update({tables.Resource.seq: arg("seq")}).where(tables.Resource.uid == arg("uid")))
 _READ_CLOCK = Statement(_clock.select(_clock.seq).where(_clock.name == arg("name")))
 _SET_COMPACTED = Statement(_clock.update({_clock.seq: arg("seq")}).where(_clock.name == "compacted_to"))
-_COLUMNS = (
-    _log.seq, _log.kind, _log.namespace, _log.name, _log.uid, _log.verb, _log.object, _log.prev_labels, _log.at,
-)  # fmt: skip
-_NAMES = tuple(column.name for column in _COLUMNS)
 _READ = Statement(
-    _log.select(*_COLUMNS).where(_log.seq > arg("after")).order_by(_log.seq).limit(arg("limit"))
+    _rows.select.where(_log.seq > arg("after")).order_by(_log.seq).limit(arg("limit"))
 )  # fmt: skip
 _OLDEST = Statement(_log.select(_log.seq, _log.at, _log.size).order_by(_log.seq).limit(arg("limit")))
 _TOTAL = Statement(_log.select(peewee.fn.COALESCE(peewee.fn.SUM(_log.size), 0)))
@@ -90,8 +88,7 @@ def read(unit: Unit, after_seq: int, limit: int) -> list[Change]:
 
     Seqs have no gaps: when the first is not ``after_seq + 1``, the log was compacted past it.
     """
-    rows = unit.execute(_READ, after=after_seq, limit=limit).fetchall()
-    return [Change(**{**dict(zip(_NAMES, row, strict=True)), "verb": Verb(row[5])}) for row in rows]
+    return _rows.all(unit.execute(_READ, after=after_seq, limit=limit))
 
 
 def current_seq(unit: Unit) -> int:
@@ -131,15 +128,15 @@ def _take(unit: Unit, count: int) -> int:
 def _row(resource: Resource, change: PendingChange) -> dict[str, object]:
     document = resource.to_json()
     prev_labels = orjson.dumps(change.prev_labels, option=orjson.OPT_SORT_KEYS).decode()
-    return {
-        "seq": resource.seq,
-        "kind": resource.kind,
-        "namespace": resource.namespace,
-        "name": resource.name,
-        "uid": resource.uid,
-        "verb": change.verb.value,
-        "object": document,
-        "prev_labels": prev_labels,
-        "at": change.at,
-        "size": len(document.encode()) + len(prev_labels),
-    }
+    row = Change(
+        seq=resource.seq,
+        kind=resource.kind,
+        namespace=resource.namespace,
+        name=resource.name,
+        uid=resource.uid,
+        verb=change.verb,
+        object=document,
+        prev_labels=prev_labels,
+        at=change.at,
+    )
+    return _rows.values(row) | {"size": len(document.encode()) + len(prev_labels)}

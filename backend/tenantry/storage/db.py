@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 from urllib.parse import unquote, urlsplit
@@ -33,7 +34,7 @@ class Database:
 
     def __init__(self, backend: SQLite | MySQL, *, threads: int, waiting: int) -> None:
         self._listeners: list[Callable[[int], None]] = []
-        self._admin = Lane("db-admin", backend.serve_admin, threads=2, limit=8)
+        self._admin = Lane("db-admin", backend.serve_admin, threads=2, limit=8, slow=math.inf)
         self._reads, self._writes = backend.lanes(threads=threads, limit=threads + waiting, on_commit=self._announce)
 
     @classmethod

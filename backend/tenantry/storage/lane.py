@@ -34,6 +34,7 @@ class Job:
     write: bool
     deadline: float  # of time.monotonic(): it must have begun by then
     future: asyncio.Future[Any]
+    slow: float  # seconds; a longer run is logged
 
     @property
     def name(self) -> str:
@@ -51,7 +52,7 @@ class Job:
         finally:
             elapsed = time.perf_counter() - started
             metrics.DB_UNIT_SECONDS.labels(self.name, unit.dialect).observe(elapsed)
-            if elapsed > SLOW:
+            if elapsed > self.slow:
                 logger.warning("unit %s took %d ms", self.name, elapsed * 1000)
 
 
@@ -72,16 +73,18 @@ class Lane:
         serve: what each thread runs: it takes jobs from :meth:`jobs` until they end, and settles each.
         threads: how many.
         limit: jobs waiting or running; one more is refused.
+        slow: seconds after which a job is named in the log.
         on_commit: called on the loop with the highest seq of a commit that took some.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword per limit
         self,
         name: str,
         serve: Callable[[Lane], None],
         *,
         threads: int,
         limit: int,
+        slow: float = SLOW,
         on_commit: Callable[[int], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -89,6 +92,7 @@ class Lane:
         self._limit = limit
         self._admitted = 0
         self._gauge = metrics.DB_QUEUE.labels(name)
+        self._slow = slow
         self._closed = False
         self._on_commit = on_commit
         self._threads = [
@@ -122,7 +126,7 @@ class Lane:
         future: asyncio.Future[T] = self._loop.create_future()
         self._admitted += 1
         self._gauge.inc()
-        self._queue.put(Job(function, arguments, write, time.monotonic() + timeout, future))
+        self._queue.put(Job(function, arguments, write, time.monotonic() + timeout, future, self._slow))
         return await future
 
     async def close(self, grace: float = 20.0) -> None:

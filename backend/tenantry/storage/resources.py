@@ -6,10 +6,7 @@ the order of their uids, so that two units never wait for each other.
 
 from __future__ import annotations
 
-import dataclasses
-import operator
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import peewee
 
@@ -17,26 +14,27 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.resource import Resource
 from tenantry.model.selectors import Selector
 from tenantry.storage import selection, tables
+from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import Statement, arg, insert_rows
 from tenantry.storage.unit import Unit
 
 EVERYTHING = Selector()
 
 _table, _label = tables.Resource, tables.ResourceLabel
-_NAMES = tuple(field.name for field in dataclasses.fields(Resource))
-_COLUMNS = tuple(getattr(_table, name) for name in _NAMES)
-_values = operator.attrgetter(*_NAMES)
+_rows = Rows(Resource, _table)
 
 _IS_CURRENT = (_table.uid == arg("uid")) & (_table.seq == arg("expected_seq"))
-_WRITABLE = tuple(name for name in _NAMES if name not in {"kind", "namespace", "name", "uid", "seq", "created_at"})
+_WRITABLE = tuple(name for name in _rows.names if name not in {"kind", "namespace", "name", "uid", "seq", "created_at"})
 
 _GET = Statement(
-    _table.select(*_COLUMNS).where(
+    _rows.select.where(
         (_table.kind == arg("kind")) & (_table.namespace == arg("namespace")) & (_table.name == arg("name"))
     )
 )
-_GET_BY_UID = Statement(_table.select(*_COLUMNS).where(_table.uid == arg("uid")))
-_INSERT = Statement(_table.insert({name: arg(name) for name in _NAMES}))
+_GET_BY_UID = Statement(_rows.select.where(_table.uid == arg("uid")))
+_TENANT_NAME = Statement(
+    _table.select(_table.name).where((_table.kind == "Tenant") & (_table.tenant_id == arg("tenant_id")))
+)
 # seq = 0 until changes.commit: MySQL counts changed rows, and so this one always changes
 _UPDATE = Statement(_table.update({name: arg(name) for name in _WRITABLE} | {"seq": 0}).where(_IS_CURRENT))
 _DELETE = Statement(_table.delete().where(_IS_CURRENT))
@@ -44,11 +42,11 @@ _READ_LABELS = Statement(_label.select(_label.key, _label.value).where(_label.ui
 _DELETE_LABELS = Statement(_label.delete().where(_label.uid == arg("uid")))
 _DELETE_LABEL = Statement(_label.delete().where((_label.uid == arg("uid")) & (_label.key == arg("key"))))
 _PAGES = {
-    bound: Statement(selection.select(_COLUMNS, bound, EVERYTHING, EVERYTHING)) for bound in ("within", "beyond", "all")
+    bound: Statement(selection.select(_rows.columns, bound, EVERYTHING, EVERYTHING))
+    for bound in ("within", "beyond", "all")
 }
 _BY_PLAN = Statement(
-    _table.select(*_COLUMNS)
-    .where((_table.kind == arg("kind")) & (_table.plan == arg("plan")) & (_table.uid > arg("after")))
+    _rows.select.where((_table.kind == arg("kind")) & (_table.plan == arg("plan")) & (_table.uid > arg("after")))
     .order_by(_table.uid)
     .limit(arg("limit"))
 )
@@ -60,12 +58,12 @@ _COUNT_BY_PLAN = Statement(
 
 def get(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
     """The living resource of that name, if there is one."""
-    return _resource(unit.execute(_GET, kind=kind, namespace=namespace, name=name).fetchone())
+    return _rows.one(unit.execute(_GET, kind=kind, namespace=namespace, name=name))
 
 
 def get_by_uid(unit: Unit, uid: str) -> Resource | None:
     """The living resource of that uid, if there is one."""
-    return _resource(unit.execute(_GET_BY_UID, uid=uid).fetchone())
+    return _rows.one(unit.execute(_GET_BY_UID, uid=uid))
 
 
 def page(  # noqa: PLR0913 - one keyword per part of a list request
@@ -95,8 +93,8 @@ def page(  # noqa: PLR0913 - one keyword per part of a list request
     for bound, values in selection.bounds(namespace, after):
         query = _PAGES[bound]
         if labels.requirements or fields.requirements:
-            query = Statement(selection.select(_COLUMNS, bound, labels, fields))
-        found += _resources(unit.execute(query, kind=kind, limit=limit - len(found), **values).fetchall())
+            query = Statement(selection.select(_rows.columns, bound, labels, fields))
+        found += _rows.all(unit.execute(query, kind=kind, limit=limit - len(found), **values))
         if len(found) == limit:
             break
     if not numeric or not found:
@@ -111,7 +109,7 @@ def page(  # noqa: PLR0913 - one keyword per part of a list request
 
 def by_plan(unit: Unit, kind: str, plan: str, *, after: str = "", limit: int) -> list[Resource]:
     """At most ``limit`` resources of ``kind`` that refer to ``plan``, with uids beyond ``after``, in their order."""
-    return _resources(unit.execute(_BY_PLAN, kind=kind, plan=plan, after=after, limit=limit).fetchall())
+    return _rows.all(unit.execute(_BY_PLAN, kind=kind, plan=plan, after=after, limit=limit))
 
 
 def count(unit: Unit, kind: str, *, plan: str | None = None) -> int:
@@ -128,7 +126,7 @@ def insert(unit: Unit, resource: Resource, labels: Mapping[str, str]) -> None:
         TenantryError: ``ALREADY_EXISTS``, another one of that kind has the name.
     """
     try:
-        unit.execute(_INSERT, **_row(resource) | {"seq": 0})
+        unit.execute(_rows.insert, **_rows.values(resource) | {"seq": 0})
     except peewee.IntegrityError as error:
         raise TenantryError(
             Code.ALREADY_EXISTS,
@@ -148,7 +146,7 @@ def update(unit: Unit, resource: Resource, expected_seq: int, labels: Mapping[st
     Raises:
         TenantryError: ``CONFLICT``, it was changed or deleted meanwhile.
     """
-    values = _row(resource) | {"expected_seq": expected_seq}
+    values = _rows.values(resource) | {"expected_seq": expected_seq}
     _expect_one(unit.execute(_UPDATE, **values).rowcount, resource)
     unit.mark_changed(resource.uid)
     if labels is None:
@@ -187,15 +185,3 @@ def _expect_one(count: int, resource: Resource) -> None:
             kind=resource.kind,
             name=resource.name,
         )
-
-
-def _row(resource: Resource) -> dict[str, Any]:
-    return dict(zip(_NAMES, _values(resource), strict=True))
-
-
-def _resource(row: Sequence[Any] | None) -> Resource | None:
-    return None if row is None else Resource(**dict(zip(_NAMES, row, strict=True)))
-
-
-def _resources(rows: Iterable[Sequence[Any]]) -> list[Resource]:
-    return [Resource(**dict(zip(_NAMES, row, strict=True))) for row in rows]

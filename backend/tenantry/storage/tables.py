@@ -95,6 +95,18 @@ class Claim(Model):
         primary_key = CompositeKey("kind", "value")
 
 
+class ClaimWaiter(Model):
+    """Who wants a value that another resource holds."""
+
+    kind = CharField()
+    value = CharField()
+    uid = CharField()
+
+    class Meta:  # noqa: D106
+        table_name = "claim_waiter"
+        primary_key = CompositeKey("kind", "value", "uid")
+
+
 class Clock(Model):
     """Named counters of the change log: ``seq``, the last one taken, and ``compacted_to``, the last one removed."""
 

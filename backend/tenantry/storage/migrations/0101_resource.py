@@ -30,5 +30,5 @@ def up(migrator: object, db: Connection) -> None:  # noqa: ARG001, D103 - playho
         columns,
         primary_key=("uid",),
         unique=[("kind", "namespace", "name")],
-        indexes=[("kind", "plan", "uid")],
+        indexes=[("kind", "plan", "uid"), ("tenant_id",)],
     )

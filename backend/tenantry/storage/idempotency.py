@@ -1,0 +1,82 @@
+"""Answers to requests that carried an Idempotency-Key, kept in the transaction that they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import peewee
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.storage import tables
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.unit import Unit
+
+_table = tables.Idempotency
+_INSERT = Statement(
+    _table.insert({
+        "key": arg("key"), "request_hash": arg("request_hash"), "status": 0, "body": "", "secret": 0,
+        "expires_at": arg("expires_at"),
+    })
+)  # fmt: skip
+_GET = Statement(
+    _table.select(_table.request_hash, _table.status, _table.body, _table.secret).where(_table.key == arg("key"))
+)
+_FINISH = Statement(
+    _table.update({"status": arg("status"), "body": arg("body"), "secret": arg("secret")}).where(
+        _table.key == arg("key")
+    )
+)
+_FORGET = Statement(_table.delete().where((_table.key == arg("key")) & (_table.expires_at <= arg("at"))))
+_EXPIRED = Statement(
+    _table.select(_table.key).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A stored answer: HTTP status and body; ``secret``, when the body lacks one that was shown the first time."""
+
+    status: int
+    body: str
+    secret: bool = False
+
+
+def begin(unit: Unit, key: str, request_hash: str, *, at: int, expires_at: int) -> Answer | None:
+    """Note that the request is being answered, or return the answer that it got before.
+
+    A rival with the same key waits here until this unit ends.
+
+    Args:
+        unit: the one that does what the request asks for, and ends with :func:`finish`.
+        key: SHA-256 in hex of principal, method, route and Idempotency-Key.
+        request_hash: SHA-256 in hex of the request.
+        at: now, in epoch microseconds: an answer that has expired by then counts for nothing.
+        expires_at: until when this one counts.
+
+    Raises:
+        TenantryError: ``IDEMPOTENCY_MISMATCH``, the key was used for another request.
+    """
+    unit.execute(_FORGET, key=key, at=at)
+    try:
+        unit.execute(_INSERT, key=key, request_hash=request_hash, expires_at=expires_at)
+    except peewee.IntegrityError:
+        stored_hash, status, body, secret = unit.execute(_GET, key=key).fetchone()
+        if stored_hash != request_hash:
+            raise TenantryError(
+                Code.IDEMPOTENCY_MISMATCH, "this Idempotency-Key was used for another request"
+            ) from None
+        return Answer(status, body, bool(secret))
+    return None
+
+
+def finish(unit: Unit, key: str, answer: Answer) -> None:
+    """Keep the answer; it may name the seqs, and so may follow them."""
+    unit.conclude(_FINISH, key=key, status=answer.status, body=answer.body, secret=int(answer.secret))
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` answers that have expired by ``at`` and return how many."""
+    keys = [row[0] for row in unit.execute(_EXPIRED, at=at, limit=limit).fetchall()]
+    for key in keys:
+        unit.execute(_FORGET, key=key, at=at)
+    return len(keys)

@@ -1,0 +1,55 @@
+"""API keys: their rows, without any secret."""
+
+from __future__ import annotations
+
+from tenantry.model.identity import ApiKey
+from tenantry.storage import tables
+from tenantry.storage.mapping import Rows, read_list
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.unit import Unit
+
+_table = tables.ApiKey
+_rows = Rows(ApiKey, _table, read={"scopes": read_list, "allowed_cidrs": read_list})
+
+#: How often the time of the last use is written at most.
+USE_INTERVAL_US = 60_000_000
+
+_GET = Statement(_rows.select.where(_table.id == arg("id")))
+_PAGE = Statement(
+    _rows.select.where((_table.tenant_id == arg("tenant_id")) & (_table.id > arg("after")))
+    .order_by(_table.id)
+    .limit(arg("limit"))
+)
+_REVOKE = Statement(
+    _table.update({_table.revoked_at: arg("at")}).where((_table.id == arg("id")) & (_table.revoked_at == 0))
+)
+_TOUCH = Statement(
+    _table.update({_table.last_used_at: arg("at")}).where(
+        (_table.id == arg("id")) & (_table.last_used_at <= arg("before"))
+    )
+)
+
+
+def insert(unit: Unit, key: ApiKey) -> None:
+    """Add ``key``; its id is random, and never one in use."""
+    unit.execute(_rows.insert, **_rows.values(key))
+
+
+def get(unit: Unit, key_id: str) -> ApiKey | None:
+    """The key of that id, also when it has expired or was revoked."""
+    return _rows.one(unit.execute(_GET, id=key_id))
+
+
+def page(unit: Unit, *, tenant_id: str = "", after: str = "", limit: int) -> list[ApiKey]:
+    """At most ``limit`` keys of a tenant, or of none, with ids beyond ``after``, in their order."""
+    return _rows.all(unit.execute(_PAGE, tenant_id=tenant_id, after=after, limit=limit))
+
+
+def revoke(unit: Unit, key_id: str, at: int) -> bool:
+    """Revoke the key; False when there is none or it was revoked already."""
+    return unit.execute(_REVOKE, id=key_id, at=at).rowcount == 1
+
+
+def note_use(unit: Unit, key_id: str, at: int) -> bool:
+    """Note that the key was used, unless a use within the last minute was noted; whether it was."""
+    return unit.execute(_TOUCH, id=key_id, at=at, before=at - USE_INTERVAL_US).rowcount == 1

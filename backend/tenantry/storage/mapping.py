@@ -1,0 +1,66 @@
+"""A frozen type of the model and the table whose columns are its fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import orjson
+import peewee
+
+from tenantry.storage.statement import Statement, arg
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    from tenantry.storage.connection import Cursor
+
+T = TypeVar("T", bound="DataclassInstance")
+
+
+def read_list(text: str) -> tuple[Any, ...]:
+    """The items of a list that is stored as JSON."""
+    return tuple(orjson.loads(text))
+
+
+class Rows(Generic[T]):
+    """Rows of ``table`` and objects of ``shape``, in both directions.
+
+    Args:
+        shape: a dataclass; a tuple among its fields is stored as a JSON array.
+        table: it has a column for every field, and may have more.
+        read: field -> what makes its value of a column's, where they differ.
+    """
+
+    def __init__(
+        self, shape: type[T], table: type[peewee.Model], read: Mapping[str, Callable[[Any], Any]] | None = None
+    ) -> None:
+        self._shape = shape
+        self._read = dict(read or {})
+        self.names = tuple(field.name for field in dataclasses.fields(shape))
+        self.columns = tuple(getattr(table, name) for name in self.names)
+        self.select = table.select(*self.columns)
+        self.insert = Statement(table.insert({name: arg(name) for name in self.names}))
+
+    def values(self, item: T) -> dict[str, Any]:
+        """The columns of ``item``."""
+        row = {name: getattr(item, name) for name in self.names}
+        return {
+            name: orjson.dumps(value).decode() if isinstance(value, tuple) else value for name, value in row.items()
+        }
+
+    def one(self, cursor: Cursor) -> T | None:
+        """The object of the first row, if there is one."""
+        row = cursor.fetchone()
+        return None if row is None else self._item(row)
+
+    def all(self, cursor: Cursor) -> list[T]:
+        """The objects of all rows."""
+        return [self._item(row) for row in cursor.fetchall()]
+
+    def _item(self, row: Sequence[Any]) -> T:
+        columns = dict(zip(self.names, row, strict=True))
+        for name, read in self._read.items():
+            columns[name] = read(columns[name])
+        return self._shape(**columns)

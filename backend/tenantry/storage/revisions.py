@@ -1,0 +1,61 @@
+"""Revisions: published states of specs, numbered from 1 within (kind, namespace, name, tenant_id)."""
+
+from __future__ import annotations
+
+import peewee
+
+from tenantry.model.resource import Revision
+from tenantry.storage import tables
+from tenantry.storage.mapping import Rows
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.unit import Unit
+
+_table = tables.Revision
+_rows = Rows(Revision, _table)
+
+_OF = (
+    (_table.kind == arg("kind"))
+    & (_table.namespace == arg("namespace"))
+    & (_table.name == arg("name"))
+    & (_table.tenant_id == arg("tenant_id"))
+)
+_LATEST = Statement(_table.select(peewee.fn.COALESCE(peewee.fn.MAX(_table.revision), 0)).where(_OF))
+_GET = Statement(_rows.select.where(_OF & (_table.revision == arg("revision"))))
+_PAGE = Statement(
+    _rows.select.where(_OF & (_table.revision < arg("before"))).order_by(_table.revision.desc()).limit(arg("limit"))
+)
+_PRUNE = Statement(_table.delete().where(_OF & (_table.revision <= arg("through"))))
+
+_NEWEST = 2**63 - 1
+
+#: (kind, namespace, name, tenant_id) of the resource whose revisions are meant.
+Key = tuple[str, str, str, str]
+
+
+def append(unit: Unit, revision: Revision) -> None:
+    """Write ``revision``; its number is :func:`latest` + 1, read in the same unit under the resource's row lock."""
+    unit.execute(_rows.insert, **_rows.values(revision))
+
+
+def latest(unit: Unit, key: Key) -> int:
+    """The highest number in use, 0 for none."""
+    return int(unit.execute(_LATEST, **_places(key)).fetchone()[0])
+
+
+def get(unit: Unit, key: Key, revision: int) -> Revision | None:
+    """One revision, if it was published and not pruned."""
+    return _rows.one(unit.execute(_GET, **_places(key), revision=revision))
+
+
+def page(unit: Unit, key: Key, *, before: int = _NEWEST, limit: int) -> list[Revision]:
+    """At most ``limit`` revisions below ``before``, newest first."""
+    return _rows.all(unit.execute(_PAGE, **_places(key), before=before, limit=limit))
+
+
+def prune(unit: Unit, key: Key, keep: int) -> int:
+    """Remove all but the newest ``keep`` and return how many went."""
+    return unit.execute(_PRUNE, **_places(key), through=latest(unit, key) - keep).rowcount
+
+
+def _places(key: Key) -> dict[str, str]:
+    return dict(zip(("kind", "namespace", "name", "tenant_id"), key, strict=True))
