@@ -1,0 +1,5 @@
+"""``python -m tenantry`` is the same as ``tenantry``."""
+
+from tenantry.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""The data directory: files that nobody else may read, each written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+class DataDirectoryError(Exception):
+    """The data directory cannot be used; its text is one line that says why."""
+
+
+class DataDirectory:
+    """A directory of mode 0700 with files of mode 0600."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self) -> None:
+        """Make the directory if it is not there, and see that it can be written to.
+
+        Raises:
+            DataDirectoryError: it cannot.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise DataDirectoryError(f"cannot write to the data directory {self.path}: {error.strerror}") from error
+
+    def read(self, name: str) -> bytes | None:
+        """What is in the file, None when there is none."""
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Replace the file's content atomically, and return its path."""
+        target = self.path / name
+        handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")  # mkstemp gives it mode 0600
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return target

@@ -1,0 +1,214 @@
+"""From a bearer token to an actor: API keys and ServiceAccount tokens, each verified once and then remembered.
+
+A remembered key is read again after a second, so that a revocation counts within one on every replica. While the
+database is away it is believed for a minute; after that nobody is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import logging
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from tenantry import metrics
+from tenantry.model import ids
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import SCOPES, Actor, ApiKey, Permission, split_token
+from tenantry.services import workloads
+from tenantry.services.keys import LOCAL_ADMIN
+from tenantry.services.keysets import KeySets
+from tenantry.settings import Network
+from tenantry.storage import keys
+from tenantry.storage.db import Database
+
+CACHE_SIZE = 10_000  # credentials
+FRESH_SECONDS = 1.0
+STALE_SECONDS = 60.0
+
+_OK = {method: metrics.AUTHENTICATIONS.labels(method, "ok") for method in ("key", "serviceaccount")}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Verified:
+    """A credential that was good at ``checked`` (``time.monotonic()``), under a generation of the key sets."""
+
+    method: str
+    actor: Actor
+    expires: float  # epoch seconds; 0 for never
+    checked: float
+    generation: int = 0
+    networks: tuple[Network, ...] = ()
+
+
+class Authenticator:
+    """Tells who sends a request."""
+
+    def __init__(self, db: Database, keysets: KeySets) -> None:
+        self._db = db
+        self._keysets = keysets
+        self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        self._reading: dict[str, asyncio.Task[ApiKey | None]] = {}  # one query per key, however many ask
+        self._touching: set[asyncio.Task[None]] = set()
+
+    async def authenticate(self, token: str, address: str) -> Actor:
+        """The actor that ``token`` stands for, when it comes from ``address``.
+
+        Raises:
+            TenantryError: ``UNAUTHENTICATED``; ``UNAVAILABLE`` when that cannot be told now.
+        """
+        digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
+        verified = self._verified.get(digest)
+        if verified is None or not self._is_fresh(verified):
+            try:
+                verified = await self._verify(token, verified)
+            except TenantryError as error:
+                if error.code is Code.UNAUTHENTICATED:
+                    self._verified.pop(digest, None)
+                raise
+            self._remember(digest, verified)
+        else:
+            self._verified.move_to_end(digest)
+        if verified.expires and verified.expires <= time.time():
+            del self._verified[digest]
+            raise _refusal(verified.method, "expired", "the credential has expired")
+        if verified.networks and not _is_within(address, verified.networks):
+            raise _refusal(verified.method, "address", "the key does not work from this address")
+        _OK[verified.method].inc()
+        return verified.actor
+
+    async def close(self) -> None:
+        """Let the last uses be written."""
+        await asyncio.gather(*self._touching, *self._reading.values(), return_exceptions=True)
+
+    def _is_fresh(self, verified: _Verified) -> bool:
+        if verified.method == "key":
+            return time.monotonic() - verified.checked < FRESH_SECONDS
+        self._keysets.refresh_files()
+        return verified.generation == self._keysets.generation
+
+    async def _verify(self, token: str, known: _Verified | None) -> _Verified:
+        if token.startswith("tnk_"):
+            return await self._verify_key(token, known)
+        if token.count(".") == 2:  # noqa: PLR2004 - the two dots of a compact JWS
+            return await self._verify_workload(token)
+        raise _refusal("none", "malformed", "the bearer token is neither an API key nor a ServiceAccount token")
+
+    async def _verify_key(self, token: str, known: _Verified | None) -> _Verified:
+        parts = split_token(token)
+        if parts is None:
+            raise _refusal("key", "malformed", "the API key is mistyped or cut off")
+        identifier, secret_sha = parts
+        now = time.monotonic()
+        try:
+            key = await self._read(identifier)
+        except TenantryError as error:
+            if known and error.code is Code.UNAVAILABLE and now - known.checked < STALE_SECONDS:
+                return known
+            metrics.AUTHENTICATIONS.labels("key", "unavailable").inc()
+            raise
+        if key is None or not hmac.compare_digest(key.secret_sha, secret_sha):
+            raise _refusal("key", "unknown", "there is no such API key")
+        if key.revoked_at:
+            raise _refusal("key", "revoked", "the API key was revoked")
+        self._touch(key)
+        return _Verified(
+            method="key",
+            actor=_key_actor(key),
+            expires=key.expires_at / 1_000_000,
+            checked=now,
+            networks=tuple(ip_network(cidr) for cidr in key.allowed_cidrs),
+        )
+
+    async def _verify_workload(self, token: str) -> _Verified:
+        self._keysets.refresh_files()
+        generation = self._keysets.generation
+        try:
+            workload = await workloads.verify(token, self._keysets)
+        except workloads.ForgedError as error:
+            logger.info("refused a ServiceAccount token: %s", error)
+            raise _refusal("serviceaccount", "forged", "the ServiceAccount token is not valid here") from None
+        except TenantryError:
+            metrics.AUTHENTICATIONS.labels("serviceaccount", "unavailable").inc()
+            raise
+        return _Verified(
+            method="serviceaccount",
+            actor=_workload_actor(workload),
+            expires=workload.expires + workloads.LEEWAY,
+            checked=time.monotonic(),
+            generation=generation,
+        )
+
+    async def _read(self, identifier: str) -> ApiKey | None:
+        reading = self._reading.get(identifier)
+        if reading is None:
+            reading = self._reading[identifier] = asyncio.create_task(self._db.run(keys.get, identifier))
+            reading.add_done_callback(lambda _: self._reading.pop(identifier))
+        return await asyncio.shield(reading)  # one that asks may go away, the others still wait
+
+    def _touch(self, key: ApiKey) -> None:
+        now = ids.now_micros()
+        if now - key.last_used_at < keys.USE_INTERVAL_US:
+            return
+        touching = asyncio.create_task(self._write_last_use(key.id, now))
+        self._touching.add(touching)
+        touching.add_done_callback(self._touching.discard)
+
+    async def _write_last_use(self, identifier: str, now: int) -> None:
+        with contextlib.suppress(TenantryError):  # a database that is away has more urgent news
+            await self._db.run(keys.note_use, identifier, now, write=True)
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        self._verified[digest] = verified
+        self._verified.move_to_end(digest)
+        if len(self._verified) > CACHE_SIZE:
+            self._verified.popitem(last=False)
+
+
+def _refusal(method: str, outcome: str, message: str) -> TenantryError:
+    metrics.AUTHENTICATIONS.labels(method, outcome).inc()
+    return TenantryError(Code.UNAUTHENTICATED, message)
+
+
+def _permissions(scopes: frozenset[str]) -> frozenset[Permission]:
+    granted = (SCOPES[scope] for scope in scopes if scope in SCOPES)
+    return frozenset({Permission.AUTHENTICATED}).union(*granted)
+
+
+def _key_actor(key: ApiKey) -> Actor:
+    scopes = frozenset(key.scopes)
+    return Actor(
+        name=LOCAL_ADMIN if key.owner == LOCAL_ADMIN else f"key:{key.id}",
+        groups=("system:authenticated",),
+        scopes=scopes,
+        permissions=_permissions(scopes),
+        tenant_id=key.tenant_id,
+    )
+
+
+def _workload_actor(workload: workloads.Workload) -> Actor:
+    scopes = frozenset(workload.scopes)
+    _, _, namespace, name = workload.subject.split(":")
+    return Actor(
+        name=f"serviceaccount:{workload.cluster}:{namespace}:{name}",
+        groups=("system:authenticated",),
+        scopes=scopes,
+        permissions=_permissions(scopes),
+        cluster=workload.cluster,
+    )
+
+
+def _is_within(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    found = getattr(found, "ipv4_mapped", None) or found
+    return any(found in network for network in networks)

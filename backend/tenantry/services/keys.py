@@ -1,0 +1,153 @@
+"""API keys: made, listed and revoked, each with its audit row in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_network
+
+from tenantry.model import ids
+from tenantry.model.audit import AuditEvent
+from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.identity import SCOPES, Actor, ApiKey, Permission, new_token
+from tenantry.storage import audit, keys
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+
+#: owner of the key that a laptop's kubeconfig carries
+LOCAL_ADMIN = "local-admin"
+LIFETIME = 90 * 86_400  # seconds; what a key gets that says nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made. ``token`` is shown this once and stored nowhere."""
+
+    key: ApiKey
+    token: str
+
+
+class Keys:
+    """What can be done with API keys."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def create(
+        self,
+        actor: Actor,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        owner: str = "",
+        lifetime: int = LIFETIME,
+        allowed_cidrs: Sequence[str] = (),
+    ) -> NewKey:
+        """Make a key; ``lifetime`` in seconds, 0 for ever; without ``allowed_cidrs`` it works from anywhere.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, the actor may not make keys or would give more than it has; ``INVALID``.
+        """
+        _require(actor, Permission.KEYS_WRITE)
+        errors = [*_check_name(name), *_check_scopes(scopes), *_check_networks(allowed_cidrs)]
+        if lifetime < 0:
+            errors.append(FieldError("lifetime", FieldCode.INVALID, f"Invalid value: {lifetime}: must not be negative"))
+        if errors:
+            raise TenantryError(Code.INVALID, "the key is not valid", errors)
+        granted = frozenset[Permission]().union(*(SCOPES[scope] for scope in scopes))
+        if not granted <= actor.permissions:
+            missing = ", ".join(sorted(granted - actor.permissions))
+            raise TenantryError(Code.FORBIDDEN, f"a key cannot be given what you do not have yourself: {missing}")
+        token, identifier, secret_sha = new_token()
+        now = ids.now_micros()
+        key = ApiKey(
+            id=identifier,
+            name=name,
+            secret_sha=secret_sha,
+            scopes=tuple(scopes),
+            owner=owner,
+            created_by=actor.name,
+            created_at=now,
+            expires_at=now + lifetime * 1_000_000 if lifetime else 0,
+            allowed_cidrs=tuple(allowed_cidrs),
+        )
+        await self._db.run(_create, key, _event(actor, "key.create", key, now), write=True)
+        return NewKey(key, token)
+
+    async def list(self, actor: Actor, *, after: str = "", limit: int = 500) -> list[ApiKey]:
+        """The keys of the actor's tenant, or of the platform, with ids beyond ``after``; the revoked ones too."""
+        _require(actor, Permission.KEYS_READ)
+        return await self._db.run(partial(keys.page, tenant_id=actor.tenant_id, after=after, limit=limit))
+
+    async def revoke(self, actor: Actor, identifier: str) -> ApiKey:
+        """Take a key back, on every replica within a second; one that was taken back before stays as it is.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
+        """
+        _require(actor, Permission.KEYS_WRITE)
+        key = await self._db.run(keys.get, identifier)
+        if key is None:
+            raise TenantryError(Code.NOT_FOUND, f'there is no API key "{identifier}"')
+        now = ids.now_micros()
+        if not key.revoked_at:
+            await self._db.run(_revoke, key.id, now, _event(actor, "key.revoke", key, now), write=True)
+        return key
+
+
+def _create(unit: Unit, key: ApiKey, event: AuditEvent) -> None:
+    keys.insert(unit, key)
+    audit.append(unit, event)
+
+
+def _revoke(unit: Unit, identifier: str, now: int, event: AuditEvent) -> None:
+    keys.revoke(unit, identifier, now)
+    audit.append(unit, event)
+
+
+def _event(actor: Actor, action: str, key: ApiKey, now: int) -> AuditEvent:
+    return AuditEvent(
+        id=ids.uuid7(),
+        at=now,
+        actor=actor.name,
+        action=action,
+        kind="ApiKey",
+        name=key.id,
+        tenant_id=key.tenant_id,
+        request_id=actor.request_id,
+        ip=actor.ip,
+        message=key.name,
+    )
+
+
+def _require(actor: Actor, permission: Permission) -> None:
+    if not actor.may(permission):
+        raise TenantryError(Code.FORBIDDEN, f"{actor.name} does not have the permission {permission}")
+
+
+def _check_name(name: str) -> list[FieldError]:
+    if 0 < len(name) <= 100 and name.isprintable():  # noqa: PLR2004 - said in the message
+        return []
+    return [FieldError("name", FieldCode.INVALID, "Invalid value: must be 1 to 100 printable characters")]
+
+
+def _check_scopes(scopes: Sequence[str]) -> list[FieldError]:
+    if not scopes:
+        return [FieldError("scopes", FieldCode.REQUIRED, f"Required value: at least one of {', '.join(SCOPES)}")]
+    return [
+        FieldError(f"scopes[{index}]", FieldCode.NOT_SUPPORTED, f'Unsupported value: "{scope}": supported values: '
+                   + ", ".join(f'"{known}"' for known in SCOPES))
+        for index, scope in enumerate(scopes)
+        if scope not in SCOPES
+    ]
+
+
+def _check_networks(cidrs: Sequence[str]) -> list[FieldError]:
+    errors = []
+    for index, cidr in enumerate(cidrs):
+        try:
+            ip_network(cidr)
+        except ValueError as error:
+            errors.append(FieldError(f"allowed_cidrs[{index}]", FieldCode.INVALID, f"Invalid value: {error}"))
+    return errors

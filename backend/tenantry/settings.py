@@ -1,0 +1,259 @@
+"""The settings: one tree, read once from the environment, wrong ones named in one line.
+
+Everything is an environment variable with the prefix ``TENANTRY_``; the field descriptions are what
+docs/reference/settings.md says about them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
+
+from tenantry.model.identity import SCOPES
+
+PREFIX = "TENANTRY_"
+Network = IPv4Network | IPv6Network
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+#: what Kubernetes puts into a pod's environment for a Service named ``tenantry``
+_SERVICE_LINK = re.compile(r"TENANTRY_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*)")
+
+
+class WrongSettingError(Exception):
+    """A setting that stops the start; its text is one line that names the variable and says what is wrong."""
+
+
+class Cluster(BaseModel):
+    """One Kubernetes cluster whose ServiceAccount tokens are accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", description="Registered name of the cluster.")
+    issuer: str = Field(min_length=1, description="`iss` of its tokens; several clusters may share one.")
+    jwks: dict[str, Any] | None = Field(default=None, description="Its key set, inline.")
+    jwks_file: Path | None = Field(default=None, description="File with its key set; read again when it changes.")
+    jwks_url: str | None = Field(
+        default=None, pattern=r"^https://", description="Where its key set is read, over verified TLS."
+    )
+    ca_file: Path | None = Field(default=None, description="CA that signed the certificate of `jwks_url`.")
+    token_file: Path | None = Field(default=None, description="Bearer token to send to `jwks_url`.")
+    subjects: dict[Annotated[str, Field(pattern=r"^system:serviceaccount:[^:]+:[^:]+$")], tuple[str, ...]] = Field(
+        description="Exact subject (`system:serviceaccount:<namespace>:<name>`) to its scopes."
+    )
+    mirror: Literal["None", "Full"] = Field(
+        default="None", description="`Full`: objects created through the API appear in this cluster."
+    )
+
+    @model_validator(mode="after")
+    def _has_one_key_set(self) -> Self:
+        if sum(source is not None for source in (self.jwks, self.jwks_file, self.jwks_url)) != 1:
+            raise ValueError("exactly one of jwks, jwks_file and jwks_url must be given")
+        return self
+
+    @field_validator("subjects")
+    @classmethod
+    def _has_known_scopes(cls, subjects: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        unknown = sorted({scope for scopes in subjects.values() for scope in scopes} - SCOPES.keys())
+        if unknown:
+            raise ValueError(f"there is no scope {unknown[0]}; scopes are {', '.join(SCOPES)}")
+        return subjects
+
+
+class Settings(BaseSettings):
+    """All settings of the server."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on. Anything but loopback needs EXTERNAL_URL.")
+    port: Port = Field(default=8080, description="Port for plain HTTP; 0 takes a free one.")
+    tls_port: Port = Field(
+        default=8443, description="Port for HTTPS, where a certificate is configured or loopback has made one."
+    )
+    ops_port: Port = Field(
+        default=9090, description="Port for `/metrics`, `/livez`, `/readyz` and `/startupz`; never on the ingress."
+    )
+    data_dir: Path = Field(
+        default=Path(".tenantry"),
+        description="Directory for the SQLite database, the local CA, the administrator's key and the kubeconfig.",
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="`mysql://user:password@host:3306/database?ssl-ca=FILE` or `sqlite:///path`; without ssl-ca no TLS. "
+        "Empty: SQLite in DATA_DIR.",
+    )
+    database_password_file: Path | None = Field(
+        default=None, description="File with the database password, instead of one in DATABASE_URL."
+    )
+    external_url: str = Field(
+        default="",
+        description="URL under which clients reach the server, with its path prefix; https unless on loopback.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Further host names that requests may name, comma-separated, such as the Service's in the cluster.",
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(), description="Networks of proxies whose `X-Forwarded-For` is believed, comma-separated CIDRs."
+    )
+    clusters: tuple[Cluster, ...] = Field(
+        default=(),
+        description="Kubernetes clusters whose ServiceAccount tokens are accepted, a JSON list of objects with name, "
+        "issuer, one of jwks, jwks_file and jwks_url (with ca_file and token_file), subjects and mirror.",
+    )
+    tls_cert_file: Path | None = Field(default=None, description="Certificate chain for HTTPS; read again on change.")
+    tls_key_file: Path | None = Field(default=None, description="Private key of TLS_CERT_FILE.")
+    drain_seconds: float = Field(
+        default=0, ge=0, le=300, description="How long readiness fails before the listeners close at shutdown."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _read_networks(cls, value: tuple[object, ...]) -> tuple[object, ...]:
+        return tuple(ip_network(part) if isinstance(part, str) else part for part in value)
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _is_no_service_link(cls, value: object) -> object:
+        if isinstance(value, str) and value.startswith(("tcp://", "udp://")):
+            raise ValueError(
+                "Kubernetes set it for a Service named tenantry; set enableServiceLinks: false in the pod"
+            )
+        return value
+
+    @field_validator("external_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must be a URL such as https://tenantry.example.com")
+        if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+            raise ValueError("must begin with https:// unless its host is loopback")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database_url(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(("mysql://", "sqlite:///")):
+            raise ValueError("must be mysql://user:password@host:3306/database or sqlite:///path")
+        return value
+
+    @field_validator("database_password_file", "tls_cert_file", "tls_key_file")
+    @classmethod
+    def _can_be_read(cls, value: Path | None) -> Path | None:
+        if value is not None and not os.access(value, os.R_OK):
+            raise ValueError(f"cannot read {value}")
+        return value
+
+    @field_validator("clusters")
+    @classmethod
+    def _is_consistent(cls, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
+        names = [cluster.name for cluster in clusters]
+        if len(set(names)) != len(names):
+            raise ValueError("two clusters have the same name")
+        if sum(cluster.mirror == "Full" for cluster in clusters) > 1:
+            raise ValueError("only one cluster can have mirror: Full")
+        return clusters
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if not self.on_loopback and not self.external_url:
+            raise ValueError(f"EXTERNAL_URL: must be set, because HOST={self.host} is not loopback")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            missing = "TLS_CERT_FILE" if self.tls_cert_file is None else "TLS_KEY_FILE"
+            raise ValueError(f"{missing}: must be set too")
+        return self
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        return is_loopback(self.host)
+
+    @property
+    def database(self) -> str:
+        """The database's URL, with its password."""
+        url = self.database_url.get_secret_value() or f"sqlite:///{self.data_dir}/tenantry.db"
+        if self.database_password_file is None:
+            return url
+        password = quote(self.database_password_file.read_text().rstrip("\n"), safe="")
+        return re.sub(r"^(\w+://[^:/@]*)(:[^/@]*)?@", lambda match: f"{match[1]}:{password}@", url, count=1)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names that a request may be addressed to, in lower case and without ports."""
+        external = urlsplit(self.external_url).hostname
+        return frozenset({*LOOPBACK, *map(str.lower, self.allowed_hosts), *([external] if external else [])})
+
+
+#: names of this machine that a ``Host`` header may have anywhere
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is a loopback name or address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings that the environment gives.
+
+    Raises:
+        WrongSettingError: one of them is wrong, or a variable looks like one of them and is none.
+    """
+    _refuse_misspelt(os.environ if environment is None else environment)
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise WrongSettingError(_explain(error)) from None
+    except SettingsError as error:
+        field = re.search(r'field "(\w+)"', str(error))
+        raise WrongSettingError(f"{PREFIX}{(field[1] if field else '').upper()}: is not valid JSON") from None
+
+
+def _refuse_misspelt(environment: Mapping[str, str]) -> None:
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name):
+            near = difflib.get_close_matches(name, known, 1, 0.85)
+            if near:
+                raise WrongSettingError(f"{name}: there is no such setting; did you mean {near[0]}?")
+
+
+def _explain(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line; never the value, which may be a secret."""
+    details = error.errors(include_url=False, include_input=False)[0]
+    message = details["msg"].removeprefix("Value error, ")
+    if not details["loc"]:  # a rule across settings, which names its own
+        return PREFIX + message
+    variable, *inside = details["loc"]
+    where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in inside)
+    return f"{PREFIX}{str(variable).upper()}{where}: {message[:1].lower()}{message[1:]}"
+
+
+def table() -> str:
+    """The settings as a Markdown table."""
+    lines = ["| Variable | Default | What it does |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = f"`{default}`" if default not in (None, "", ()) else ""
+        lines.append(f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,44 @@
+"""The application: the route tables of all modules behind the one middleware."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from aiohttp import web
+from aiohttp.web_urldispatcher import AbstractRoute, Resource
+
+from tenantry.web import me
+from tenantry.web.bodies import MAX_BODY
+from tenantry.web.middlewares import create_middleware
+from tenantry.web.routes import SERVICES, STOPPING, Route
+from tenantry.wiring import Services
+
+#: every route of the server; a new module adds its table here
+ROUTES: tuple[Route, ...] = (*me.ROUTES,)
+
+
+def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Application:
+    """The application that answers ``routes`` with ``services``."""
+    app = web.Application(client_max_size=MAX_BODY)
+    app[SERVICES] = services
+    app[STOPPING] = asyncio.Event()
+    app.on_shutdown.append(_stop_streams)
+    app.middlewares.append(create_middleware(services, _register(app, routes)))
+    return app
+
+
+async def _stop_streams(app: web.Application) -> None:
+    app[STOPPING].set()
+
+
+def _register(app: web.Application, routes: Iterable[Route]) -> dict[AbstractRoute, Route]:
+    resources: dict[str, Resource] = {}
+    known: dict[AbstractRoute, Route] = {}
+    for route in routes:
+        resource = resources.get(route.path)
+        if resource is None:
+            resource = resources[route.path] = app.router.add_resource(route.path)
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            known[resource.add_route(method, route.handler)] = route
+    return known

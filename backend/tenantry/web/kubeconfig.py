@@ -1,0 +1,33 @@
+"""The kubeconfig of a laptop: address, CA and token in one file, so that kubectl needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import yaml
+
+from tenantry.datadir import DataDirectory
+
+_FILE = "kubeconfig"
+_NAME = "tenantry"
+#: where global and plan layers of Configs live when there is no release namespace
+NAMESPACE = "tenantry-system"
+
+
+def write_kubeconfig(directory: DataDirectory, server: str, ca: bytes, token: str) -> Path:
+    """Write the file, mode 0600, and return its path; ``ca`` is PEM."""
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": _NAME,
+                "cluster": {"server": server, "certificate-authority-data": base64.b64encode(ca).decode()},
+            }
+        ],
+        "users": [{"name": _NAME, "user": {"token": token}}],
+        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME, "namespace": NAMESPACE}}],
+        "current-context": _NAME,
+    }
+    return directory.write(_FILE, yaml.safe_dump(document, sort_keys=False).encode())

@@ -1,0 +1,207 @@
+"""The process: listeners, start and end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from tenantry import __version__, metrics
+from tenantry.model.errors import TenantryError
+from tenantry.services.local_admin import local_token
+from tenantry.settings import Settings, WrongSettingError
+from tenantry.storage import schema
+from tenantry.web.app import ROUTES, create_app
+from tenantry.web.health import Lifecycle, create_ops_app
+from tenantry.web.kubeconfig import write_kubeconfig
+from tenantry.web.routes import Route
+from tenantry.web.tls import CA_CERTIFICATE, Certificate, local_certificate
+from tenantry.wiring import Services, open_services
+
+#: how long requests that are being answered may take to end
+GRACE_SECONDS = 20.0
+_CERTIFICATE_SECONDS = 60.0
+_RETRY_SECONDS = 1.0
+_LAG_SECONDS = 0.25
+
+logger = logging.getLogger(__name__)
+
+
+class PortError(Exception):
+    """A port that cannot be listened on; its text is one line that says which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running server. URLs have no trailing slash; ``tls_url`` is empty when there is no HTTPS."""
+
+    services: Services
+    url: str
+    tls_url: str
+    ops_url: str
+    started: asyncio.Event  # the database is ready, and on loopback the kubeconfig is written
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Where the kubeconfig of a server on loopback is."""
+        return self.services.directory.path / "kubeconfig"
+
+
+@asynccontextmanager
+async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIterator[Server]:
+    """A server that listens until the context ends, and then lets what it is doing finish.
+
+    Raises:
+        PortError, WrongSettingError, DataDirectoryError, TenantryError: it cannot start.
+    """
+    async with AsyncExitStack() as stack:
+        services = await stack.enter_async_context(open_services(settings))
+        certificate = _certificate(services)
+        lifecycle = Lifecycle()
+        ops = await _start_runner(stack, create_ops_app(services, lifecycle))
+        ops_url = await _listen(ops, settings, "OPS_PORT", settings.ops_port)
+        api = await _start_runner(stack, create_app(services, routes))
+        url = await _listen(api, settings, "PORT", settings.port)
+        tls_url = ""
+        if certificate:
+            tls_url = await _listen(api, settings, "TLS_PORT", settings.tls_port, certificate.context)
+        server = Server(services=services, url=url, tls_url=tls_url, ops_url=ops_url, started=asyncio.Event())
+        tasks = [asyncio.create_task(_start_up(server, lifecycle)), asyncio.create_task(_watch_lag())]
+        if certificate:
+            tasks.append(asyncio.create_task(_renew(certificate, services)))
+        stack.push_async_callback(_cancel, tasks)
+        stack.push_async_callback(_drain, lifecycle, settings.drain_seconds)
+        yield server
+
+
+async def serve(settings: Settings) -> None:
+    """Run a server until SIGTERM or SIGINT, and print where it is. A second signal ends it at once."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    async with run(settings) as server:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, _stop, stop, loop, number)
+        _print_addresses(server)
+        hint = asyncio.create_task(_print_hint(server))
+        await stop.wait()
+        hint.cancel()
+
+
+def _stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
+    logger.info("stopping on %s", number.name)
+    stop.set()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(each)
+
+
+def _certificate(services: Services) -> Certificate | None:
+    settings = services.settings
+    if settings.tls_cert_file and settings.tls_key_file:
+        try:
+            return Certificate(settings.tls_cert_file, settings.tls_key_file)
+        except (ssl.SSLError, OSError) as error:
+            raise WrongSettingError(f"TENANTRY_TLS_CERT_FILE: {error.strerror or error}") from None
+    if settings.on_loopback:
+        return Certificate(*local_certificate(services.directory))
+    return None
+
+
+async def _start_runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=GRACE_SECONDS)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
+
+
+async def _listen(
+    runner: web.AppRunner, settings: Settings, variable: str, port: int, context: ssl.SSLContext | None = None
+) -> str:
+    """Listen and return the URL, with the port that was taken for 0."""
+    site = web.TCPSite(runner, settings.host, port, ssl_context=context, backlog=1024)
+    try:
+        await site.start()
+    except OSError as error:
+        reason = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
+        raise PortError(f"TENANTRY_{variable}: port {port} on {settings.host} {reason}") from None
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if context else 'http'}://{host}:{site.port}"
+
+
+async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
+    """Wait for the database, then give a laptop its kubeconfig."""
+    services, said = server.services, ""
+    while not lifecycle.started:
+        try:
+            await services.db.ready()
+            if services.settings.on_loopback:
+                token = await local_token(services.db, services.directory)
+                ca = services.directory.read(CA_CERTIFICATE) or b""
+                write_kubeconfig(services.directory, server.tls_url, ca, token)
+            lifecycle.started = True
+            server.started.set()
+        except TenantryError as error:
+            if error.message != said:
+                logger.warning("waiting for the database: %s", error.message)
+                said = error.message
+            await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _drain(lifecycle: Lifecycle, seconds: float) -> None:
+    lifecycle.stopping = True
+    await asyncio.sleep(seconds)
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _renew(certificate: Certificate, services: Services) -> None:
+    """Keep the certificate fresh: renew our own in time, read a deployment's again when it was replaced."""
+    while True:
+        await asyncio.sleep(_CERTIFICATE_SECONDS)
+        try:
+            if services.settings.tls_cert_file is None:
+                local_certificate(services.directory)
+            if certificate.refresh():
+                logger.info("read the certificate again")
+        except OSError as error:  # ssl.SSLError is one
+            logger.error("the certificate stays as it was: %s", error)  # noqa: TRY400
+
+
+async def _watch_lag() -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + _LAG_SECONDS
+        await asyncio.sleep(_LAG_SECONDS)
+        metrics.LOOP_LAG.observe(max(0.0, loop.time() - due))
+
+
+def _print_addresses(server: Server) -> None:
+    lines = [f"Tenantry {__version__} is listening.", ""]
+    if server.tls_url:
+        lines.append(f"  HTTPS    {server.tls_url}")
+    lines += [f"  HTTP     {server.url}", f"  Metrics  {server.ops_url}/metrics", ""]
+    print("\n".join(lines), flush=True)
+
+
+async def _print_hint(server: Server) -> None:
+    await server.started.wait()
+    if server.services.settings.on_loopback:
+        print(
+            f"Your kubeconfig is {server.kubeconfig}. Try it in another terminal:\n\n"
+            f"  kubectl --kubeconfig {server.kubeconfig} get tenants\n",
+            flush=True,
+        )

@@ -1,0 +1,53 @@
+"""The composition root: every service made once, from the settings, and closed in the opposite order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from tenantry.datadir import DataDirectory
+from tenantry.services.authentication import Authenticator
+from tenantry.services.keys import Keys
+from tenantry.services.keysets import KeySets
+from tenantry.settings import Settings
+from tenantry.storage.db import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the web layer and the CLI work with."""
+
+    settings: Settings
+    directory: DataDirectory
+    db: Database
+    keys: Keys
+    authenticator: Authenticator
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """The services, for as long as the context lasts. A MySQL server need not be up; a SQLite file is migrated.
+
+    Raises:
+        WrongSettingError: the database URL or a cluster's key set is wrong.
+        DataDirectoryError: the data directory cannot be written to.
+        TenantryError: ``UNAVAILABLE``, the SQLite file cannot be used.
+    """
+    directory = DataDirectory(settings.data_dir)
+    directory.open()
+    async with AsyncExitStack() as stack:
+        db = await Database.open(settings.database)
+        stack.push_async_callback(db.close)
+        keysets = KeySets(settings.clusters)
+        await keysets.open()
+        stack.push_async_callback(keysets.close)
+        authenticator = Authenticator(db, keysets)
+        stack.push_async_callback(authenticator.close)
+        yield Services(
+            settings=settings,
+            directory=directory,
+            db=db,
+            keys=Keys(db),
+            authenticator=authenticator,
+        )
