@@ -24,6 +24,7 @@ class FieldCode(StrEnum):
     TOO_LONG = "FieldValueTooLong"
     TOO_MANY = "FieldValueTooMany"
     MANAGER_CONFLICT = "FieldManagerConflict"
+    RESOURCE_VERSION_TOO_LARGE = "ResourceVersionTooLarge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class TenantryError(Exception):
         kind: the kind it is about, if any (``Tenant``).
         name: the object's name, if any.
         retry_after: seconds after which to try again, when waiting helps.
+        raced: another write was faster, and the same one computed again may succeed.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per part of a Kubernetes Status
@@ -85,6 +87,7 @@ class TenantryError(Exception):
         kind: str = "",
         name: str = "",
         retry_after: int | None = None,
+        raced: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -93,3 +96,4 @@ class TenantryError(Exception):
         self.kind = kind
         self.name = name
         self.retry_after = retry_after
+        self.raced = raced

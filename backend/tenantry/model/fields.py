@@ -156,6 +156,14 @@ Profile = Literal["Isolated", "SameTenant", "Open"]
 Standard = Literal["privileged", "baseline", "restricted"]
 
 
+def duration_seconds(duration: str) -> int:
+    """A :data:`Duration` such as ``720h`` or ``1h30m`` in seconds."""
+    return sum(int(number) * _SECONDS[unit] for number, unit in re.findall(r"([0-9]+)([hms])", duration))
+
+
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+
+
 class Reference(Model):
     """Points to another object by its name."""
 

@@ -20,7 +20,6 @@ class Column:
     path: str
     type: str = "string"
     priority: int = 0
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +115,13 @@ CONFIG = Kind(
 KINDS: tuple[Kind, ...] = (PLAN, TENANT, CONFIG)
 BY_NAME: dict[str, Kind] = {kind.name: kind for kind in KINDS}
 BY_PLURAL: dict[str, Kind] = {kind.plural: kind for kind in KINDS}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a request is about: one object, or with an empty name a collection."""
+
+    kind: Kind
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import orjson
 
@@ -63,8 +64,9 @@ class Resource:
         """``metadata`` as JSON text, keys in no particular order."""
         namespace = f'"namespace":"{self.namespace}",' if self.namespace else ""
         rest = f",{self.meta[1:]}" if self.meta != "{}" else "}"
+        version = f'"resourceVersion":"{self.seq}",' if self.seq else ""
         return (
-            f'{{"name":"{self.name}",{namespace}"uid":"{self.uid}","resourceVersion":"{self.seq}",'
+            f'{{"name":"{self.name}",{namespace}"uid":"{self.uid}",{version}'
             f'"generation":{self.generation},"creationTimestamp":"{timestamp(self.created_at)}"{rest}'
         )
 
@@ -76,14 +78,14 @@ class Resource:
             f'"metadata":{self.metadata_json()},"spec":{self.spec}{status}}}'
         )
 
-    def document(self) -> dict[str, object]:
+    def document(self) -> dict[str, Any]:
         """The whole object parsed, a fresh tree that the caller may change."""
-        tree: dict[str, object] = orjson.loads(self.to_json())
+        tree: dict[str, Any] = orjson.loads(self.to_json())
         return tree
 
-    def meta_dict(self) -> dict[str, object]:
+    def meta_dict(self) -> dict[str, Any]:
         """The parsed ``meta``, a fresh tree."""
-        tree: dict[str, object] = orjson.loads(self.meta)
+        tree: dict[str, Any] = orjson.loads(self.meta)
         return tree
 
     def labels(self) -> dict[str, str]:

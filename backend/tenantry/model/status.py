@@ -6,10 +6,11 @@ A failed check never refuses a write. It is a condition whose message starts wit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tenantry.model import quantity
+from tenantry.model import names, quantity
 from tenantry.model.config import ConfigSpec
 from tenantry.model.flags import Flag
 from tenantry.model.plan import PlanSpec
@@ -21,6 +22,7 @@ _PROFILES = ("Isolated", "SameTenant", "Open")
 _STANDARDS = ("restricted", "baseline", "privileged")
 #: size of a Config's spec in canonical JSON that can be published, in bytes
 MAX_CONFIG_SIZE = 192 * 1024
+_KEY = re.compile(names.KEY[1:-1])
 _VARIANT_TYPES: dict[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "string": str,
@@ -215,18 +217,29 @@ def config_problems(spec: ConfigSpec, size: int) -> list[str]:
     problems = []
     if size > MAX_CONFIG_SIZE:
         problems.append(f"spec: {size} bytes of canonical JSON are more than {MAX_CONFIG_SIZE}; split the layer")
+    problems += _value_problems("spec.values", spec.values or {})
     if spec.scope.global_ is not None:
         for key, flag in (spec.flags or {}).items():
             problems += _flag_problems(f"spec.flags.{key}", flag)
     return problems
 
 
+def _value_problems(path: str, values: Mapping[str, Any]) -> Iterable[str]:
+    for key, value in values.items():
+        if not _KEY.fullmatch(key):
+            yield f"{path}.{key[:100]}: a key has at most 100 letters, digits, dots, hyphens and underscores"
+        if value is None:
+            yield f"{path}.{key[:100]}: null is not a value; leave the key out"
+
+
 def _flag_problems(path: str, flag: Flag) -> Iterable[str]:
     variants = flag.variants or {}
     if flag.default_variant is not None and flag.default_variant not in variants:
         yield f'{path}.defaultVariant: there is no variant "{flag.default_variant}"'
+    yield from _value_problems(f"{path}.variants", variants)
     expected = _VARIANT_TYPES[flag.type or "object"]
     for name, value in variants.items():
-        is_flag_bool = isinstance(value, bool) and flag.type != "boolean"
-        if not isinstance(value, expected) or is_flag_bool:
+        if value is not None and (
+            not isinstance(value, expected) or isinstance(value, bool) != (flag.type == "boolean")
+        ):
             yield f"{path}.variants.{name}: must be of type {flag.type}"

@@ -24,6 +24,7 @@ from tenantry.model.fields import (
     Reference,
     Rule,
     Standard,
+    duration_seconds,
 )
 
 _OURS = ("tenantry.dev", "k8s.io", "kubernetes.io")
@@ -223,6 +224,10 @@ class TenantSpec(Model):
     """Hostnames that belong to the tenant; each can belong to one tenant only."""
     oauth_clients: Annotated[list[OAuthClient], Field(max_length=10), ListMap("name")] | None = None
     """OAuth clients of the tenant; one named `app` when empty."""
+
+    def purge_after_micros(self) -> int:
+        """``purgeAfter`` in microseconds."""
+        return duration_seconds(self.purge_after) * 1_000_000
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -1,0 +1,289 @@
+"""From a document to what a write would store: everything about a write that needs no database.
+
+The rules are those of kube-apiserver's generic registry and custom-resource strategy: what a client may set, what is
+carried over from the stored object, when generation moves, and when nothing changes at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import orjson
+
+from tenantry.model import canonical, ids, manifest, printer, schema
+from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.fields import Model
+from tenantry.model.kinds import Address, Kind
+from tenantry.model.managedfields import ownership
+from tenantry.model.managedfields.schema import ObjectType, compile_schema
+from tenantry.model.manifest import Document, Manifest
+from tenantry.model.metadata import ObjectMeta
+from tenantry.model.resource import API_VERSION, Resource, timestamp
+
+#: parts of metadata that a client sets, in the form in which they are stored
+_CLIENT_META = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
+_SERVER_META = ("deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writer:
+    """Who writes which part of an object, when, and how.
+
+    ``applies`` tells that managed fields were settled by a server-side apply already.
+    """
+
+    manager: str  # metadata.managedFields[].manager
+    now: int  # epoch microseconds
+    subresource: str = ""  # "status" or nothing
+    owner: str = ""  # managed_by of a new object
+    applies: bool = False
+    validation: str = "Warn"  # of unknown fields: Ignore, Warn or Strict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """An object as it would be stored, before the database has its say."""
+
+    kind: Kind
+    resource: Resource
+    current: Resource | None
+    typed: Model | None  # the spec; None when only status is written
+    labels: dict[str, str]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether storing it would change nothing at all."""
+        old, new = self.current, self.resource
+        return old is not None and (old.meta, old.spec, old.status) == (new.meta, new.spec, new.status)
+
+    @property
+    def spec_changed(self) -> bool:
+        """Whether it is a new object or has another spec: what takes a generation and a revision."""
+        return self.current is None or self.current.spec != self.resource.spec
+
+
+def create(kind: Kind, document: Document, namespace: str, writer: Writer) -> Candidate:
+    """A new object of ``document``.
+
+    Raises:
+        TenantryError: INVALID with the field errors, BAD_REQUEST when a server-owned field is set.
+    """
+    meta = dict(document.get("metadata") or {})
+    if not meta.get("name") and meta.get("generateName"):
+        meta["name"] = ids.generate_name(meta["generateName"])
+    if meta.get("resourceVersion") not in (None, "", "0"):
+        raise TenantryError(Code.BAD_REQUEST, "resourceVersion should not be set on objects to be created")
+    if kind.namespaced:
+        meta["namespace"] = namespace
+    parsed = _parse(kind, {**document, "metadata": meta}, writer)
+    resource = Resource(
+        kind=kind.name,
+        namespace=namespace,
+        name=parsed.metadata.name or "",
+        uid=ids.uuid7(),
+        spec=canonical.dumps(parsed.spec),
+        created_at=writer.now,
+        updated_at=writer.now,
+    )
+    if writer.owner:
+        resource = replace(resource, managed_by=writer.owner)
+    return _finish(kind, parsed, resource, None, writer, managed_fields=meta.get("managedFields"))
+
+
+def update(kind: Kind, document: Document, current: Resource, writer: Writer) -> Candidate:
+    """``current`` with what ``document`` says: a PUT, or a patch that was applied to it.
+
+    Raises:
+        TenantryError: INVALID with the field errors, CONFLICT when ``resourceVersion`` or ``uid`` is another.
+    """
+    meta = document.get("metadata") or {}
+    _check_preconditions(kind, meta, current)
+    if writer.subresource:
+        return _update_status(kind, document, current, writer)
+    server_owned = {"name": current.name, **({"namespace": current.namespace} if current.namespace else {})}
+    parsed = _parse(kind, {**document, "metadata": {**meta, **server_owned}}, writer, current)
+    _check_finalizers(kind, parsed.metadata, current)
+    spec = canonical.dumps(parsed.spec)
+    resource = replace(
+        current,
+        spec=spec,
+        generation=current.generation + (spec != current.spec),
+        updated_at=writer.now,
+    )
+    return _finish(kind, parsed, resource, current, writer, managed_fields=meta.get("managedFields"))
+
+
+def apply(at: Address, config: Document, current: Resource | None, writer: Writer, *, force: bool) -> Candidate:
+    """What a server-side apply of ``config`` makes of ``current``, or of nothing.
+
+    Raises:
+        TenantryError: CONFLICT with the fields that other managers own; INVALID, BAD_REQUEST as the others.
+    """
+    kind = at.kind
+    meta = dict(config.get("metadata") or {})
+    meta |= {"name": at.name} | ({"namespace": at.namespace} if kind.namespaced else {})
+    config = {**config, "metadata": meta}
+    if current is not None:
+        _check_preconditions(kind, meta, current)
+    merged = ownership.apply(
+        object_type(kind),
+        current.document() if current else None,
+        config,
+        manager=writer.manager,
+        now=writer.now,
+        force=force,
+        subresource=writer.subresource,
+    )
+    if current is None:
+        merged["metadata"].pop("uid", None)
+        return create(kind, merged, at.namespace, writer)
+    if writer.subresource:
+        return _update_status(kind, merged, current, writer)
+    return update(kind, merged, current, writer)
+
+
+def _update_status(kind: Kind, document: Document, current: Resource, writer: Writer) -> Candidate:
+    status = manifest.parse_status(kind, document.get("status") or {})
+    if isinstance(status, list):
+        raise invalid(kind, current.name, status)
+    resource = with_status(kind, replace(current, updated_at=writer.now), status)
+    live = current.document()
+    new = {**live, "status": status}
+    new["metadata"] = {**live["metadata"], "managedFields": (document.get("metadata") or {}).get("managedFields")}
+    resource = _with_managed_fields(kind, resource, live, new, writer)
+    return Candidate(kind=kind, resource=resource, current=current, typed=None, labels=current.labels())
+
+
+def with_status(kind: Kind, resource: Resource, status: Document) -> Resource:
+    """``resource`` with another status and the printer cells that follow from it."""
+    cells = printer.cells(kind, orjson.loads(resource.spec), status)
+    return replace(resource, status=canonical.dumps(status), cells=orjson.dumps(cells).decode())
+
+
+def with_deletion_mark(resource: Resource, now: int) -> Resource:
+    """``resource`` as it stands while finalizers hold it: marked, one generation on."""
+    meta = resource.meta_dict() | {"deletionTimestamp": timestamp(now), "deletionGracePeriodSeconds": 0}
+    return replace(resource, meta=canonical.dumps(meta), generation=resource.generation + 1, updated_at=now)
+
+
+def invalid(kind: Kind, name: str, errors: list[FieldError]) -> TenantryError:
+    """The INVALID error of a document."""
+    count = f"{len(errors)} fields are wrong" if len(errors) > 1 else "a field is wrong"
+    return TenantryError(Code.INVALID, f"{count}; see errors", errors, kind=kind.name, name=name)
+
+
+def _parse(kind: Kind, document: Document, writer: Writer, current: Resource | None = None) -> Manifest:
+    if document.get("apiVersion") != API_VERSION or document.get("kind") != kind.name:
+        found = f"{document.get('kind')} in version {document.get('apiVersion')}"
+        raise TenantryError(
+            Code.BAD_REQUEST,
+            f"the object provided is a {found}, this address takes a {kind.name} in version {API_VERSION}",
+        )
+    old = kind.spec.model_validate(orjson.loads(current.spec)) if current else None
+    parsed = manifest.parse(document, old=old)
+    if isinstance(parsed, list):
+        name = (document.get("metadata") or {}).get("name") or ""
+        raise invalid(kind, str(name), parsed)
+    if parsed.unknown and writer.validation == "Strict":
+        listed = ", ".join(f'unknown field "{path}"' for path in parsed.unknown)
+        raise TenantryError(Code.BAD_REQUEST, f"strict decoding error: {listed}", kind=kind.name, name="")
+    return parsed
+
+
+def _finish(  # noqa: PLR0913 - the two callers share all of it
+    kind: Kind,
+    parsed: Manifest,
+    resource: Resource,
+    current: Resource | None,
+    writer: Writer,
+    *,
+    managed_fields: Any,
+) -> Candidate:
+    client = parsed.metadata.model_dump(by_alias=True, exclude_none=True)
+    meta = {key: client[key] for key in _CLIENT_META if client.get(key)}
+    live = current.document() if current else None
+    if live:
+        meta |= {key: live["metadata"][key] for key in _SERVER_META if key in live["metadata"]}
+    resource = replace(resource, meta=canonical.dumps(meta), plan=_plan_of(kind, parsed))
+    new = resource.document()
+    if managed_fields is not None:
+        new["metadata"]["managedFields"] = managed_fields
+    resource = _with_managed_fields(kind, resource, live, new, writer)
+    status = orjson.loads(resource.status)
+    resource = replace(resource, cells=orjson.dumps(printer.cells(kind, parsed.spec, status)).decode())
+    return Candidate(
+        kind=kind,
+        resource=resource,
+        current=current,
+        typed=parsed.typed,
+        labels=client.get("labels", {}),
+        warnings=tuple(f'unknown field "{path}"' for path in parsed.unknown if writer.validation == "Warn"),
+    )
+
+
+def _with_managed_fields(
+    kind: Kind, resource: Resource, live: Document | None, new: Document, writer: Writer
+) -> Resource:
+    if writer.applies:
+        return _with_entries(resource, new["metadata"].get("managedFields"))
+    tracked = ownership.update(
+        object_type(kind), live, new, manager=writer.manager, now=writer.now, subresource=writer.subresource
+    )
+    return _with_entries(resource, tracked["metadata"].get("managedFields"))
+
+
+def _with_entries(resource: Resource, entries: Any) -> Resource:
+    meta = orjson.loads(resource.meta)
+    meta.pop("managedFields", None)
+    return replace(resource, meta=canonical.dumps(meta | ({"managedFields": entries} if entries else {})))
+
+
+@cache
+def object_type(kind: Kind) -> ObjectType:
+    """``kind`` as server-side apply sees it."""
+    return compile_schema(API_VERSION, kind.name, schema.document(kind))
+
+
+def _plan_of(kind: Kind, parsed: Manifest) -> str:
+    """The plan that an object refers to: a projection, for fan-out and for the plan's own count."""
+    if kind.name == "Tenant":
+        return str(parsed.spec["planRef"]["name"])
+    if kind.name == "Config":
+        return str(parsed.spec["scope"].get("plan", {}).get("ref", ""))
+    return ""
+
+
+def _check_preconditions(kind: Kind, meta: Document, current: Resource) -> None:
+    version, uid = meta.get("resourceVersion"), meta.get("uid")
+    if version not in (None, "", "0", str(current.seq)):
+        raise modified(kind, current.name)
+    if uid not in (None, "", current.uid):
+        message = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.uid}"
+        raise TenantryError(Code.CONFLICT, message, kind=kind.name, name=current.name)
+
+
+def modified(kind: Kind, name: str) -> TenantryError:
+    """The CONFLICT of optimistic concurrency."""
+    return TenantryError(
+        Code.CONFLICT,
+        "the object has been modified; please apply your changes to the latest version and try again",
+        kind=kind.name,
+        name=name,
+    )
+
+
+def _check_finalizers(kind: Kind, meta: ObjectMeta, current: Resource) -> None:
+    stored = current.meta_dict()
+    if "deletionTimestamp" not in stored:
+        return
+    added = [item for item in meta.finalizers or () if item not in stored.get("finalizers", ())]
+    if added:
+        shown = ", ".join(f'"{item}"' for item in added)
+        message = (
+            "Forbidden: no new finalizers can be added if the object is being deleted, "
+            f"found new finalizers []string{{{shown}}}"
+        )
+        raise invalid(kind, current.name, [FieldError("metadata.finalizers", FieldCode.FORBIDDEN, message)])

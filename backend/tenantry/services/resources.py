@@ -1,0 +1,228 @@
+"""The resource API's use cases: get, list, create, replace, patch, apply, delete a Plan, Tenant or Config.
+
+A write reads the object, computes what it should become outside any transaction, and stores that in one unit that
+fails if somebody else was faster; a write that did not name a ``resourceVersion`` is then computed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import orjson
+
+from tenantry.model import ids
+from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.identity import Actor
+from tenantry.model.kinds import TENANT, Address, Kind
+from tenantry.model.manifest import Document
+from tenantry.model.resource import API, Resource
+from tenantry.model.selectors import Selector
+from tenantry.services import candidate, transactions
+from tenantry.services.candidate import Candidate, Writer
+from tenantry.services.transactions import Page, Query
+from tenantry.storage import resources
+from tenantry.storage.db import Database
+
+#: how often a write without a precondition is computed again when it lost a race
+ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a write is to be done."""
+
+    manager: str = "unknown"
+    force: bool = False  # server-side apply takes fields over from other managers
+    dry_run: bool = False
+    validation: str = "Warn"  # of unknown fields: Ignore, Warn or Strict
+
+    def writer(self, subresource: str = "", *, applies: bool = False) -> Writer:
+        """Who writes with these options, now."""
+        return Writer(
+            manager=self.manager,
+            now=ids.now_micros(),
+            subresource=subresource,
+            applies=applies,
+            validation=self.validation,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preconditions:
+    """What must still be true of the object that is deleted."""
+
+    uid: str | None = None
+    resource_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The object as it stands after a write."""
+
+    resource: Resource
+    created: bool = False
+    deleted: bool = False  # the row is gone
+    warnings: tuple[str, ...] = ()
+
+
+class ResourceService:
+    """The use cases on resources, over one database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def get(self, actor: Actor, at: Address) -> Resource:
+        """The object; NOT_FOUND when there is none that the actor may see."""
+        found = await self._find(actor, at)
+        if found is None:
+            raise _not_found(at)
+        return found
+
+    async def list(self, actor: Actor, query: Query) -> Page:
+        """One page of the objects that the actor may see, ordered by namespace and name."""
+        return await self._db.run(transactions.page, actor, query)
+
+    async def visible_fields(self, actor: Actor, query: Query) -> Selector:
+        """The field selector of ``query``, narrowed to what the actor may see: what a watch goes by."""
+        return await self._db.run(transactions.visible_fields, actor, query) if actor.tenant_id else query.fields
+
+    async def create(self, actor: Actor, at: Address, document: Document, options: Options) -> Written:
+        """A new object; ALREADY_EXISTS when the name is taken, NAME_TOMBSTONED when it is kept for another."""
+        new = candidate.create(at.kind, document, at.namespace, options.writer())
+        return await self._store(actor, new, options, "create")
+
+    async def replace(self, actor: Actor, at: Address, document: Document, options: Options) -> Written:
+        """A PUT: the document takes the place of the object at the ``resourceVersion`` that it names."""
+        if not (document.get("metadata") or {}).get("resourceVersion"):
+            await self.get(actor, at)
+            message = "Invalid value: 0: must be specified for an update"
+            error = FieldError("metadata.resourceVersion", FieldCode.INVALID, message)
+            raise candidate.invalid(at.kind, at.name, [error])
+        current = await self.get(actor, at)
+        new = candidate.update(at.kind, document, current, options.writer(at.subresource))
+        return await self._store(actor, new, options, "update")
+
+    async def patch(
+        self, actor: Actor, at: Address, change: Callable[[Document], Document], options: Options
+    ) -> Written:
+        """Apply ``change`` to the object as it stands, again if somebody else was faster."""
+
+        async def attempt() -> Written:
+            current = await self.get(actor, at)
+            new = candidate.update(at.kind, change(current.document()), current, options.writer(at.subresource))
+            return await self._store(actor, new, options, "patch")
+
+        return await _retrying(attempt)
+
+    async def apply(self, actor: Actor, at: Address, config: Document, options: Options) -> Written:
+        """Server-side apply (KEP-555): the manager's whole opinion, merged with what others own."""
+
+        async def attempt() -> Written:
+            current = await self._find(actor, at)
+            if current is None and at.subresource:
+                raise _not_found(at)
+            writer = options.writer(at.subresource, applies=True)
+            new = candidate.apply(at, config, current, writer, force=options.force)
+            return await self._store(actor, new, options, "apply" if current else "create")
+
+        return await _retrying(attempt)
+
+    async def delete(self, actor: Actor, at: Address, wanted: Preconditions, options: Options) -> Written:
+        """Delete the object, or mark it while finalizers hold it."""
+
+        async def attempt() -> Written:
+            current = await self.get(actor, at)
+            _check_preconditions(at.kind, current, wanted)
+            _check_writable(at.kind, current)
+            _check_protection(at.kind, current)
+            meta = current.meta_dict()
+            if not meta.get("finalizers"):
+                return await self._remove(actor, at.kind, current, options)
+            if "deletionTimestamp" in meta:
+                return Written(resource=current)
+            marked = candidate.with_deletion_mark(current, ids.now_micros())
+            new = Candidate(kind=at.kind, resource=marked, current=current, typed=None, labels=current.labels())
+            return await self._store(actor, new, options, "delete")
+
+        return await _retrying(attempt)
+
+    async def _find(self, actor: Actor, at: Address) -> Resource | None:
+        found = await self._db.run(resources.get, at.kind.name, at.namespace, at.name)
+        if found is not None and not transactions.is_visible(actor, found):
+            raise _not_found(at)
+        return found
+
+    async def _store(self, actor: Actor, new: Candidate, options: Options, action: str) -> Written:
+        current, resource = new.current, new.resource
+        if current is not None:
+            _check_writable(new.kind, current)
+            if new.unchanged:
+                return Written(resource=current, warnings=new.warnings)
+            meta = resource.meta_dict()
+            if "deletionTimestamp" in meta and not meta.get("finalizers"):
+                return await self._remove(actor, new.kind, current, options, resource)
+        if options.dry_run:
+            await self._db.run(transactions.check_storable, new)
+        else:
+            resource = await self._db.run(transactions.put, actor, new, action, write=True)
+        return Written(resource=resource, created=current is None, warnings=new.warnings)
+
+    async def _remove(
+        self, actor: Actor, kind: Kind, current: Resource, options: Options, last: Resource | None = None
+    ) -> Written:
+        """Delete for good; ``last`` is what the object became by the write that let it go."""
+        if options.dry_run:
+            await self._db.run(transactions.check_deletable, kind, current)
+            return Written(resource=last or current, deleted=True)
+        now = ids.now_micros()
+        gone = await self._db.run(transactions.remove, actor, current, last or current, now, write=True)
+        return Written(resource=gone, deleted=True)
+
+
+async def _retrying(attempt: Callable[[], Awaitable[Written]]) -> Written:
+    """Run ``attempt`` again while it loses races, with growing jitter; the last lost race is the caller's."""
+    for number in range(1, ATTEMPTS):
+        try:
+            return await attempt()
+        except TenantryError as error:
+            if not error.raced:
+                raise
+        await asyncio.sleep(random.uniform(0, 0.005 * number))  # noqa: S311 - jitter
+    return await attempt()
+
+
+def _not_found(at: Address) -> TenantryError:
+    return TenantryError(Code.NOT_FOUND, f'there is no {at.kind.name} "{at.name}"', kind=at.kind.name, name=at.name)
+
+
+def _check_preconditions(kind: Kind, current: Resource, wanted: Preconditions) -> None:
+    for name, want, have in (
+        ("UID", wanted.uid, current.uid),
+        ("ResourceVersion", wanted.resource_version, str(current.seq)),
+    ):
+        if want is not None and want != have:
+            message = f"Precondition failed: {name} in precondition: {want}, {name} in object meta: {have}"
+            raise TenantryError(Code.CONFLICT, message, kind=kind.name, name=current.name)
+
+
+def _check_writable(kind: Kind, current: Resource) -> None:
+    if current.managed_by != API:
+        raise TenantryError(
+            Code.MANAGED_ELSEWHERE,
+            f'it is managed by cluster "{current.managed_by}": change it there, with that cluster\'s kubeconfig',
+            kind=kind.name,
+            name=current.name,
+        )
+
+
+def _check_protection(kind: Kind, current: Resource) -> None:
+    if kind is TENANT and orjson.loads(current.spec).get("deletionProtection") == "Enabled":
+        raise TenantryError(
+            Code.DELETION_PROTECTED,
+            "spec.deletionProtection is Enabled; set it to Disabled first",
+            kind=kind.name,
+            name=current.name,
+        )

@@ -1,0 +1,240 @@
+"""The units of the resource API: what runs in a database thread, each function inside one transaction.
+
+They store what ``services.candidate`` has computed, with everything that must be true at the same moment: claims,
+status, revision, tombstone and audit row, and the clock last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import orjson
+
+from tenantry.model import canonical, ids
+from tenantry.model.audit import AuditEvent
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Actor
+from tenantry.model.kinds import BY_NAME, PLAN, TENANT, Kind
+from tenantry.model.resource import API, Resource, Revision, Tombstone, Verb
+from tenantry.model.selectors import EVERYTHING, Operator, Requirement, Selector
+from tenantry.model.tenant import TenantSpec
+from tenantry.services import meaning
+from tenantry.services.candidate import Candidate
+from tenantry.storage import changes, resources, revisions, tombstones
+from tenantry.storage.changes import PendingChange
+from tenantry.storage.unit import Unit
+
+_ALL = 2**31
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What a list asks for."""
+
+    kind: Kind
+    namespace: str | None = None  # None: all
+    labels: Selector = EVERYTHING
+    fields: Selector = EVERYTHING
+    limit: int = 0  # 0: all
+    after: tuple[str, str] | None = None  # (namespace, name) of the last object seen
+    since: int = 0  # on a further page: the seq of the first one
+    exact: int | None = None  # the state as of this seq and no other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of a list; ``seq`` is the change number that it is at least as new as."""
+
+    items: list[Resource]
+    seq: int
+    more: bool = False
+    remaining: int | None = None
+
+
+def is_visible(actor: Actor, resource: Resource) -> bool:
+    """Whether the actor may know of the object: a tenant's own credential sees its own Tenant and nothing else."""
+    return not actor.tenant_id or (resource.kind == TENANT.name and actor.tenant_id == resource.tenant_id)
+
+
+def visible_fields(unit: Unit, actor: Actor, query: Query) -> Selector:
+    """The field selector of ``query``, narrowed to what the actor may see."""
+    if not actor.tenant_id:
+        return query.fields
+    own = Requirement("metadata.name", Operator.IN, _own_names(unit, actor, query.kind))
+    return Selector((*query.fields.requirements, own))
+
+
+def _own_names(unit: Unit, actor: Actor, kind: Kind) -> tuple[str, ...]:
+    name = resources.tenant_name(unit, actor.tenant_id) if kind is TENANT else None
+    return (name,) if name else ("",)
+
+
+def page(unit: Unit, actor: Actor, query: Query) -> Page:
+    """One page of a list, and the seq that it is at least as new as."""
+    seq = query.since or changes.current_seq(unit)
+    if query.exact not in (None, seq):
+        raise TenantryError(Code.EXPIRED, f"the state at resource version {query.exact} is no longer kept")
+    found = resources.page(
+        unit,
+        query.kind.name,
+        namespace=query.namespace,
+        labels=query.labels,
+        fields=visible_fields(unit, actor, query),
+        after=query.after,
+        limit=query.limit + 1 if query.limit else _ALL,
+    )
+    if not query.limit or len(found) <= query.limit:
+        return Page(items=found, seq=seq)
+    return Page(items=found[: query.limit], seq=seq, more=True)
+
+
+def check_storable(unit: Unit, new: Candidate) -> None:
+    """What a dry run can learn from the database: whether the name of a new object is free."""
+    resource = new.resource
+    if new.current is None:
+        if resources.get(unit, *resource.key):
+            raise _exists(new.kind, resource.name)
+        if new.kind is TENANT:
+            _check_tombstone(unit, resource, ids.now_micros())
+
+
+def check_deletable(unit: Unit, kind: Kind, current: Resource) -> None:
+    """Refuse to delete a Plan that tenants are on."""
+    if kind is PLAN:
+        tenants = resources.count(unit, TENANT.name, plan=current.name)
+        if tenants:
+            raise TenantryError(
+                Code.IN_USE,
+                f"{tenants} tenants are on this plan; move them to another plan first",
+                kind=kind.name,
+                name=current.name,
+            )
+
+
+def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
+    """Store a candidate: row, claims, revision, audit, and the clock last."""
+    resource, current = new.resource, new.current
+    if current is None:
+        resource, action = _identify(unit, resource, action)
+    number = _next_revision(unit, resource, changed=new.spec_changed)
+    if new.typed is not None:
+        resource = meaning.evaluate(unit, resource, number, resource.updated_at)
+    if current is None:
+        resources.insert(unit, resource, new.labels)
+    else:
+        resources.update(unit, resource, current.seq, new.labels)
+    if new.spec_changed:
+        revisions.append(unit, _revision(resource, number, actor))
+    meaning.touch_others(unit, current, resource, resource.updated_at)
+    change = PendingChange(
+        resource=resource,
+        verb=Verb.MODIFIED if current else Verb.ADDED,
+        prev_labels=current.labels() if current else {},
+        at=resource.updated_at,
+        audit=_audit(actor, action, resource),
+    )
+    (stored,) = changes.commit(unit, [change])
+    return stored
+
+
+def remove(unit: Unit, actor: Actor, current: Resource, last: Resource, now: int) -> Resource:
+    """Delete a row for good, ``last`` being how watchers see it go; a Tenant leaves a tombstone."""
+    check_deletable(unit, BY_NAME[current.kind], current)
+    resources.delete(unit, current, current.seq)
+    meaning.release(unit, current, now)
+    if current.kind == TENANT.name:
+        tombstones.put(unit, _tombstone(current, now))
+    meaning.touch_others(unit, current, None, now)
+    change = PendingChange(
+        resource=replace(last, updated_at=now),
+        verb=Verb.DELETED,
+        prev_labels=current.labels(),
+        at=now,
+        audit=_audit(actor, "delete", current),
+    )
+    (gone,) = changes.commit(unit, [change])
+    return gone
+
+
+def _identify(unit: Unit, resource: Resource, action: str) -> tuple[Resource, str]:
+    """Give a new object its identity: a fresh one, or that of the tenant which had the name."""
+    if resource.kind != TENANT.name:
+        return resource, action
+    buried = _check_tombstone(unit, resource, resource.created_at)
+    if buried is None:
+        return replace(resource, tenant_id=ids.uuid7()), action
+    tombstones.remove(unit, buried.slug)
+    return replace(resource, tenant_id=buried.tenant_id), "undelete"
+
+
+def _check_tombstone(unit: Unit, resource: Resource, now: int) -> Tombstone | None:
+    buried = tombstones.get(unit, resource.name)
+    if buried is None:
+        return None
+    if buried.managed_by == resource.managed_by and buried.purge_at > now:
+        return buried
+    owner = "the API" if buried.managed_by == API else f'cluster "{buried.managed_by}"'
+    advice = (
+        f"it belonged to a tenant of {owner}, which alone can bring it back until its purge"
+        if buried.purge_at > now
+        else "its tenant was purged; a platform administrator can release the name"
+    )
+    raise TenantryError(
+        Code.NAME_TOMBSTONED,
+        f"the name is kept: {advice}",
+        kind=TENANT.name,
+        name=resource.name,
+    )
+
+
+def _exists(kind: Kind, name: str) -> TenantryError:
+    return TenantryError(Code.ALREADY_EXISTS, f'{kind.name} "{name}" already exists', kind=kind.name, name=name)
+
+
+def _next_revision(unit: Unit, resource: Resource, *, changed: bool) -> int:
+    return revisions.latest(unit, (*resource.key, resource.tenant_id)) + changed
+
+
+def _revision(resource: Resource, number: int, actor: Actor) -> Revision:
+    return Revision(
+        kind=resource.kind,
+        namespace=resource.namespace,
+        name=resource.name,
+        tenant_id=resource.tenant_id,
+        revision=number,
+        generation=resource.generation,
+        doc=resource.spec,
+        checksum=canonical.checksum(resource.spec),
+        author=actor.name,
+        message="",
+        created_at=resource.updated_at,
+    )
+
+
+def _tombstone(current: Resource, now: int) -> Tombstone:
+    meta = current.meta_dict()
+    kept = {key: meta[key] for key in ("labels", "annotations") if key in meta}
+    spec = TenantSpec.model_validate(orjson.loads(current.spec))
+    return Tombstone(
+        slug=current.name,
+        tenant_id=current.tenant_id,
+        managed_by=current.managed_by,
+        last_doc=canonical.dumps({"metadata": kept, "spec": orjson.loads(current.spec)}),
+        deleted_at=now,
+        purge_at=now + spec.purge_after_micros(),
+    )
+
+
+def _audit(actor: Actor, action: str, some: Resource) -> AuditEvent:
+    return AuditEvent(
+        id=ids.uuid7(),
+        at=ids.now_micros(),
+        actor=actor.name,
+        action=action,
+        kind=some.kind,
+        namespace=some.namespace,
+        name=some.name,
+        tenant_id=some.tenant_id,
+        request_id=actor.request_id,
+        ip=actor.ip,
+    )

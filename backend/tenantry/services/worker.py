@@ -1,0 +1,132 @@
+"""The one worker: what follows from a write for other objects, and what time brings about.
+
+Every replica runs it and one of them holds the lease. It recomputes the status of objects whose plan, claims or count
+changed (queued by ``services.meaning``), in batches, within a second; and it compacts the change log, purges
+tombstones, prunes revisions and removes expired answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from tenantry.model import ids
+from tenantry.model.audit import AuditEvent
+from tenantry.model.errors import TenantryError
+from tenantry.model.kinds import TENANT
+from tenantry.model.resource import API, Tombstone, Verb
+from tenantry.services import meaning
+from tenantry.storage import audit, changes, idempotency, leases, resources, revisions, tombstones, work
+from tenantry.storage.changes import PendingChange
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+
+log = logging.getLogger(__name__)
+
+LEASE = "worker"
+LEASE_SECONDS = 10.0
+TICK = 0.5  # seconds between two looks at the queue that nothing woke
+BATCH = 100
+#: the change log keeps an hour and at most this many bytes
+KEEP_MICROS = 3600 * 1_000_000
+KEEP_BYTES = 256 * 1024 * 1024
+HOUSEKEEPING = 30.0  # seconds
+
+
+class Worker:
+    """Works for all replicas while it holds the lease."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._holder = ids.uuid7()
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until cancelled; give the lease back then."""
+        self._db.on_commit(lambda _: self._wake.set())
+        loop = asyncio.get_running_loop()
+        lease: leases.Lease | None = None
+        renew_at = tidy_at = 0.0
+        try:
+            while True:
+                try:
+                    if loop.time() >= renew_at:
+                        lease = await self._hold(lease)
+                        renew_at = loop.time() + LEASE_SECONDS / 3
+                    if lease:
+                        await self._work()
+                        if loop.time() >= tidy_at:
+                            await self._tidy()
+                            tidy_at = loop.time() + HOUSEKEEPING
+                except TenantryError as error:
+                    lease, renew_at = None, loop.time() + 1
+                    log.warning("the worker rests: %s", error.message)
+                await self._rest()
+        finally:
+            if lease:
+                await asyncio.shield(self._db.run(leases.release, lease, write=True))
+
+    async def _hold(self, lease: leases.Lease | None) -> leases.Lease | None:
+        if lease:
+            return await self._db.run(leases.renew, lease, LEASE_SECONDS, write=True)
+        return await self._db.run(leases.acquire, LEASE, self._holder, LEASE_SECONDS, write=True)
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(TICK):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    async def _work(self) -> None:
+        while True:
+            batch = await self._db.run(work.take, work.STATUS, BATCH)
+            if not batch:
+                return
+            await self._db.run(_refresh, batch, ids.now_micros(), write=True)
+
+    async def _tidy(self) -> None:
+        now = ids.now_micros()
+        while await self._db.run(changes.compact, now - KEEP_MICROS, KEEP_BYTES, write=True):
+            pass
+        while await self._db.run(idempotency.forget_expired, now, BATCH, write=True):
+            pass
+        while await self._db.run(_purge, now, write=True):
+            pass
+
+
+def _purge(unit: Unit, now: int) -> int:
+    due = tombstones.find_due(unit, now, BATCH)
+    for tombstone in due:
+        tombstones.purge(unit, tombstone.slug)
+        audit.append(unit, _purged(tombstone, now))
+    return len(due)
+
+
+def _purged(tombstone: Tombstone, now: int) -> AuditEvent:
+    return AuditEvent(
+        id=ids.uuid7(),
+        at=now,
+        actor=LEASE,
+        action="purge",
+        kind=TENANT.name,
+        name=tombstone.slug,
+        tenant_id=tombstone.tenant_id,
+    )
+
+
+def _refresh(unit: Unit, batch: list[work.Item], now: int) -> None:
+    """Recompute the status of the queued objects, in the order of their uids, and publish what changed."""
+    pending = []
+    for item in sorted(batch, key=lambda item: item.key):
+        current = resources.get_by_uid(unit, item.key)
+        if current is None or current.managed_by != API:
+            continue
+        revision = revisions.latest(unit, (*current.key, current.tenant_id))
+        fresh = meaning.evaluate(unit, current, revision, now)
+        if fresh.status != current.status:
+            resources.update(unit, fresh, current.seq)
+            pending.append(PendingChange(resource=fresh, verb=Verb.MODIFIED, prev_labels=current.labels(), at=now))
+    work.finish(unit, work.STATUS, batch)
+    changes.commit(unit, pending)

@@ -1,0 +1,234 @@
+"""Watches: the change feed as JSON lines, written to each client's transport as it comes.
+
+Watchers that look at the same thing in the same form share one :class:`Encoder`, which encodes a batch once; what is
+left for each watcher is one write to its socket. One that stays behind is cut off and resumes from its last
+resourceVersion, as the protocol provides for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+import orjson
+from aiohttp import web
+
+from tenantry import metrics
+from tenantry.model.errors import TenantryError
+from tenantry.model.kinds import Kind
+from tenantry.model.resource import API_VERSION, Change, Verb
+from tenantry.model.selectors import EVERYTHING, Selector
+from tenantry.services.feed import Feed
+from tenantry.services.transactions import Page
+from tenantry.web import errors, tables
+from tenantry.web.negotiation import Accepted, Form
+
+#: bytes that may wait for one slow client before it is cut off
+MAX_BEHIND = 4 * 1024 * 1024
+#: seconds between bookmarks
+BOOKMARK = 60.0
+#: a watch without timeoutSeconds ends after this many seconds, at random, as kube-apiserver's does
+TIMEOUT = (1800.0, 3600.0)
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which objects a watcher looks at."""
+
+    kind: Kind
+    namespace: str | None = None  # None: all
+    labels: Selector = EVERYTHING
+    fields: Selector = EVERYTHING
+
+    def verb(self, change: Change) -> Verb | None:
+        """What the change is to this watcher: leaving a selector is DELETED, entering it is ADDED."""
+        if change.kind != self.kind.name or self.namespace not in (None, change.namespace):
+            return None
+        if not self.fields.matches({"metadata.name": change.name, "metadata.namespace": change.namespace}):
+            return None
+        if not self.labels.requirements:
+            return change.verb
+        before = change.verb is not Verb.ADDED and self.labels.matches(orjson.loads(change.prev_labels))
+        after = change.verb is not Verb.DELETED and self.labels.matches(_labels(change))
+        if after:
+            return Verb.MODIFIED if before else Verb.ADDED
+        return Verb.DELETED if before else None
+
+
+def _labels(change: Change) -> dict[str, str]:
+    labels: dict[str, str] = orjson.loads(change.object)["metadata"].get("labels", {})
+    return labels
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a watcher sees of what it looks at."""
+
+    scope: Scope
+    form: Form
+    include: str  # includeObject of a Table
+
+
+class Encoder:
+    """Encodes changes for all watchers of one view, each batch once."""
+
+    __slots__ = ("__weakref__", "_batch", "_encoded", "view")
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self._batch: list[Change] | None = None
+        self._encoded = b""
+
+    def encode(self, batch: list[Change]) -> bytes:
+        """The lines of ``batch``; empty when the view sees none of it."""
+        if batch is not self._batch:
+            lines = []
+            for change in batch:
+                verb = self.view.scope.verb(change)
+                if verb is not None:
+                    lines.append(_line(verb, self._show(change)))
+            self._batch, self._encoded = batch, b"".join(lines)
+        return self._encoded
+
+    def _show(self, change: Change) -> str:
+        if self.view.form is Form.OBJECT:
+            return change.object
+        return tables.show(self.view.scope.kind, orjson.loads(change.object), self.view.form, self.view.include)
+
+
+_encoders: WeakValueDictionary[View, Encoder] = WeakValueDictionary()
+
+
+def _encoder(view: View) -> Encoder:
+    found = _encoders.get(view)
+    if found is None:
+        found = _encoders[view] = Encoder(view)
+    return found
+
+
+class Watcher:
+    """One open watch: what the feed calls with each batch, and the socket behind it."""
+
+    def __init__(self, response: web.StreamResponse, transport: asyncio.Transport, encoder: Encoder) -> None:
+        self._chunked = response.chunked
+        self._transport = transport
+        self._encoder = encoder
+        self._events = metrics.WATCH_EVENTS.labels(encoder.view.scope.kind.name)
+        self.done = asyncio.Event()
+
+    def __call__(self, batch: list[Change]) -> None:
+        """Write what this watcher sees of ``batch``."""
+        if lines := self._encoder.encode(batch):
+            self.write(lines)
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines past aiohttp's payload writer, which would cost as much as all the rest."""
+        if self._transport.is_closing():
+            self.done.set()
+        elif self._transport.get_write_buffer_size() > MAX_BEHIND:
+            self._transport.abort()
+            self.done.set()
+        else:
+            self._events.inc(lines.count(b"\n"))
+            self._transport.write(b"%x\r\n%b\r\n" % (len(lines), lines) if self._chunked else lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Where a watch begins."""
+
+    after: int  # changes after this seq are sent
+    initial: Page | None = None  # first the state, as ADDED events
+    mark_initial: bool = False  # then a bookmark that says that this was the state
+
+
+async def serve(  # noqa: PLR0913 - all that a watch is made of
+    request: web.Request,
+    feed: Feed,
+    scope: Scope,
+    accepted: Accepted,
+    start: Start,
+    *,
+    include: str,
+    bookmarks: bool,
+    timeout: float | None,  # noqa: ASYNC109 - the protocol's timeoutSeconds
+) -> web.StreamResponse:
+    """Answer with a watch, until it times out, the client goes or the server stops."""
+    response = web.StreamResponse(headers={"Content-Type": accepted.content_type, "Cache-Control": "no-cache, private"})
+    await response.prepare(request)
+    transport = request.transport
+    if transport is None:
+        return response
+    encoder = _encoder(View(scope, accepted.form, include))
+    watcher = Watcher(response, transport, encoder)
+    with metrics.WATCHES.labels(scope.kind.name).track_inprogress():
+        try:
+            await _begin(watcher, encoder, feed, start)
+        except TenantryError as error:
+            watcher.write(_line("ERROR", orjson.dumps(errors.status_of(error)).decode()))
+            return response
+        try:
+            seconds = timeout if timeout is not None else random.uniform(*TIMEOUT)  # noqa: S311 - spread, not secrecy
+            await _follow(watcher, scope.kind, feed, seconds, bookmarks=bookmarks)
+        finally:
+            feed.unsubscribe(watcher)
+    return response
+
+
+async def _begin(watcher: Watcher, encoder: Encoder, feed: Feed, start: Start) -> None:
+    known: dict[str, int] = {}
+    if start.initial:
+        known = {item.uid: item.seq for item in start.initial.items if item.seq > start.after}
+        changes = [
+            Change(
+                seq=item.seq,
+                kind=item.kind,
+                namespace=item.namespace,
+                name=item.name,
+                uid=item.uid,
+                verb=Verb.ADDED,
+                object=item.to_json(),
+                prev_labels="{}",
+                at=0,
+            )
+            for item in start.initial.items
+        ]
+        watcher(changes)
+        if start.mark_initial:
+            watcher.write(_bookmark(encoder.view.scope.kind, start.after, initial_end=True))
+    await feed.wait_for(start.after, timeout=float("inf"))
+    missed = await feed.subscribe(watcher, start.after)
+    # what the state has shown already is not shown again
+    if unseen := [change for change in missed if change.seq > known.get(change.uid, 0)]:
+        watcher(unseen)
+
+
+async def _follow(watcher: Watcher, kind: Kind, feed: Feed, seconds: float, *, bookmarks: bool) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    while (left := end - loop.time()) > 0:
+        try:
+            async with asyncio.timeout(min(left, BOOKMARK)):
+                await watcher.done.wait()
+        except TimeoutError:
+            if bookmarks:
+                watcher.write(_bookmark(kind, feed.seq))
+        else:
+            return
+
+
+def _bookmark(kind: Kind, seq: int, *, initial_end: bool = False) -> bytes:
+    annotations = {"annotations": {INITIAL_EVENTS_END: "true"}} if initial_end else {}
+    shown = {
+        "kind": kind.name,
+        "apiVersion": API_VERSION,
+        "metadata": {"resourceVersion": str(seq), "creationTimestamp": None, **annotations},
+    }
+    return _line("BOOKMARK", orjson.dumps(shown).decode())
+
+
+def _line(event: str, shown: str) -> bytes:
+    return f'{{"type":"{event}","object":{shown}}}\n'.encode()
