@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import wraps
-from typing import Any, NoReturn, ParamSpec
+from typing import Any, ParamSpec
 
 import click
 
@@ -21,7 +21,7 @@ from tenantry.services.local_admin import ACTOR
 from tenantry.settings import Settings, WrongSettingError, read_settings
 from tenantry.storage import schema
 from tenantry.web.server import PortError, serve
-from tenantry.wiring import Services, open_services
+from tenantry.wiring import open_services
 
 P = ParamSpec("P")
 

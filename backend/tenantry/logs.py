@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -93,7 +92,7 @@ class AccessLog:
         """Write no more."""
         self._stream = None
 
-    def write(self, time: float, fields: Mapping[str, str | int | float]) -> None:
+    def write(self, time: float, fields: dict[str, str | int | float]) -> None:
         """Write the line of a request that was answered at ``time`` (epoch seconds)."""
         if self._stream is None:
             return
@@ -101,7 +100,11 @@ class AccessLog:
         if self._plain:
             self._stream.write(f"{moment:%H:%M:%S} " + " ".join(map(str, fields.values())) + "\n")
         else:
-            head = {"ts": moment.isoformat(timespec="milliseconds"), "level": "info", "logger": "tenantry.access"}
+            head: dict[str, str | int | float] = {
+                "ts": moment.isoformat(timespec="milliseconds"),
+                "level": "info",
+                "logger": "tenantry.access",
+            }
             self._stream.write(orjson.dumps(head | fields).decode() + "\n")
         self._stream.flush()
 

@@ -73,7 +73,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on. Anything but loopback needs EXTERNAL_URL.")
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on; any but a loopback address needs EXTERNAL_URL."
+    )
     port: Port = Field(default=8080, description="Port for plain HTTP; 0 takes a free one.")
     tls_port: Port = Field(
         default=8443, description="Port for HTTPS, where a certificate is configured or loopback has made one."
@@ -87,8 +89,8 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr = Field(
         default=SecretStr(""),
-        description="`mysql://user:password@host:3306/database?ssl-ca=FILE` or `sqlite:///path`; without ssl-ca no TLS. "
-        "Empty: SQLite in DATA_DIR.",
+        description="`mysql://user:password@host:3306/database?ssl-ca=FILE` (without ssl-ca no TLS) or "
+        "`sqlite:///path`; SQLite in DATA_DIR when empty.",
     )
     database_password_file: Path | None = Field(
         default=None, description="File with the database password, instead of one in DATABASE_URL."
@@ -132,9 +134,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_no_service_link(cls, value: object) -> object:
         if isinstance(value, str) and value.startswith(("tcp://", "udp://")):
-            raise ValueError(
-                "Kubernetes set it for a Service named tenantry; set enableServiceLinks: false in the pod"
-            )
+            raise ValueError("Kubernetes set it for a Service named tenantry; set enableServiceLinks: false in the pod")
         return value
 
     @field_validator("external_url")

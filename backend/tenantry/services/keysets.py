@@ -128,7 +128,7 @@ class KeySets:
                 content = await response.content.read(_MAX_BYTES)
             self._install(cluster, _parse(content))
         except (aiohttp.ClientError, OSError, TimeoutError, KeySetError) as error:
-            logger.warning("the key set of cluster %s stays as it was: %s", cluster.name, error or type(error).__name__)
+            logger.warning("the key set of cluster %s stays as it was: %r", cluster.name, error)
 
     def _read_file(self, cluster: Cluster, path: Path) -> None:
         self._read[cluster.name] = _signature(path)

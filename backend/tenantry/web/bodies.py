@@ -1,3 +1,170 @@
-"""Request bodies: read within limits and parsed without surprises."""
+"""Request bodies: read within limits and parsed without surprises.
 
-MAX_BODY = 3 << 19  # bytes: 1.5 MiB, as etcd and so kube-apiserver have it
+A reader that silently takes the last of two equal keys, or a number that is none, disagrees with some other reader
+of the same text; so such bodies are refused, or told of.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from aiohttp import web
+
+from tenantry.model import yamldoc
+from tenantry.model.errors import Code, TenantryError
+
+#: bytes: 1.5 MiB, what etcd and so kube-apiserver keeps
+MAX_BODY = 3 << 19
+MAX_DEPTH = yamldoc.MAX_DEPTH
+
+_INT64 = range(-(2**63), 2**63)
+
+
+async def read(request: web.Request) -> bytes:
+    """The body, at most :data:`MAX_BODY` bytes of it.
+
+    Raises:
+        TenantryError: ``TOO_LARGE``; ``UNSUPPORTED_MEDIA_TYPE``, it is compressed: unpacking costs what its sender
+            does not pay.
+    """
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if encoding != "identity":
+        raise TenantryError(
+            Code.UNSUPPORTED_MEDIA_TYPE, f"the body must not be compressed, and this one has the encoding {encoding}"
+        )
+    if (request.content_length or 0) > MAX_BODY:
+        raise _too_large()
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:  # a chunked body says its length by its end
+        raise _too_large() from None
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body's JSON tree.
+
+    Raises:
+        TenantryError: as :func:`read`, and ``BAD_REQUEST`` when it is not JSON or has a key twice.
+    """
+    tree, duplicates = parse_json(await read(request))
+    if duplicates:
+        raise TenantryError(Code.BAD_REQUEST, ", ".join(f'duplicate field "{path}"' for path in duplicates))
+    return tree
+
+
+async def read_yaml(request: web.Request) -> Any:
+    """The tree of the body's one YAML document, which may be JSON.
+
+    Raises:
+        TenantryError: as :func:`read`, and ``BAD_REQUEST`` with the lines and what to do there.
+    """
+    body = await read(request)
+    if body.lstrip()[:1] == b"{":  # kubectl sends JSON as YAML
+        return await read_json(request)
+    try:
+        documents = yamldoc.load(body)
+    except yamldoc.YamlError as error:
+        raise TenantryError(Code.BAD_REQUEST, f"the body is not YAML as it is taken here: {error}") from None
+    if len(documents) != 1:
+        raise TenantryError(Code.BAD_REQUEST, f"the body must be one YAML document, and it has {len(documents)}")
+    return documents[0].tree
+
+
+def parse_json(body: bytes) -> tuple[Any, list[str]]:
+    """The tree, and the paths (``spec.namespaces[0].name``) of keys that stand there more than once; the last counts.
+
+    Integers beyond 64 bits are floats, as in apimachinery.
+
+    Raises:
+        TenantryError: ``BAD_REQUEST``, it is not JSON (RFC 8259), not UTF-8, or nested deeper than 64.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise _bad(f"it is not UTF-8 at byte {error.start}") from None
+    duplicates = _Duplicates()
+    try:
+        tree = json.loads(
+            text,
+            object_pairs_hook=duplicates.note,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        raise _bad(f"{error.msg} in line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise _too_deep() from None
+    # only a text with so many brackets can be so deep
+    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(tree) > MAX_DEPTH:
+        raise _too_deep()
+    return tree, list(_paths(tree, duplicates.keys)) if duplicates.keys else []
+
+
+class _Duplicates:
+    """Objects that had a key twice; looked for by identity in the tree afterwards, because it is rare."""
+
+    def __init__(self) -> None:
+        self.keys: dict[int, list[str]] = {}
+
+    def note(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        tree = dict(pairs)
+        if len(tree) != len(pairs):
+            seen: set[str] = set()
+            again = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+            self.keys[id(tree)] = list(dict.fromkeys(again))
+        return tree
+
+
+def _paths(tree: Any, keys: dict[int, list[str]], at: str = "") -> Iterator[str]:
+    if isinstance(tree, dict):
+        prefix = f"{at}." if at else ""
+        for key in keys.get(id(tree), ()):
+            yield f"{prefix}{key}"
+        for key, value in tree.items():
+            yield from _paths(value, keys, f"{prefix}{key}")
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from _paths(value, keys, f"{at}[{index}]")
+
+
+def _depth(tree: Any) -> int:
+    depth, level = 0, [tree]
+    while level := [node for node in level if isinstance(node, dict | list)]:
+        depth += 1
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
+    return depth
+
+
+def _integer(text: str) -> int | float:
+    if len(text) < 20:  # noqa: PLR2004 - the digits and sign of the smallest 64-bit integer
+        return int(text)
+    if len(text) < 25 and (number := int(text)) in _INT64:  # noqa: PLR2004 - int() of many digits is slow
+        return number
+    return _float(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _bad(f"the number {text[:32]} is too large")
+    return number
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise _bad(f"{text} is not JSON")
+
+
+def _bad(message: str) -> TenantryError:
+    return TenantryError(Code.BAD_REQUEST, f"the body is not JSON as it is taken here: {message}")
+
+
+def _too_deep() -> TenantryError:
+    return _bad(f"it is nested more than {MAX_DEPTH} deep")
+
+
+def _too_large() -> TenantryError:
+    return TenantryError(Code.TOO_LARGE, f"Request entity too large: limit is {MAX_BODY}")

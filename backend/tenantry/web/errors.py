@@ -143,7 +143,7 @@ def _message(error: TenantryError, rendering: Rendering) -> str:
     text = rendering.text
     if text is _FORBIDDEN and not error.name:  # a whole collection
         text = "{resource} is forbidden: {message}"
-    if "{resource}" in text and not kind or "{name}" in text and not error.name:
+    if ("{resource}" in text and not kind) or ("{name}" in text and not error.name):
         return error.message
     return text.format(resource=kind and kind.qualified, name=quote(error.name), message=error.message)
 

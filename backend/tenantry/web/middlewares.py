@@ -16,14 +16,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from aiohttp.web_urldispatcher import AbstractRoute
+from prometheus_client import Counter
 
 from tenantry import metrics
 from tenantry.logs import ACCESS, REQUEST, RequestScope
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Permission
 from tenantry.web import errors
-from tenantry.web.authentication import ANONYMOUS, authenticate
+from tenantry.web.authentication import authenticate
 from tenantry.web.client_address import client_address
 from tenantry.web.permissions import forbidden
 from tenantry.web.routes import ACTOR, Handler, Route
@@ -35,9 +37,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 #: W3C Trace Context, version 00
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 #: what aiohttp's router and its exceptions say, in our codes
-_CODES = {
-    rendering.status: code for code, rendering in reversed(errors.TABLE.items())
-}
+_CODES = {rendering.status: code for code, rendering in reversed(errors.TABLE.items())}
 _MESSAGES = {
     Code.NOT_FOUND: "the server could not find the requested resource",
     Code.METHOD_NOT_ALLOWED: "the server does not allow this method on the requested resource",
@@ -54,7 +54,7 @@ class Binding:
     def __init__(self, method: str, template: str, needs: Permission) -> None:
         self.needs = needs
         self._method, self._template = method, template
-        self._counters: dict[int, metrics.Counter] = {}
+        self._counters: dict[int, Counter] = {}
         self.duration = metrics.HTTP_DURATION.labels(template, method)
 
     def count(self, status: int) -> None:
@@ -65,11 +65,9 @@ class Binding:
         counter.inc()
 
 
-def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route]) -> web.middleware:
+def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route]) -> Middleware:
     """The middleware for an application with these routes."""
-    bindings = {
-        known: Binding(known.method, route.path, route.needs) for known, route in routes.items()
-    }
+    bindings = {known: Binding(known.method, route.path, route.needs) for known, route in routes.items()}
     # a stranger learns from a Kubernetes path only that a credential is needed, as from kube-apiserver
     nowhere = Binding("other", "none", Permission.PUBLIC)
     nowhere_in_kubernetes = Binding("other", "none", Permission.AUTHENTICATED)

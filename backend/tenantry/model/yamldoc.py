@@ -1,0 +1,238 @@
+"""YAML documents as JSON trees: what every reader of YAML agrees on, and a line number for everything else.
+
+YAML 1.1 (kubectl, PyYAML) and YAML 1.2 read some plain scalars differently: ``on``, ``0777``, ``1_000``, ``12:30``.
+Whoever wrote one meant one of the two, so it is refused and the message says to quote it. Tags, merge keys and
+anything that JSON has no form for are refused too.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import yaml
+
+MAX_DEPTH = 64
+MAX_NODES = 200_000  # after every alias is replaced by what it stands for
+_INT64 = range(-(2**63), 2**63)
+
+#: plain scalars on which the two versions disagree (YAML 1.1 type repository; YAML 1.2.2, section 10.3.2)
+_AMBIGUOUS = re.compile(
+    r"(?P<boolean>[yYnN]|[yY]es|YES|[nN]o|NO|[oO]n|ON|[oO]ff|OFF)"
+    r"|(?P<octal>[-+]?0[0-9_]+|0o[0-7]+)"
+    r"|(?P<number>[-+]?0b[01_]+|[-+]0x[0-9a-fA-F_]+|0x[0-9a-fA-F]*_[0-9a-fA-F_]*"
+    r"|[-+]?[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?|[-+]?[0-9][0-9_]*\.[0-9]*_[0-9_]*)"
+    r"|(?P<sexagesimal>[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)"
+    r"|(?P<exponent>[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][0-9]+|[-+]?[0-9]+[eE][-+][0-9]+)"
+    r"|(?P<timestamp>[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \t].*)?)"
+    r"|(?P<merge><<)|(?P<value>=)"
+)
+_WHY = {
+    "boolean": 'is a boolean to some readers of YAML and text to others: write "{0}", true or false',
+    "octal": 'is octal to some readers of YAML and decimal to others: write "{0}" or a decimal number',
+    "number": 'is a number to some readers of YAML and text to others: write "{0}" or plain digits',
+    "sexagesimal": 'is a number in base 60 to some readers of YAML and text to others: write "{0}"',
+    "exponent": 'is a number to some readers of YAML and text to others: write "{0}", or 1.0e+3 for a number',
+    "timestamp": 'is a date to some readers of YAML and text to others: write "{0}"',
+    "merge": "is a merge key, which only some readers of YAML know: write the keys out",
+    "value": 'has a meaning of its own to some readers of YAML: write "{0}"',
+}
+#: the core schema of YAML 1.2 (section 10.3.2), without what is ambiguous
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOLEANS = {text: value for value, texts in ((True, "true True TRUE"), (False, "false False FALSE"))
+             for text in texts.split()}  # fmt: skip
+_INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong in a text, and where; ``line`` counts from 1."""
+
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}"
+
+
+class YamlError(ValueError):
+    """A text that is not YAML as we take it; ``problems`` are all that were found, in the order of their lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("; ".join(map(str, problems)))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One document of a file: a JSON tree, and the line of everything in it.
+
+    ``lines`` has paths as Kubernetes writes them (``spec.namespaces[0].name``), and "" for the document itself.
+    """
+
+    tree: Any
+    lines: dict[str, int] = field(repr=False)
+
+    @property
+    def line(self) -> int:
+        """Where the document begins."""
+        return self.lines[""]
+
+    def line_of(self, path: str) -> int:
+        """The line of ``path``, or of the nearest thing around it that is there."""
+        while path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines[path]
+
+
+def load(text: str | bytes) -> list[Document]:
+    """The documents of ``text``, empty ones left out.
+
+    Raises:
+        YamlError: it is not YAML, not UTF-8, or one of the things said above; with every problem that was found.
+    """
+    return _Loader(_decode(text) if isinstance(text, bytes) else text).load()
+
+
+def _decode(text: bytes) -> str:
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = text[: error.start].count(b"\n") + 1
+        raise YamlError([Problem(line, "it is not UTF-8: save the file in that encoding")]) from None
+
+
+class _Loader:
+    """Builds trees from the parser's events, so that nothing happens which is not written here."""
+
+    def __init__(self, text: str) -> None:
+        self._events: Iterator[Any] = iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+        self._problems: list[Problem] = []
+        self._anchors: dict[str, tuple[Any, int]] = {}  # name -> (tree, nodes in it)
+        self._lines: dict[str, int] = {}
+        self._nodes = 0
+
+    def load(self) -> list[Document]:
+        documents = []
+        try:
+            for event in self._events:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    document = self._document()
+                    if document.tree is not None:
+                        documents.append(document)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            self._complain(mark.line + 1 if mark else 1, f"it is not valid YAML: {error.problem or error.context}")
+        except yaml.YAMLError as error:  # a character that YAML does not allow
+            position = getattr(error, "position", 0)
+            self._complain(1, f"it is not valid YAML: character {position} must not stand there unescaped")
+        except _StopError:
+            pass
+        if self._problems:
+            raise YamlError(sorted(self._problems, key=lambda problem: problem.line))
+        return documents
+
+    def _document(self) -> Document:
+        self._anchors, self._lines = {}, {}
+        tree = self._value(next(self._events), "", 0)
+        return Document(tree, self._lines)
+
+    def _value(self, event: Any, path: str, depth: int) -> Any:
+        """The tree that begins with ``event``."""
+        line = event.start_mark.line + 1
+        self._lines[path] = line
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(str(event.anchor), line)
+        if depth > MAX_DEPTH:
+            self._stop(line, f"it is nested more than {MAX_DEPTH} deep")
+        if event.tag is not None and not (event.tag == "!" and isinstance(event, yaml.ScalarEvent)):
+            self._complain(line, f"the tag {event.tag} is not allowed: leave it out")
+        before = self._nodes
+        self._count(1, line)
+        tree: Any
+        if isinstance(event, yaml.ScalarEvent):
+            tree = self._scalar(event, line)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            tree = []
+            while not isinstance(item := next(self._events), yaml.SequenceEndEvent):
+                tree.append(self._value(item, f"{path}[{len(tree)}]", depth + 1))
+        else:
+            tree = self._mapping(path, depth)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = tree, self._nodes - before
+        return tree
+
+    def _mapping(self, path: str, depth: int) -> dict[str, Any]:
+        tree: dict[str, Any] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            line = event.start_mark.line + 1
+            key = self._value(event, path, depth + 1)
+            if not isinstance(key, str):
+                shown = event.value if isinstance(event, yaml.ScalarEvent) else "it"
+                self._complain(line, f'a key must be text: write "{shown}"')
+                key = str(key)
+            elif key in tree:
+                self._complain(line, f'the key "{key}" stands there twice: remove one')
+            below = f"{path}.{key}" if path else key
+            tree[key] = self._value(next(self._events), below, depth + 1)
+            self._lines[below] = line
+        return tree
+
+    def _alias(self, name: str, line: int) -> Any:
+        if name not in self._anchors:
+            self._stop(line, f"the alias *{name} stands for nothing that ended before it")
+        tree, nodes = self._anchors[name]
+        self._count(nodes, line)
+        return tree
+
+    def _scalar(self, event: yaml.ScalarEvent, line: int) -> Any:
+        text: str = event.value
+        if event.style is not None or event.tag is not None:  # quoted, a block, or marked as text by "!"
+            return text
+        ambiguous = _AMBIGUOUS.fullmatch(text)
+        if ambiguous:
+            self._complain(line, f"{text} " + _WHY[ambiguous.lastgroup or ""].format(text))
+            return text
+        if text in _NULL:
+            return None
+        if text in _BOOLEANS:
+            return _BOOLEANS[text]
+        if _INTEGER.fullmatch(text):
+            return self._number(text, line)
+        if _FLOAT.fullmatch(text):
+            return self._finite(float(text), line)
+        if _NOT_FINITE.fullmatch(text):
+            self._complain(line, f"{text} has no form in JSON: leave it out")
+        return text
+
+    def _number(self, text: str, line: int) -> int | float:
+        # beyond 64 bits apimachinery makes it a float, and so does our JSON reader
+        if len(text) < 30 and (number := int(text, 16 if text.startswith("0x") else 10)) in _INT64:  # noqa: PLR2004
+            return number
+        return self._finite(float.fromhex(text) if text.startswith("0x") else float(text), line)
+
+    def _finite(self, number: float, line: int) -> float:
+        if not math.isfinite(number):
+            self._complain(line, "the number is too large")
+        return number
+
+    def _count(self, nodes: int, line: int) -> None:
+        self._nodes += nodes
+        if self._nodes > MAX_NODES:
+            self._stop(line, f"it has more than {MAX_NODES} values, counting what its aliases stand for")
+
+    def _complain(self, line: int, message: str) -> None:
+        self._problems.append(Problem(line, message))
+
+    def _stop(self, line: int, message: str) -> NoReturn:
+        self._complain(line, message)
+        raise _StopError
+
+
+class _StopError(Exception):
+    """Nothing more can be said of the text."""
