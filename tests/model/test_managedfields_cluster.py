@@ -6,355 +6,101 @@ Objects, managed fields (times included), errors and "nothing was written" must 
 
 from __future__ import annotations
 
-import copy
-import itertools
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
-from http.client import HTTPSConnection
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tenantry.model.errors import Code, TenantryError
-from tenantry.model.managedfields import ownership
-from tenantry.model.managedfields.managers import check, default_name
-from tenantry.model.managedfields.schema import compile_schema
-from tenantry.model.managedfields.typed import validate
-from tenantry.model.patches import json_patch, merge_patch
-from tenantry.model.selectors import parse_fields, parse_labels
-from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import ControlPlane
-from tests.model.structural import conform, fill_defaults
+from tests.model.replay import (
+    API_VERSION,
+    APPLY,
+    CREATE,
+    JSON_PATCH,
+    KIND,
+    MERGE,
+    PUT,
+    SCHEMA,
+    Document,
+    Replay,
+    Step,
+    without,
+)
 
 pytestmark = pytest.mark.cluster
 
-Document = dict[str, Any]
-
-API_VERSION, KIND = "test.tenantry.dev/v1", "Sample"
-PATH = "/apis/test.tenantry.dev/v1/namespaces/default/samples"
-
-STRING: Document = {"type": "string"}
-STRINGS: Document = {"type": "object", "additionalProperties": STRING}
-PAIR: Document = {"type": "object", "properties": {"a": STRING, "b": {"type": "integer"}}}
-SCHEMA: Document = {
-    "type": "object",
-    "properties": {
-        "spec": {
-            "type": "object",
-            "properties": {
-                "text": STRING,
-                "number": {"type": "integer"},
-                "ratio": {"type": "number"},
-                "flag": {"type": "boolean"},
-                "state": {"type": "string", "default": "Active"},
-                "when": {"type": "string", "format": "date-time"},
-                "port": {"x-kubernetes-int-or-string": True},
-                "maybe": {"type": "string", "nullable": True},
-                "labels": STRINGS,
-                "atomicMap": {**STRINGS, "x-kubernetes-map-type": "atomic"},
-                "pair": {**PAIR, "nullable": True},
-                "atomicPair": {**PAIR, "x-kubernetes-map-type": "atomic"},
-                "defaulted": {"type": "object", "default": {}, "properties": {"c": {"type": "string", "default": "d"}}},
-                "pairs": {"type": "object", "additionalProperties": PAIR},
-                "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": STRING},
-                "numbers": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "integer"}},
-                "args": {"type": "array", "items": STRING},
-                "subjects": {"type": "array", "x-kubernetes-list-type": "atomic", "items": PAIR},
-                "items": {
-                    "type": "array",
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["name"],
-                    "items": {
-                        "type": "object",
-                        "required": ["name"],
-                        "properties": {
-                            "name": STRING,
-                            "value": STRING,
-                            "mode": {"type": "string", "default": "rw"},
-                            "labels": STRINGS,
-                            "ports": {
-                                "type": "array",
-                                "x-kubernetes-list-type": "map",
-                                "x-kubernetes-list-map-keys": ["port", "protocol"],
-                                "items": {
-                                    "type": "object",
-                                    "required": ["port"],
-                                    "properties": {
-                                        "port": {"type": "integer"},
-                                        "protocol": {"type": "string", "default": "TCP"},
-                                        "note": STRING,
-                                    },
-                                },
-                            },
-                        },
-                    },
-                },
-                "values": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-                "anything": {"x-kubernetes-preserve-unknown-fields": True},
-                "open": {
-                    "type": "object",
-                    "x-kubernetes-preserve-unknown-fields": True,
-                    "properties": {"known": PAIR},
-                },
-            },
-        },
-        "status": {
-            "type": "object",
-            "properties": {
-                "phase": STRING,
-                "conditions": {
-                    "type": "array",
-                    "x-kubernetes-list-type": "map",
-                    "x-kubernetes-list-map-keys": ["type"],
-                    "items": {
-                        "type": "object",
-                        "required": ["type"],
-                        "properties": {"type": STRING, "status": STRING},
-                    },
-                },
-            },
-        },
-    },
-}
-CRD: Document = {
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "samples.test.tenantry.dev"},
-    "spec": {
-        "group": "test.tenantry.dev",
-        "scope": "Namespaced",
-        "names": {"plural": "samples", "singular": "sample", "kind": KIND, "listKind": "SampleList"},
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {"openAPIV3Schema": SCHEMA},
-                "subresources": {"status": {}},
-            }
-        ],
-    },
-}
-SAMPLE = compile_schema(API_VERSION, KIND, SCHEMA)
-USER_AGENT = "tester/1.0 (test)"
-APPLY = "application/apply-patch+yaml"
-MERGE = "application/merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
-
-
-class Cluster:
-    """The reference: a kube-apiserver that serves the sample kind, over one connection."""
-
-    def __init__(self, plane: ControlPlane) -> None:
-        self._connection = HTTPSConnection("127.0.0.1", plane.port, timeout=30, context=plane.tls)
-        self._headers = {"Authorization": f"Bearer {plane.admin_token}", "User-Agent": USER_AGENT}
-        self._names = (f"sample-{number}" for number in itertools.count())
-
-    def close(self) -> None:
-        self._connection.close()
-
-    def new_name(self) -> str:
-        return next(self._names)
-
-    def send(self, method: str, path: str, body: object = None, content_type: str = "application/json") -> Document:
-        """The answer's JSON: the object, or a Status."""
-        text = None if body is None else json.dumps(body)
-        self._connection.request(method, path, text, {**self._headers, "Content-Type": content_type})
-        answer: Document = json.loads(self._connection.getresponse().read())
-        return answer
-
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    try:
-        plane = ControlPlane(controller_manager=False)
-        plane.start()
-    except UnavailableError as reason:
-        pytest.skip(str(reason))
-    try:
-        plane.request("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRD)
-        plane.kubectl("wait", "--for=condition=Established", "crd/samples.test.tenantry.dev", "--timeout=30s")
-        with closing(Cluster(plane)) as client:
-            yield client
-    finally:
-        plane.stop()
-
-
-@dataclass(frozen=True)
-class Step:
-    """One request: ``verb`` is create, put, or a patch's content type; ``body`` is sent as it is."""
-
-    verb: str
-    body: Any
-    manager: str = "m1"
-    force: bool = False
-    subresource: str = ""
-
-    def send(self, cluster: Cluster, name: str) -> Document:
-        path = PATH if self.verb == "create" else f"{PATH}/{name}" + f"/{self.subresource}" * bool(self.subresource)
-        query = {"fieldValidation": "Ignore"}
-        query |= ({"fieldManager": self.manager} if self.manager else {}) | ({"force": "true"} if self.force else {})
-        method, content_type = {
-            "create": ("POST", "application/json"),
-            "put": ("PUT", "application/json"),
-        }.get(self.verb, ("PATCH", self.verb))
-        return cluster.send(method, f"{path}?{urlencode(query)}", self.document(name), content_type)
-
-    def document(self, name: str) -> Any:
-        if self.verb in (MERGE, JSON_PATCH):
-            return self.body
-        metadata = {**self.body.get("metadata", {}), "name": name}
-        return {"apiVersion": API_VERSION, "kind": KIND, **self.body, "metadata": metadata}
-
-    def play(self, live: Document | None, name: str, now: int) -> Document:
-        """The object that the server should have stored, before it fills in its own metadata."""
-        write = {"manager": self.manager or default_name(USER_AGENT), "now": now, "subresource": self.subresource}
-        body = self.document(name)
-        if self.verb == APPLY:
-            applied = ownership.apply(SAMPLE, live, body, force=self.force, **write)
-            return refuse_misfits(kept_from(live, fill_defaults(SCHEMA, applied), self.subresource))
-        if self.verb == MERGE:
-            body = merge_patch(live or {}, body)
-        elif self.verb == JSON_PATCH:
-            body = json_patch(live or {}, body)
-        elif live and self.verb == "put":
-            body["metadata"] = {**body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
-        updated = ownership.update(SAMPLE, live, conform(SCHEMA, body)[0], **write)
-        return refuse_misfits(kept_from(live, updated, self.subresource))
-
-
-def refuse_misfits(document: Document) -> Document:
-    """``document``, unless it is not of the schema's shape or has a null that the schema does not allow."""
-    if problems := validate(SAMPLE.type, document) + forbidden_nulls(SCHEMA, document):
-        raise TenantryError(Code.INVALID, f"not to be stored: {problems}")
-    return conform(SCHEMA, document)[0]
-
-
-def forbidden_nulls(schema: Document, value: Any, path: str = "") -> list[str]:
-    if value is None:
-        return [path] if "type" in schema and not schema.get("nullable") else []
-    if isinstance(value, list):
-        return [found for item in value for found in forbidden_nulls(schema.get("items", {}), item, f"{path}[]")]
-    if not isinstance(value, dict):
-        return []
-    additional = schema.get("additionalProperties", {})
-    known = schema.get("properties", {})
-    return [
-        found
-        for name, item in value.items()
-        for found in forbidden_nulls(known.get(name, additional), item, f"{path}.{name}")
-    ]
-
-
-def kept_from(live: Document | None, new: Document, subresource: str) -> Document:
-    """``new`` with what its door cannot change taken from ``live``."""
-    if subresource:
-        assert live is not None
-        managed = new["metadata"].get("managedFields")
-        metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
-        kept = {**live, "metadata": metadata | ({"managedFields": managed} if managed else {})}
-        return {**kept, "status": new["status"]} if "status" in new else without(kept, "status")
-    return {**new, "status": live["status"]} if live and "status" in live else without(new, "status")
-
-
-def without(document: Document, key: str) -> Document:
-    return {name: value for name, value in document.items() if name != key}
-
-
-def newest(document: Document) -> int:
-    """The time of the last write in managed fields, in epoch microseconds."""
-    entries = document.get("metadata", {}).get("managedFields", [])
-    times = [datetime.fromisoformat(entry["time"]).timestamp() for entry in entries if "time" in entry]
-    return int(max(times, default=0) * 1_000_000)
-
-
-SERVER_METADATA = ("uid", "resourceVersion", "creationTimestamp", "generation")
-
-
-def play_both(cluster: Cluster, steps: list[Step]) -> None:
-    """Play ``steps`` on one object in both places."""
-    name = cluster.new_name()
-    live: Document | None = None
-    for number, step in enumerate(steps):
-        if live is None and (step.subresource or step.verb not in ("create", APPLY)):
-            continue  # the first one was refused
-        where = f"step {number}: {step}\nlive: {json.dumps(live)}"
-        answer = step.send(cluster, name) if step.verb != "put" else send_put(cluster, step, name, live)
-        try:
-            ours: Document | None = step.play(live, name, newest(answer))
-        except TenantryError as error:
-            assert answer["kind"] == "Status", f"{where}\nrefused only here: {error.message}"
-            assert_same_refusal(answer, error, where)
-            continue
-        assert answer["kind"] == KIND, f"{where}\nrefused only there: {answer.get('message')}"
-        assert ours is not None
-        theirs = copy.deepcopy(answer)
-        mine = {
-            **ours,
-            "metadata": ours["metadata"]
-            | {key: answer["metadata"][key] for key in (*SERVER_METADATA, "namespace") if key in answer["metadata"]},
-        }
-        assert mine == theirs, f"{where}\nhere:  {json.dumps(mine)}\nthere: {json.dumps(theirs)}"
-        if live:
-            wrote = live["metadata"]["resourceVersion"] != answer["metadata"]["resourceVersion"]
-            silent = {**mine, "metadata": mine["metadata"] | {key: live["metadata"][key] for key in SERVER_METADATA}}
-            assert ownership.unchanged(live, silent) is not wrote, f"{where}\nwritten there: {wrote}"
-        live = answer
-
-
-def send_put(cluster: Cluster, step: Step, name: str, live: Document | None) -> Document:
-    assert live is not None
-    version = {"resourceVersion": live["metadata"]["resourceVersion"]}
-    body = {**step.body, "metadata": {**step.body.get("metadata", {}), **version}}
-    return Step(step.verb, body, step.manager, step.force, step.subresource).send(cluster, name)
-
-
-STATUS = {Code.BAD_REQUEST: 400, Code.CONFLICT: 409, Code.INVALID: 422, Code.TOO_LARGE: 413}
-
-
-def assert_same_refusal(answer: Document, error: TenantryError, where: str) -> None:
-    if error.message.startswith("failed to create typed patch object"):
-        # kube-apiserver calls a configuration that does not fit the schema an internal error; we call it invalid
-        assert answer["code"] == 500, where
-        assert error.message == answer["message"], where
-        return
-    assert answer["code"] == STATUS[error.code], f"{where}\nthere: {answer}\nhere: {error.code} {error.message}"
-    if error.code is not Code.CONFLICT:
-        return
-    causes = sorted((cause["field"], cause["message"], cause["reason"]) for cause in answer["details"]["causes"])
-    assert sorted((field.path, field.message, field.code.value) for field in error.fields) == causes, where
-    assert error.message == answer["message"], where
+def samples(control_plane: ControlPlane) -> Iterator[Replay]:
+    with closing(Replay(control_plane, "samples")) as replay:
+        replay.install(SCHEMA)
+        yield replay
 
 
 def spec(**fields: Any) -> Document:
     return {"spec": fields}
 
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+CLIENT_SIDE = json.dumps({"apiVersion": API_VERSION, "kind": KIND} | spec(text="a", number=1, labels={"x": "1"}))
+FULL = {
+    "metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}, "finalizers": ["x.io/y"]},
+    **spec(
+        text="a",
+        labels={"x": "1", "<&>": "é"},
+        items=[{"name": "a", "ports": [{"port": 1}, {"port": 1, "protocol": "UDP"}]}, {"name": 'b"<&>\n\u2028é'}],
+        tags=["b", "a"],
+        numbers=[3, 20, 100],
+        pair={"a": "x"},
+        values={"deep": {"er": [1, {"x": 2}], "n": None}, "flag": True, "empty": {}, "list": []},
+        atomicMap={"a": "b"},
+        args=["1"],
+        anything=[{"a": 1}],
+        open={"known": {"a": "b"}, "x": {"y": 1}},
+        maybe=None,
+        port="http",
+        unknown={"a": 1},
+    ),
+    "status": {"phase": "ignored"},
+    "other": 1,
+}
+
+
+def entry(manager: str, fields: Document, **changes: Any) -> Document:
+    return {
+        "apiVersion": API_VERSION,
+        "fieldsType": "FieldsV1",
+        "fieldsV1": fields,
+        "manager": manager,
+        "operation": "Update",
+        "time": "2026-01-01T02:00:00+02:00",
+        **changes,
+    }
+
+
+def managed(*entries: Document) -> Document:
+    return {"metadata": {"managedFields": list(entries)}}
+
+
 SEQUENCES: dict[str, list[Step]] = {
-    "a create owns everything": [
-        Step(
-            "create",
-            {"metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}, "finalizers": ["x.io/y"]}}
-            | spec(
-                text="a",
-                labels={"x": "1"},
-                items=[{"name": "a", "ports": [{"port": 1}]}],
-                tags=["b", "a"],
-                pair={"a": "x"},
-                values={"deep": {"er": [1, {"x": 2}], "n": None}, "flag": True},
-                atomicMap={"a": "b"},
-                args=["1"],
-                labels2={},
-            ),
-        ),
+    "a create owns everything": [Step(CREATE, FULL)],
+    "a put and patches": [
+        Step(CREATE, FULL),
+        Step(PUT, spec(text="a", items=[{"name": "b"}, {"name": "a", "ports": [{"port": 1}]}], tags=["a"]), "m2"),
+        Step(MERGE, spec(text=None, labels={"x": None, "y": "1"}, values={"a": {"b": None, "c": [None]}}), "m3"),
+        Step(MERGE, spec(labels={"y": None}, pair={"b": 2}), "m3"),
+        Step(MERGE, {"metadata": {"labels": {"a": None}, "annotations": {"e": "f"}, "finalizers": None}}, "m3"),
+        Step(MERGE, spec(pair=None, maybe="x"), "m3"),
+        Step(JSON_PATCH, [{"op": "add", "path": "/spec/pair", "value": None}], "m4"),
+        Step(JSON_PATCH, [{"op": "remove", "path": "/spec"}], "m4"),
+        Step(MERGE, {}, "m5"),
     ],
-    "an apply creates": [
+    "an apply of everything": [Step(APPLY, without(without(FULL, "other"), "spec") | spec(text="a")), Step(APPLY, {})],
+    "an apply creates, repeats, changes and ends": [
         Step(APPLY, spec(text="a", labels={"x": "1"}, items=[{"name": "a", "ports": [{"port": 1}]}], tags=["b", "a"])),
         Step(APPLY, spec(text="a", labels={"x": "1"}, items=[{"name": "a", "ports": [{"port": 1}]}], tags=["b", "a"])),
         Step(APPLY, spec(text="b", labels={"y": "1"}, items=[{"name": "b", "ports": [{"port": 1}]}], tags=["c", "a"])),
@@ -362,7 +108,7 @@ SEQUENCES: dict[str, list[Step]] = {
         Step(APPLY, spec()),
         Step(APPLY, {}, "m2"),
     ],
-    "two appliers": [
+    "two appliers fight": [
         Step(APPLY, spec(text="a", pair={"a": "1"}, values={"x": {"y": 1}}), "m1"),
         Step(APPLY, spec(text="b", pair={"a": "2", "b": 3}, values={"x": {"y": True}}), "m2"),
         Step(APPLY, spec(text="b", pair={"a": "2", "b": 3}, values={"x": {"y": True}}), "m2", force=True),
@@ -370,12 +116,186 @@ SEQUENCES: dict[str, list[Step]] = {
         Step(APPLY, spec(pair={"b": 4}, values={"x": {}}), "m1", force=True),
         Step(APPLY, spec(text="c"), "m2"),
     ],
+    "conflicts with everybody": [
+        Step(CREATE, spec(text="a", number=1, tags=["a"], items=[{"name": "a", "value": "1"}]), 'b"<é'),
+        Step(MERGE, spec(labels={"a.b/c": "d"}, values={"x": {"y z": 1}}), ""),
+        Step(APPLY, spec(atomicMap={"a": "b"}, numbers=[1], items=[{"name": 'q"', "ports": [{"port": 1}]}]), "m2"),
+        Step(MERGE, {"status": {"phase": "a"}}, "m3", subresource="status"),
+        Step(
+            APPLY,
+            spec(
+                text="b",
+                number=2,
+                labels={"a.b/c": "e"},
+                values={"x": {"y z": 2}},
+                atomicMap={"a": "c"},
+                items=[{"name": "a", "value": "2"}, {"name": 'q"', "ports": [{"port": 1, "note": "x"}]}],
+            ),
+        ),
+        Step(APPLY, {"status": {"phase": "b"}}, subresource="status"),
+        Step(APPLY, {"status": {"phase": "b"}}, subresource="status", force=True),
+        Step(APPLY, {"status": {"phase": "c"}}, "m3", subresource="status"),
+    ],
+    "defaults come back and belong to nobody": [
+        Step(APPLY, spec(state="Paused", items=[{"name": "a", "mode": "ro"}], defaulted={"c": "x"})),
+        Step(APPLY, spec(items=[{"name": "a"}])),
+        Step(APPLY, spec(state="Active"), "m2"),
+        Step(APPLY, spec(), "m2"),
+    ],
+    "an item goes with what nobody owns in it": [
+        Step(APPLY, spec(items=[{"name": "a", "value": "1"}, {"name": "b"}])),
+        Step(MERGE, spec(items=[{"name": "a", "value": "1", "labels": {"x": "1"}}, {"name": "b", "mode": "ro"}]), "m2"),
+        Step(APPLY, spec(items=[{"name": "c"}])),
+    ],
+    "an apply orders a list": [
+        Step(CREATE, spec(tags=["a", "b", "c", "d", "e"]), "m2"),
+        Step(APPLY, spec(tags=["d", "x", "b"])),
+        Step(APPLY, spec(tags=["x", "d", "y"])),
+        Step(APPLY, spec(tags=["y"])),
+    ],
+    "kubectl goes over from client-side apply": [
+        Step(
+            CREATE,
+            {"metadata": {"annotations": {LAST_APPLIED: CLIENT_SIDE}}} | spec(text="a", number=1, labels={"x": "1"}),
+            "kubectl-client-side-apply",
+        ),
+        Step(APPLY, spec(text="b", number=1), "kubectl"),
+        Step(MERGE, spec(number=3), "m2"),
+        Step(APPLY, spec(text="c", number=1, ratio=1.5), "kubectl"),
+        Step(
+            APPLY,
+            {"metadata": {"annotations": {"a": "<b>", LAST_APPLIED: "x"}}} | spec(text="c"),
+            "kubectl",
+            force=True,
+        ),
+        Step(APPLY, {"metadata": {"annotations": {LAST_APPLIED: "{"}}} | spec(text="d"), "m3", force=True),
+        Step(APPLY, spec(text="e"), "kubectl"),
+    ],
+    "the annotation does not outgrow its room": [
+        Step(CREATE, {"metadata": {"annotations": {LAST_APPLIED: "x"}}}, "m2"),
+        Step(APPLY, spec(text="a" * 262_144), "kubectl"),
+        Step(APPLY, spec(text="a"), "kubectl"),
+    ],
+    "managed fields are edited": [
+        Step(APPLY, spec(text="a")),
+        Step(
+            PUT, managed(entry("m2", {"f:spec": {"f:text": {}, "f:gone": {}}}, subresource="x")) | spec(text="a"), "m3"
+        ),
+        Step(PUT, managed(entry("m2", {"f:spec": {'k:{"b": 1.0, "a": [1]}': {"x:y": {}}}})) | spec(text="b"), "m3"),
+        Step(PUT, managed(entry("m2", {"spec": {}})) | spec(text="c"), "m3"),
+        Step(PUT, managed(entry("m2", {"f:spec": {}}, operation="Delete")) | spec(text="d"), "m3"),
+        Step(PUT, managed(entry("m2", {"f:spec": {}}, fieldsType="FieldsV2")) | spec(text="e"), "m3"),
+        Step(PUT, managed(entry("m2", {"f:spec": {}}, apiVersion="")) | spec(text="f"), "m3"),
+        Step(PUT, managed(entry("m2", {}), entry("m4", {"f:spec": {"f:text": {}}})) | spec(text="f"), "m3"),
+        Step(PUT, managed(entry("m" * 129, {"f:spec": {"f:x": {}}})) | spec(text="g"), "m3"),
+        Step(PUT, managed(entry("m\n2", {"f:spec": {"f:x": {}}})) | spec(text="g"), "m3"),
+        Step(PUT, managed(entry("m2", {"f:spec": {"f:x": {}}}, subresource="s" * 257)) | spec(text="g"), "m3"),
+        Step(PUT, managed() | spec(text="h"), "m3"),
+        Step(PUT, managed(entry("m2", {"f:spec": {}}, apiVersion="test.tenantry.dev/v9")) | spec(text="i"), "m3"),
+        Step(PUT, spec(text="j"), "m3"),
+        Step(APPLY, spec(text="j", number=1)),
+    ],
+    "managed fields are cleared": [
+        Step(APPLY, spec(text="a")),
+        Step(PUT, managed({}) | spec(text="b", number=1), "m2"),
+        Step(MERGE, spec(number=2), "m2"),
+        Step(APPLY, spec(text="b")),
+        Step(APPLY, spec(text="c", number=3), force=True),
+        Step(MERGE, {"metadata": {"managedFields": [{}]}}, "m2"),
+        Step(MERGE, {"metadata": {"managedFields": None}, **spec(number=4)}, "m2"),
+    ],
+    "old updates are folded": [
+        Step(CREATE, spec(text="a"), "m0"),
+        *(Step(MERGE, spec(labels={f"l{number}": "x"}), f"m{number:02}") for number in range(1, 13)),
+        *(Step(MERGE, spec(labels={f"k{number}": "x"}), f"k{number:02}") for number in range(1, 6)),
+        Step(APPLY, spec(text="b")),
+    ],
+    "configurations that do not fit": [
+        Step(APPLY, spec(text="a")),
+        Step(APPLY, spec(unknown=1)),
+        Step(APPLY, {"metadata": {"unknown": 1}}),
+        Step(APPLY, spec(text=1)),
+        Step(APPLY, spec(number="1")),
+        Step(APPLY, spec(flag=1)),
+        Step(APPLY, spec(labels=["a"])),
+        Step(APPLY, spec(args={"a": 1})),
+        Step(APPLY, spec(when={"a": True, "b": [None, 1.5]})),
+        Step(APPLY, spec(tags=["a", "a"])),
+        Step(APPLY, spec(tags=[None])),
+        Step(APPLY, spec(tags=[["a"]])),
+        Step(APPLY, spec(tags=[{"a": 1}])),
+        Step(APPLY, spec(items=[{"name": "a"}, {"name": "a"}])),
+        Step(APPLY, spec(items=[{"value": "a"}])),
+        Step(APPLY, spec(items=[None])),
+        Step(APPLY, spec(items=["a"])),
+        Step(APPLY, spec(items=[{"name": "a", "ports": [{"port": 1}, {"port": 1, "protocol": "TCP"}]}])),
+        Step(APPLY, {"kind": "Other"}),
+        Step(APPLY, {"apiVersion": "v1"}),
+        Step(APPLY, managed(entry("m1", {}))),
+        Step(APPLY, managed()),
+    ],
+    "patches that do not apply": [
+        Step(CREATE, spec(text="a", args=["x", "y"], labels={"a/b": "1", "m~n": "2"}, values={"x": [1, {"y": None}]})),
+        *(
+            Step(JSON_PATCH, [operation], "m2")
+            for operation in (
+                {"op": "test", "path": "/spec/text", "value": "a"},
+                {"op": "test", "path": "/spec/text", "value": "b"},
+                {"op": "test", "path": "/spec/text"},
+                {"op": "test", "path": "/spec/absent"},
+                {"op": "test", "path": "/spec/absent", "value": None},
+                {"op": "test", "path": "/spec/values/x", "value": [1, {"y": None}]},
+                {"op": "test", "path": "/spec/values/x/0", "value": True},
+                {"op": "test", "path": "/spec/absent/x", "value": None},
+                {"op": "replace", "path": "/spec/labels/a~1b", "value": "3"},
+                {"op": "replace", "path": "/spec/labels/m~0n", "value": "3"},
+                {"op": "replace", "path": "/spec/labels/absent", "value": "3"},
+                {"op": "replace", "path": "/spec/args/5", "value": "3"},
+                {"op": "replace", "path": "/spec/args/-1", "value": "z"},
+                {"op": "replace", "path": "/spec/args/x", "value": "z"},
+                {"op": "add", "path": "/spec/args/2", "value": "end"},
+                {"op": "add", "path": "/spec/args/-4", "value": "start"},
+                {"op": "add", "path": "/spec/args/-", "value": "end"},
+                {"op": "add", "path": "/spec/args/9", "value": "end"},
+                {"op": "add", "path": "/spec/absent/x", "value": "end"},
+                {"op": "add", "path": "", "value": {}},
+                {"op": "add", "path": "/spec/text"},
+                {"op": "add", "value": "x"},
+                {"op": "remove", "path": "/spec/absent"},
+                {"op": "remove", "path": "/spec/args/-1"},
+                {"op": "remove", "path": "/spec/args/7"},
+                {"op": "remove", "path": "/spec/text/x"},
+                {"op": "move", "path": "/spec/labels/x", "from": "/spec/labels/a~1b"},
+                {"op": "move", "path": "/spec/labels/x", "from": "/spec/labels/absent"},
+                {"op": "move", "path": "/spec/labels/x"},
+                {"op": "copy", "path": "/spec/labels/y", "from": "/spec/labels/x"},
+                {"op": "copy", "path": "/spec/labels/z", "from": "/spec/labels/absent"},
+                {"op": "copy", "path": "/spec/labels/z", "from": "/absent/labels/absent"},
+                {"op": "other", "path": "/spec"},
+                {"path": "/spec"},
+                {},
+                None,
+            )
+        ),
+        Step(JSON_PATCH, [], "m2"),
+        Step(JSON_PATCH, None, "m2"),
+        Step(JSON_PATCH, {}, "m2"),
+        Step(JSON_PATCH, "x", "m2"),
+        Step(JSON_PATCH, ["x"], "m2"),
+        Step(JSON_PATCH, [{"op": 1}], "m2"),
+        Step(JSON_PATCH, [{"op": "test", "path": 1}], "m2"),
+        Step(JSON_PATCH, [{"op": "test", "path": "/spec/text", "value": "a"}] * 10_001, "m2"),
+        Step(MERGE, [], "m2"),
+        Step(MERGE, None, "m2"),
+        Step(MERGE, "x", "m2"),
+        Step(MERGE, 1, "m2"),
+    ],
 }
 
 
 @pytest.mark.parametrize("steps", SEQUENCES.values(), ids=SEQUENCES)
-def test_a_sequence_of_writes_is_the_same_in_both_places(cluster: Cluster, steps: list[Step]) -> None:
-    play_both(cluster, steps)
+def test_a_sequence_of_writes_is_the_same_in_both_places(samples: Replay, steps: list[Step]) -> None:
+    samples.play(steps)
 
 
 # -- generated sequences: few values, so that managers meet ----------------------------------------------------------
@@ -478,15 +398,15 @@ OPERATIONS = st.one_of(
 STEPS = st.one_of(
     st.builds(Step, st.just(APPLY), DOCUMENTS, MANAGERS, st.booleans()),
     st.builds(Step, st.just(APPLY), DOCUMENTS, MANAGERS, st.just(True)),
-    st.builds(Step, some(MERGE, "put"), DOCUMENTS, MANAGERS),
+    st.builds(Step, some(MERGE, PUT), DOCUMENTS, MANAGERS),
     st.builds(Step, st.just(JSON_PATCH), st.lists(OPERATIONS, max_size=2), MANAGERS),
-    st.builds(Step, some(MERGE, "put"), DOCUMENTS, MANAGERS, subresource=st.just("status")),
+    st.builds(Step, some(MERGE, PUT), DOCUMENTS, MANAGERS, subresource=st.just("status")),
     st.builds(Step, st.just(APPLY), DOCUMENTS, MANAGERS, st.booleans(), subresource=st.just("status")),
 )
-FIRST = st.builds(Step, some("create", APPLY), DOCUMENTS, MANAGERS)
+FIRST = st.builds(Step, some(CREATE, APPLY), DOCUMENTS, MANAGERS)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(first=FIRST, rest=st.lists(STEPS, min_size=2, max_size=6))
-def test_any_sequence_of_writes_is_the_same_in_both_places(cluster: Cluster, first: Step, rest: list[Step]) -> None:
-    play_both(cluster, [first, *rest])
+def test_any_sequence_of_writes_is_the_same_in_both_places(samples: Replay, first: Step, rest: list[Step]) -> None:
+    samples.play([first, *rest])

@@ -29,8 +29,10 @@ def merge_patch(document: Document, patch: Any) -> Document:
     Raises:
         TenantryError: ``BAD_REQUEST`` when the patch is no object.
     """
+    if patch is None:
+        raise TenantryError(Code.BAD_REQUEST, "Invalid JSON Patch")
     if not isinstance(patch, dict):
-        raise TenantryError(Code.BAD_REQUEST, f"error decoding patch: {_unexpected(patch, 'map[string]interface {}')}")
+        raise _malformed(patch, "value of type map[string]interface {}")
     return _merged(document, patch)
 
 
@@ -85,14 +87,14 @@ def _decoded(operations: Any) -> list[Document]:
     if operations is None:
         return []
     if not isinstance(operations, list):
-        raise _malformed(operations, "[]handlers.jsonPatchOp")
+        raise _malformed(operations, "value of type []handlers.jsonPatchOp")
     decoded = [{} if operation is None else operation for operation in operations]
     for operation in decoded:
         if not isinstance(operation, dict):
-            raise _malformed(operation, "handlers.jsonPatchOp")
+            raise _malformed(operation, "value of type handlers.jsonPatchOp")
         for member in ("op", "path", "from"):
             if not isinstance(operation.get(member), str | None):
-                raise _malformed(operation[member], f"handlers.jsonPatchOp.{member} of type string")
+                raise _malformed(operation[member], f"struct field jsonPatchOp.{member} of type string")
     if len(operations) > MAX_OPERATIONS:
         raise TenantryError(
             Code.TOO_LARGE,
@@ -107,12 +109,9 @@ def _refused(reason: str) -> TenantryError:
 
 
 def _malformed(value: Any, wanted: str) -> TenantryError:
-    return TenantryError(Code.BAD_REQUEST, f"error decoding patch: {_unexpected(value, wanted)}")
-
-
-def _unexpected(value: Any, wanted: str) -> str:
-    names = {type(None): "null", bool: "bool", str: "string", list: "array", dict: "object"}
-    return f"json: cannot unmarshal {names.get(type(value), 'number')} into Go value of type {wanted}"
+    names = {bool: "bool", str: "string", list: "array", dict: "object"}
+    found = names.get(type(value), "number")
+    return TenantryError(Code.BAD_REQUEST, f"error decoding patch: json: cannot unmarshal {found} into Go {wanted}")
 
 
 class _Patched:

@@ -63,6 +63,10 @@ class Owned:
     time: str | None = None
 
 
+class ForeignVersionError(Exception):
+    """Fields are owned in a version that does not exist (any more), so nobody can say what they are."""
+
+
 Managers = dict[Manager, Owned]
 
 
@@ -106,7 +110,8 @@ def decode(kind: ObjectType, entries: Sequence[Any]) -> Managers:
     """The managers in ``metadata.managedFields``.
 
     Raises:
-        ValueError: an entry that apimachinery refuses, or one of a version that is not ours.
+        ValueError: an entry that apimachinery refuses.
+        ForeignVersionError: one of another version.
     """
     managers: Managers = {}
     for index, entry in enumerate(entries):
@@ -118,7 +123,7 @@ def decode(kind: ObjectType, entries: Sequence[Any]) -> Managers:
         if not version:
             raise ValueError("apiVersion must not be empty")
         if version != kind.api_version:
-            raise ValueError(f"request to convert CR to an invalid group/version: {version}")
+            raise ForeignVersionError(version)
         if entry.get("fieldsType") != "FieldsV1":
             raise ValueError(f"missing or invalid fieldsType in managed fields entry {index}")
         manager = Manager(

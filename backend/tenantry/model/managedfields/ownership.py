@@ -18,7 +18,16 @@ from tenantry.model.jsontree import equal
 from tenantry.model.managedfields.comparison import compare
 from tenantry.model.managedfields.conflicts import Conflict, refusal
 from tenantry.model.managedfields.fieldset import FieldSet
-from tenantry.model.managedfields.managers import Manager, Managers, Operation, Owned, cap, decode, encode
+from tenantry.model.managedfields.managers import (
+    ForeignVersionError,
+    Manager,
+    Managers,
+    Operation,
+    Owned,
+    cap,
+    decode,
+    encode,
+)
 from tenantry.model.managedfields.merging import merge
 from tenantry.model.managedfields.removal import prune
 from tenantry.model.managedfields.schema import ObjectType
@@ -73,13 +82,12 @@ def update(  # noqa: PLR0913 - who, what, when and through which door
     without managed fields.
     """
     before, after = _bare(live or _empty(kind)), _bare(new)
-    managers = _tracked(kind, live, new, from_live=bool(subresource))
-    if not managers and "uid" in before["metadata"]:
-        return _with_managers(kind, after, {})
     write = _Write(kind, Manager(manager, Operation.UPDATE, kind.api_version, subresource), now)
     try:
-        managers = write.update(before, after, managers)
-    except ValueError:
+        managers = _tracked(kind, live, new, from_live=bool(subresource))
+        if managers or "uid" not in before["metadata"]:
+            managers = write.update(before, after, managers)
+    except (ValueError, ForeignVersionError):
         managers = {}
     return _with_managers(kind, after, managers)
 
@@ -107,7 +115,10 @@ def apply(  # noqa: PLR0913 - who, what, when and through which door
     """
     _check_config(kind, config)
     before = _bare(live or _empty(kind))
-    managers = _decoded(kind, live or {})
+    try:
+        managers = _decoded(kind, live or {})
+    except ForeignVersionError:
+        managers = {}
     if not managers:
         past = Manager(BEFORE_FIRST_APPLY, Operation.UPDATE, kind.api_version, subresource)
         managers = _Write(kind, past, now).update(_bare(_empty(kind)), before, {})
@@ -153,7 +164,7 @@ def _with_managers(kind: ObjectType, bare: Document, managers: Managers) -> Docu
 def _decoded(kind: ObjectType, document: Document) -> Managers:
     """The managers of a stored document; what cannot be read was never tracked."""
     try:
-        return decode(kind, (document.get("metadata") or {}).get("managedFields") or [])
+        return decode(kind, document.get("metadata", {}).get("managedFields", []))
     except ValueError:
         return {}
 
