@@ -1,0 +1,139 @@
+"""The API at its Kubernetes paths: get, list, create, apply, delete and watch a Plan, Tenant or Config."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tenantry.client.errors import read_status
+from tenantry.client.session import APPLY, Request, Session
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.kinds import Address, Kind
+from tenantry.model.resource import API_VERSION, Verb
+
+Document = dict[str, Any]
+PAGE = 500
+#: seconds after which the server ends a watch, and the silence that is taken for a dead connection
+_WATCH_SECONDS, _SILENCE = 290, 300
+_LONGEST_PAUSE = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which objects of one kind; with no ``namespace`` those of all."""
+
+    kind: Kind
+    namespace: str = ""
+    labels: str = ""  # label selector
+    fields: str = ""  # field selector
+
+    def request(self, **params: str) -> Request:
+        """The GET of this collection."""
+        selectors = {"labelSelector": self.labels, "fieldSelector": self.fields}
+        params |= {key: value for key, value in selectors.items() if value}
+        return Request(method="GET", path=path_of(Address(self.kind, self.namespace)), params=params)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change: what happened, and the object as it was then."""
+
+    verb: Verb
+    object: Document
+
+
+class Resources:
+    """Documents in, documents out; ``manager`` is the field manager of every write."""
+
+    def __init__(self, session: Session, manager: str) -> None:
+        self._session = session
+        self._manager = manager
+
+    async def get(self, at: Address) -> Document:
+        """The object; NOT_FOUND when there is none."""
+        return await self._send("GET", at)
+
+    async def list(self, query: Query) -> tuple[list[Document], str]:
+        """All objects, read page by page, and the resourceVersion from which a watch goes on."""
+        items: list[Document] = []
+        following: dict[str, str] = {}
+        while True:
+            page = await self._session.send(query.request(limit=str(PAGE), **following))
+            items += page["items"]
+            metadata = page["metadata"]
+            if not metadata.get("continue"):
+                return items, metadata["resourceVersion"]
+            following = {"continue": metadata["continue"]}
+
+    async def create(self, at: Address, document: Document, *, dry_run: bool = False) -> Document:
+        """The object as it was created; ALREADY_EXISTS when the name is taken."""
+        return await self._send("POST", Address(at.kind, at.namespace), self._writing(dry_run=dry_run), document)
+
+    async def apply(self, at: Address, document: Document, *, force: bool = False, dry_run: bool = False) -> Document:
+        """The object after a server-side apply of ``document``.
+
+        Raises:
+            TenantryError: ``CONFLICT`` with the fields of other managers, unless ``force`` takes them over.
+        """
+        params = self._writing(dry_run=dry_run) | {"force": "true" if force else "false"}
+        return await self._send("PATCH", at, params, document, APPLY)
+
+    async def delete(self, at: Address, *, uid: str = "") -> None:
+        """Delete the object; with ``uid`` only that one, CONFLICT when it is another by now."""
+        await self._send("DELETE", at, body={"preconditions": {"uid": uid}} if uid else None)
+
+    async def watch(self, query: Query, since: str) -> AsyncIterator[Event]:
+        """Every change after the resourceVersion ``since``, across lost connections, without end.
+
+        Raises:
+            TenantryError: ``EXPIRED`` when the log no longer reaches back that far: list again.
+        """
+        failures = 0
+        while True:
+            request = query.request(
+                watch="true", allowWatchBookmarks="true", resourceVersion=since, timeoutSeconds=str(_WATCH_SECONDS)
+            )
+            try:
+                async with self._session.stream(request, silence=_SILENCE) as lines:
+                    async for line in lines:
+                        failures = 0
+                        event = orjson.loads(line)
+                        if event["type"] == "ERROR":
+                            raise read_status(event["object"])
+                        since = event["object"]["metadata"]["resourceVersion"]
+                        if event["type"] != "BOOKMARK":
+                            yield Event(Verb(event["type"]), event["object"])
+            except TenantryError as error:
+                if error.code not in (Code.UNAVAILABLE, Code.TIMEOUT, Code.TOO_MANY_REQUESTS):
+                    raise
+            failures += 1
+            await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**failures)))  # noqa: S311 - spread
+
+    def _writing(self, *, dry_run: bool) -> dict[str, str]:
+        return {"fieldManager": self._manager} | ({"dryRun": "All"} if dry_run else {})
+
+    async def _send(
+        self,
+        method: str,
+        at: Address,
+        params: dict[str, str] | None = None,
+        body: Document | None = None,
+        content_type: str = "application/json",
+    ) -> Document:
+        request = Request(method=method, path=path_of(at), params=params, body=body, content_type=content_type)
+        answer: Document = await self._session.send(request)
+        return answer
+
+
+def path_of(at: Address) -> str:
+    """The Kubernetes path of an object or, without a name, of a collection."""
+    parts = ["", "apis", API_VERSION]
+    if at.namespace:
+        parts += ["namespaces", at.namespace]
+    parts += [part for part in (at.kind.plural, at.name, at.subresource) if part]
+    return "/".join(parts)

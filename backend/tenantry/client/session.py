@@ -1,0 +1,156 @@
+"""One server and how to speak to it: address, token, trust, time limits, repetition; failures are ``TenantryError``."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from tenantry import __version__
+from tenantry.client.errors import read_error
+from tenantry.client.tokens import Token
+from tenantry.model.errors import Code, TenantryError
+
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"  # of which JSON is a part
+
+#: worth another attempt, if the request may be repeated
+_PASSING = frozenset({Code.UNAVAILABLE, Code.TIMEOUT, Code.TOO_MANY_REQUESTS})
+_IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to send. A ``body`` is sent as JSON of ``content_type``."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    body: Any = None
+    content_type: str = JSON
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether sending it twice is sending it once; a server-side apply is, other patches are not."""
+        return self.method in _IDEMPOTENT or self.content_type == APPLY
+
+
+class Session:
+    """Requests to one server over kept connections; used as an asynchronous context manager.
+
+    Args:
+        url: where the server is, with its path prefix if it has one.
+        token: the bearer token, None for anonymous requests.
+        ca_file: the CA that signed the server's certificate; the system's when None.
+        timeout: seconds that one attempt may take.
+        attempts: how often a request that may be repeated is sent before its failure counts.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: Token | None = None,
+        *,
+        ca_file: Path | None = None,
+        timeout: float = 10.0,
+        attempts: int = 3,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._attempts = attempts
+        self._limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 5.0))
+        context = ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else True
+        self._http = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context),
+            headers={"User-Agent": f"tenantry/{__version__}", "Accept": JSON},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.close()
+
+    async def send(self, request: Request) -> Any:
+        """The parsed answer to ``request``, None when it has no body.
+
+        Raises:
+            TenantryError: the server refused, or could not be reached (``UNAVAILABLE``, ``TIMEOUT``).
+        """
+        attempt = 1
+        while True:
+            try:
+                async with self._open(request, self._limits) as response:
+                    body = await response.read()
+            except TenantryError as error:
+                pause = self._pause(request, attempt, error)
+                if pause is None:
+                    raise
+            else:
+                return orjson.loads(body) if body else None
+            await asyncio.sleep(pause)
+            attempt += 1
+
+    @asynccontextmanager
+    async def stream(self, request: Request, *, silence: float) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The lines of an answer as they come; ``silence`` is how many seconds without one are too many.
+
+        Raises:
+            TenantryError: the server refused, or could not be reached; also while iterating.
+        """
+        limits = aiohttp.ClientTimeout(total=None, connect=self._limits.connect, sock_read=silence)
+        async with self._open(request, limits) as response:
+            yield _lines(response.content)
+
+    @asynccontextmanager
+    async def _open(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token is not None else {}
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        try:
+            async with self._http.request(
+                request.method,
+                self.url + request.path,
+                params=request.params,
+                data=orjson.dumps(request.body) if request.body is not None else None,
+                headers=headers,
+                timeout=limits,
+                allow_redirects=False,
+            ) as response:
+                if not response.ok or response.status >= 300:  # noqa: PLR2004 - a redirect is none of ours
+                    raise read_error(response.status, response.headers, await response.read())
+                yield response
+        except TimeoutError:
+            raise TenantryError(Code.TIMEOUT, f"{self.url} did not answer in time") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise TenantryError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {error}") from None
+
+    def _pause(self, request: Request, attempt: int, error: TenantryError) -> float | None:
+        """Seconds to wait before the next attempt, None when there is to be none."""
+        if error.code not in _PASSING or not request.is_idempotent or attempt >= self._attempts:
+            return None
+        pause = random.uniform(0, _FIRST_PAUSE * 2**attempt)  # noqa: S311 - spreads callers, guards nothing
+        if error.retry_after is not None:
+            pause += error.retry_after
+        return pause if pause <= _LONGEST_PAUSE else None
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length; aiohttp's own iterator fails beyond 128 KiB, which one object may be."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line
