@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from tenantry.datadir import DataDirectory
 from tenantry.services.authentication import Authenticator
+from tenantry.services.feed import Feed
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
+from tenantry.services.resources import ResourceService
+from tenantry.services.worker import Worker
 from tenantry.settings import Settings
 from tenantry.storage.db import Database
 
@@ -23,6 +26,9 @@ class Services:
     db: Database
     keys: Keys
     authenticator: Authenticator
+    resources: ResourceService
+    feed: Feed
+    worker: Worker
 
 
 @asynccontextmanager
@@ -50,4 +56,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             db=db,
             keys=Keys(db),
             authenticator=authenticator,
+            resources=ResourceService(db),
+            feed=Feed(db),
+            worker=Worker(db),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -140,4 +141,9 @@ class Tombstone:
 
 def timestamp(micros: int) -> str:
     """RFC 3339 in whole seconds, as Kubernetes writes ``metav1.Time``."""
-    return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _timestamp(micros // 1_000_000)
+
+
+@lru_cache(maxsize=4096)
+def _timestamp(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,6 +16,12 @@ def check(spec: Model, old: Model | None = None, path: str = "spec") -> list[Fie
     return errors
 
 
+@cache
+def has_transitions(model: type[Model]) -> bool:
+    """Whether a rule compares a new spec with the old one."""
+    return any(rule.transition for rule in model.rules)
+
+
 def _check(value: Model, old: Model | None, path: str, errors: list[FieldError]) -> None:
     for rule in value.rules:
         holds = (old is None or rule.holds(value, old)) if rule.transition else rule.holds(value)

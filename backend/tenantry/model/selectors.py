@@ -81,6 +81,10 @@ class Selector:
         return all(requirement.matches(labels) for requirement in self.requirements)
 
 
+#: selects everything
+EVERYTHING = Selector()
+
+
 def parse_labels(text: str) -> Selector:
     """The label selector ``text`` (``a=b,c!=d,e in (x,y),f notin (z),g,!h,i>1``).
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from tenantry.model import canonical, ids, manifest, printer, schema
+from tenantry.model import canonical, ids, manifest, printer, rules, schema
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
 from tenantry.model.kinds import Address, Kind
@@ -20,7 +20,7 @@ from tenantry.model.managedfields import ownership
 from tenantry.model.managedfields.schema import ObjectType, compile_schema
 from tenantry.model.manifest import Document, Manifest
 from tenantry.model.metadata import ObjectMeta
-from tenantry.model.resource import API_VERSION, Resource, timestamp
+from tenantry.model.resource import API, API_VERSION, Resource, timestamp
 
 #: parts of metadata that a client sets, in the form in which they are stored
 _CLIENT_META = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
@@ -37,7 +37,7 @@ class Writer:
     manager: str  # metadata.managedFields[].manager
     now: int  # epoch microseconds
     subresource: str = ""  # "status" or nothing
-    owner: str = ""  # managed_by of a new object
+    owner: str = API  # managed_by of a new object
     applies: bool = False
     validation: str = "Warn"  # of unknown fields: Ignore, Warn or Strict
 
@@ -84,13 +84,10 @@ def create(kind: Kind, document: Document, namespace: str, writer: Writer) -> Ca
         namespace=namespace,
         name=parsed.metadata.name or "",
         uid=ids.uuid7(),
-        spec=canonical.dumps(parsed.spec),
+        managed_by=writer.owner,
         created_at=writer.now,
-        updated_at=writer.now,
     )
-    if writer.owner:
-        resource = replace(resource, managed_by=writer.owner)
-    return _finish(kind, parsed, resource, None, writer, managed_fields=meta.get("managedFields"))
+    return _finish(parsed, resource, None, writer, entries=meta.get("managedFields"), spec=canonical.dumps(parsed.spec))
 
 
 def update(kind: Kind, document: Document, current: Resource, writer: Writer) -> Candidate:
@@ -101,19 +98,18 @@ def update(kind: Kind, document: Document, current: Resource, writer: Writer) ->
     """
     meta = document.get("metadata") or {}
     _check_preconditions(kind, meta, current)
+    live = current.document()
+    if document == live:
+        return Candidate(kind=kind, resource=current, current=current, typed=None, labels={})
     if writer.subresource:
         return _update_status(kind, document, current, writer)
     server_owned = {"name": current.name, **({"namespace": current.namespace} if current.namespace else {})}
-    parsed = _parse(kind, {**document, "metadata": {**meta, **server_owned}}, writer, current)
+    parsed = _parse(kind, {**document, "metadata": {**meta, **server_owned}}, writer, live)
     _check_finalizers(kind, parsed.metadata, current)
     spec = canonical.dumps(parsed.spec)
-    resource = replace(
-        current,
-        spec=spec,
-        generation=current.generation + (spec != current.spec),
-        updated_at=writer.now,
-    )
-    return _finish(kind, parsed, resource, current, writer, managed_fields=meta.get("managedFields"))
+    generation = current.generation + (spec != current.spec)
+    entries = meta.get("managedFields", live["metadata"].get("managedFields"))
+    return _finish(parsed, current, live, writer, entries=entries, spec=spec, generation=generation)
 
 
 def apply(at: Address, config: Document, current: Resource | None, writer: Writer, *, force: bool) -> Candidate:
@@ -149,11 +145,12 @@ def _update_status(kind: Kind, document: Document, current: Resource, writer: Wr
     status = manifest.parse_status(kind, document.get("status") or {})
     if isinstance(status, list):
         raise invalid(kind, current.name, status)
-    resource = with_status(kind, replace(current, updated_at=writer.now), status)
     live = current.document()
-    new = {**live, "status": status}
-    new["metadata"] = {**live["metadata"], "managedFields": (document.get("metadata") or {}).get("managedFields")}
-    resource = _with_managed_fields(kind, resource, live, new, writer)
+    sent = (document.get("metadata") or {}).get("managedFields")
+    entries = _entries(kind, live, {**live, "status": status}, sent, writer)
+    meta = {**live["metadata"], "managedFields": entries}
+    kept = {key: meta[key] for key in (*_CLIENT_META, *_SERVER_META, "managedFields") if meta.get(key) is not None}
+    resource = with_status(kind, replace(current, meta=canonical.dumps(kept), updated_at=writer.now), status)
     return Candidate(kind=kind, resource=resource, current=current, typed=None, labels=current.labels())
 
 
@@ -175,14 +172,14 @@ def invalid(kind: Kind, name: str, errors: list[FieldError]) -> TenantryError:
     return TenantryError(Code.INVALID, f"{count}; see errors", errors, kind=kind.name, name=name)
 
 
-def _parse(kind: Kind, document: Document, writer: Writer, current: Resource | None = None) -> Manifest:
+def _parse(kind: Kind, document: Document, writer: Writer, live: Document | None = None) -> Manifest:
     if document.get("apiVersion") != API_VERSION or document.get("kind") != kind.name:
         found = f"{document.get('kind')} in version {document.get('apiVersion')}"
         raise TenantryError(
             Code.BAD_REQUEST,
             f"the object provided is a {found}, this address takes a {kind.name} in version {API_VERSION}",
         )
-    old = kind.spec.model_validate(orjson.loads(current.spec)) if current else None
+    old = kind.spec.model_validate(live["spec"]) if live and rules.has_transitions(kind.spec) else None
     parsed = manifest.parse(document, old=old)
     if isinstance(parsed, list):
         name = (document.get("metadata") or {}).get("name") or ""
@@ -193,52 +190,46 @@ def _parse(kind: Kind, document: Document, writer: Writer, current: Resource | N
     return parsed
 
 
-def _finish(  # noqa: PLR0913 - the two callers share all of it
-    kind: Kind,
-    parsed: Manifest,
-    resource: Resource,
-    current: Resource | None,
-    writer: Writer,
-    *,
-    managed_fields: Any,
+def _finish(
+    parsed: Manifest, base: Resource, live: Document | None, writer: Writer, *, entries: Any, **columns: Any
 ) -> Candidate:
+    """What the two ways to a new spec have in common: metadata, managed fields, projections."""
+    kind = parsed.kind
     client = parsed.metadata.model_dump(by_alias=True, exclude_none=True)
     meta = {key: client[key] for key in _CLIENT_META if client.get(key)}
-    live = current.document() if current else None
     if live:
         meta |= {key: live["metadata"][key] for key in _SERVER_META if key in live["metadata"]}
-    resource = replace(resource, meta=canonical.dumps(meta), plan=_plan_of(kind, parsed))
-    new = resource.document()
-    if managed_fields is not None:
-        new["metadata"]["managedFields"] = managed_fields
-    resource = _with_managed_fields(kind, resource, live, new, writer)
-    status = orjson.loads(resource.status)
-    resource = replace(resource, cells=orjson.dumps(printer.cells(kind, parsed.spec, status)).decode())
+    new = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": meta, "spec": parsed.spec}
+    status = live.get("status", {}) if live else {}
+    entries = _entries(kind, live, new | ({"status": status} if status else {}), entries, writer)
+    resource = replace(
+        base,
+        meta=canonical.dumps(meta | ({"managedFields": entries} if entries else {})),
+        plan=_plan_of(kind, parsed),
+        cells=orjson.dumps(printer.cells(kind, parsed.spec, status)).decode(),
+        updated_at=writer.now,
+        **columns,
+    )
     return Candidate(
         kind=kind,
         resource=resource,
-        current=current,
+        current=base if live else None,
         typed=parsed.typed,
         labels=client.get("labels", {}),
         warnings=tuple(f'unknown field "{path}"' for path in parsed.unknown if writer.validation == "Warn"),
     )
 
 
-def _with_managed_fields(
-    kind: Kind, resource: Resource, live: Document | None, new: Document, writer: Writer
-) -> Resource:
+def _entries(kind: Kind, live: Document | None, new: Document, entries: Any, writer: Writer) -> Any:
+    """``metadata.managedFields`` after the write; a server-side apply has settled them already."""
     if writer.applies:
-        return _with_entries(resource, new["metadata"].get("managedFields"))
+        return entries
+    if entries is not None:
+        new = {**new, "metadata": new["metadata"] | {"managedFields": entries}}
     tracked = ownership.update(
         object_type(kind), live, new, manager=writer.manager, now=writer.now, subresource=writer.subresource
     )
-    return _with_entries(resource, tracked["metadata"].get("managedFields"))
-
-
-def _with_entries(resource: Resource, entries: Any) -> Resource:
-    meta = orjson.loads(resource.meta)
-    meta.pop("managedFields", None)
-    return replace(resource, meta=canonical.dumps(meta | ({"managedFields": entries} if entries else {})))
+    return tracked["metadata"].get("managedFields")
 
 
 @cache

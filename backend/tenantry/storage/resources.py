@@ -12,13 +12,12 @@ import peewee
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.resource import Resource
-from tenantry.model.selectors import Selector
+from tenantry.model.selectors import EVERYTHING, Selector
 from tenantry.storage import selection, tables
 from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import Statement, arg, insert_rows
 from tenantry.storage.unit import Unit
 
-EVERYTHING = Selector()
 
 _table, _label = tables.Resource, tables.ResourceLabel
 _rows = Rows(Resource, _table)
@@ -64,6 +63,12 @@ def get(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
 def get_by_uid(unit: Unit, uid: str) -> Resource | None:
     """The living resource of that uid, if there is one."""
     return _rows.one(unit.execute(_GET_BY_UID, uid=uid))
+
+
+def tenant_name(unit: Unit, tenant_id: str) -> str | None:
+    """The name of the living Tenant with that identity."""
+    row = unit.execute(_TENANT_NAME, tenant_id=tenant_id).fetchone()
+    return str(row[0]) if row else None
 
 
 def page(  # noqa: PLR0913 - one keyword per part of a list request
@@ -133,6 +138,7 @@ def insert(unit: Unit, resource: Resource, labels: Mapping[str, str]) -> None:
             f'{resource.kind} "{resource.name}" already exists',
             kind=resource.kind,
             name=resource.name,
+            raced=True,
         ) from error
     unit.mark_changed(resource.uid)
     _insert_labels(unit, resource, labels)
@@ -184,4 +190,5 @@ def _expect_one(count: int, resource: Resource) -> None:
             f'{resource.kind} "{resource.name}" was changed meanwhile; read it again and repeat the change',
             kind=resource.kind,
             name=resource.name,
+            raced=True,
         )

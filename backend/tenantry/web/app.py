@@ -8,14 +8,20 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
-from tenantry.web import me
+from tenantry.web import discovery, kubernetes_openapi, me, resources, reviews
 from tenantry.web.bodies import MAX_BODY
 from tenantry.web.middlewares import create_middleware
 from tenantry.web.routes import SERVICES, STOPPING, Route
 from tenantry.wiring import Services
 
 #: every route of the server; a new module adds its table here
-ROUTES: tuple[Route, ...] = (*me.ROUTES,)
+ROUTES: tuple[Route, ...] = (
+    *discovery.ROUTES,
+    *kubernetes_openapi.ROUTES,
+    *resources.ROUTES,
+    *reviews.ROUTES,
+    *me.ROUTES,
+)
 
 
 def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Application:

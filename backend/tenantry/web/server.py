@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import signal
-import socket
 import ssl
-import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +18,6 @@ from tenantry import __version__, metrics
 from tenantry.model.errors import TenantryError
 from tenantry.services.local_admin import local_token
 from tenantry.settings import Settings, WrongSettingError
-from tenantry.storage import schema
 from tenantry.web.app import ROUTES, create_app
 from tenantry.web.health import Lifecycle, create_ops_app
 from tenantry.web.kubeconfig import write_kubeconfig
@@ -77,7 +73,8 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
         if certificate:
             tls_url = await _listen(api, settings, "TLS_PORT", settings.tls_port, certificate.context)
         server = Server(services=services, url=url, tls_url=tls_url, ops_url=ops_url, started=asyncio.Event())
-        tasks = [asyncio.create_task(_start_up(server, lifecycle)), asyncio.create_task(_watch_lag())]
+        work = (_start_up(server, lifecycle), _watch_lag(), services.feed.run(), services.worker.run())
+        tasks = [asyncio.create_task(each) for each in work]
         if certificate:
             tasks.append(asyncio.create_task(_renew(certificate, services)))
         stack.push_async_callback(_cancel, tasks)
