@@ -5,8 +5,10 @@ Labels have closed, small value sets: a route is its template, a unit is the nam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from prometheus_client import (
     CollectorRegistry,
@@ -18,6 +20,14 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import Metric as PrometheusMetric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from tenantry import __version__
 
@@ -56,14 +66,66 @@ def _histogram(name: str, text: str, labels: Sequence[str], buckets: Sequence[fl
     return Histogram(name, text, labels, buckets=buckets, registry=REGISTRY)
 
 
-HTTP_REQUESTS = _counter("tenantry_http_requests", "Requests answered.", ("route", "method", "code"))
-HTTP_DURATION = _histogram(
-    "tenantry_http_request_duration_seconds",
-    "Time from a request's head to its answer; streams are left out.",
-    ("route", "method"),
-    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2.5, 5, 10),
-)
-HTTP_IN_FLIGHT = _gauge("tenantry_http_requests_in_flight", "Requests being answered, streams included.")
+class RouteTraffic:
+    """The requests of one route and method, in plain numbers: only the event loop counts, and locks cost more."""
+
+    __slots__ = ("buckets", "codes", "labels", "seconds")
+
+    def __init__(self, route: str, method: str) -> None:
+        self.labels = (route, method)
+        self.codes: dict[int, int] = {}
+        self.buckets = [0] * (len(HttpTraffic.BOUNDS) + 1)
+        self.seconds = 0.0
+
+    def count(self, code: int) -> None:
+        """Count one answer."""
+        self.codes[code] = self.codes.get(code, 0) + 1
+
+    def time(self, seconds: float) -> None:
+        """Note how long one answer took."""
+        self.buckets[bisect_left(HttpTraffic.BOUNDS, seconds)] += 1
+        self.seconds += seconds
+
+
+class HttpTraffic(Collector):
+    """The requests of all routes."""
+
+    BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
+    _REQUESTS = Metric("tenantry_http_requests_total", "counter", ("route", "method", "code"), "Requests answered.")
+    _DURATION = Metric(
+        "tenantry_http_request_duration_seconds",
+        "histogram",
+        ("route", "method"),
+        "Time from a request's head to its answer; streams are left out.",
+    )
+    _IN_FLIGHT = Metric(
+        "tenantry_http_requests_in_flight", "gauge", (), "Requests being answered, open streams included."
+    )
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._routes: dict[tuple[str, str], RouteTraffic] = {}
+        METRICS.extend((self._REQUESTS, self._DURATION, self._IN_FLIGHT))
+
+    def route(self, route: str, method: str) -> RouteTraffic:
+        """Where the requests of ``route``, a template, are counted."""
+        return self._routes.setdefault((route, method), RouteTraffic(route, method))
+
+    def collect(self) -> Iterator[PrometheusMetric]:
+        """All numbers as Prometheus takes them."""
+        requests = CounterMetricFamily(self._REQUESTS.name, self._REQUESTS.help, labels=self._REQUESTS.labels)
+        durations = HistogramMetricFamily(self._DURATION.name, self._DURATION.help, labels=self._DURATION.labels)
+        for traffic in self._routes.values():
+            for code, count in traffic.codes.items():
+                requests.add_metric((*traffic.labels, str(code)), count)
+            bounds = [*map(floatToGoString, self.BOUNDS), "+Inf"]
+            buckets = list(zip(bounds, accumulate(traffic.buckets), strict=True))
+            durations.add_metric(traffic.labels, buckets, traffic.seconds)
+        yield from (requests, durations, GaugeMetricFamily(self._IN_FLIGHT.name, self._IN_FLIGHT.help, self.in_flight))
+
+
+HTTP = HttpTraffic()
+REGISTRY.register(HTTP)
 WATCHES = _gauge("tenantry_watches", "Open watches.", ("kind",))
 WATCH_EVENTS = _counter("tenantry_watch_events", "Events written to watchers.", ("kind",))
 DB_UNIT_SECONDS = _histogram(

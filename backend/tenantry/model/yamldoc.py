@@ -41,9 +41,11 @@ _WHY = {
     "value": 'has a meaning of its own to some readers of YAML: write "{0}"',
 }
 #: the core schema of YAML 1.2 (section 10.3.2), without what is ambiguous
-_NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEANS = {text: value for value, texts in ((True, "true True TRUE"), (False, "false False FALSE"))
-             for text in texts.split()}  # fmt: skip
+_WORDS = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
 _INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -111,6 +113,7 @@ class _Loader:
     """Builds trees from the parser's events, so that nothing happens which is not written here."""
 
     def __init__(self, text: str) -> None:
+        self._text = text
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
         self._problems: list[Problem] = []
         self._anchors: dict[str, tuple[Any, int]] = {}  # name -> (tree, nodes in it)
@@ -129,8 +132,8 @@ class _Loader:
             mark = error.problem_mark or error.context_mark
             self._complain(mark.line + 1 if mark else 1, f"it is not valid YAML: {error.problem or error.context}")
         except yaml.YAMLError as error:  # a character that YAML does not allow
-            position = getattr(error, "position", 0)
-            self._complain(1, f"it is not valid YAML: character {position} must not stand there unescaped")
+            line = self._text.count("\n", 0, getattr(error, "position", 0)) + 1
+            self._complain(line, "it has a control character: write it as an escape in double quotes")
         except _StopError:
             pass
         if self._problems:
@@ -170,8 +173,9 @@ class _Loader:
     def _mapping(self, path: str, depth: int) -> dict[str, Any]:
         tree: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            line = event.start_mark.line + 1
+            line, here = event.start_mark.line + 1, self._lines[path]
             key = self._value(event, path, depth + 1)
+            self._lines[path] = here
             if not isinstance(key, str):
                 shown = event.value if isinstance(event, yaml.ScalarEvent) else "it"
                 self._complain(line, f'a key must be text: write "{shown}"')
@@ -192,23 +196,17 @@ class _Loader:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> Any:
         text: str = event.value
-        if event.style is not None or event.tag is not None:  # quoted, a block, or marked as text by "!"
+        if not event.implicit[0]:  # quoted, a block, or with a tag
             return text
-        ambiguous = _AMBIGUOUS.fullmatch(text)
-        if ambiguous:
+        if ambiguous := _AMBIGUOUS.fullmatch(text):
             self._complain(line, f"{text} " + _WHY[ambiguous.lastgroup or ""].format(text))
-            return text
-        if text in _NULL:
-            return None
-        if text in _BOOLEANS:
-            return _BOOLEANS[text]
-        if _INTEGER.fullmatch(text):
-            return self._number(text, line)
-        if _FLOAT.fullmatch(text):
-            return self._finite(float(text), line)
-        if _NOT_FINITE.fullmatch(text):
+        elif _NOT_FINITE.fullmatch(text):
             self._complain(line, f"{text} has no form in JSON: leave it out")
-        return text
+        elif _INTEGER.fullmatch(text):
+            return self._number(text, line)
+        elif _FLOAT.fullmatch(text):
+            return self._finite(float(text), line)
+        return _WORDS.get(text, text)
 
     def _number(self, text: str, line: int) -> int | float:
         # beyond 64 bits apimachinery makes it a float, and so does our JSON reader

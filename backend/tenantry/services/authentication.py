@@ -67,13 +67,7 @@ class Authenticator:
         digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         verified = self._verified.get(digest)
         if verified is None or not self._is_fresh(verified):
-            try:
-                verified = await self._verify(token, verified)
-            except TenantryError as error:
-                if error.code is Code.UNAUTHENTICATED:
-                    self._verified.pop(digest, None)
-                raise
-            self._remember(digest, verified)
+            verified = await self._renew(token, digest, verified)
         else:
             self._verified.move_to_end(digest)
         if verified.expires and verified.expires <= time.time():
@@ -87,6 +81,19 @@ class Authenticator:
     async def close(self) -> None:
         """Let the last uses be written."""
         await asyncio.gather(*self._touching, *self._reading.values(), return_exceptions=True)
+
+    async def _renew(self, token: str, digest: bytes, known: _Verified | None) -> _Verified:
+        try:
+            verified = await self._verify(token, known)
+        except TenantryError as error:
+            if error.code is Code.UNAUTHENTICATED:
+                self._verified.pop(digest, None)
+            raise
+        self._verified[digest] = verified
+        self._verified.move_to_end(digest)
+        if len(self._verified) > CACHE_SIZE:
+            self._verified.popitem(last=False)
+        return verified
 
     def _is_fresh(self, verified: _Verified) -> bool:
         if verified.method == "key":
@@ -164,12 +171,6 @@ class Authenticator:
     async def _write_last_use(self, identifier: str, now: int) -> None:
         with contextlib.suppress(TenantryError):  # a database that is away has more urgent news
             await self._db.run(keys.note_use, identifier, now, write=True)
-
-    def _remember(self, digest: bytes, verified: _Verified) -> None:
-        self._verified[digest] = verified
-        self._verified.move_to_end(digest)
-        if len(self._verified) > CACHE_SIZE:
-            self._verified.popitem(last=False)
 
 
 def _refusal(method: str, outcome: str, message: str) -> TenantryError:

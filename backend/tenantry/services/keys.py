@@ -34,7 +34,7 @@ class Keys:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def create(
+    async def create(  # noqa: PLR0913 - one keyword per thing that a key may have
         self,
         actor: Actor,
         name: str,
@@ -136,8 +136,11 @@ def _check_scopes(scopes: Sequence[str]) -> list[FieldError]:
     if not scopes:
         return [FieldError("scopes", FieldCode.REQUIRED, f"Required value: at least one of {', '.join(SCOPES)}")]
     return [
-        FieldError(f"scopes[{index}]", FieldCode.NOT_SUPPORTED, f'Unsupported value: "{scope}": supported values: '
-                   + ", ".join(f'"{known}"' for known in SCOPES))
+        FieldError(
+            f"scopes[{index}]",
+            FieldCode.NOT_SUPPORTED,
+            f'Unsupported value: "{scope}": supported values: ' + ", ".join(f'"{known}"' for known in SCOPES),
+        )
         for index, scope in enumerate(scopes)
         if scope not in SCOPES
     ]

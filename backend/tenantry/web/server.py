@@ -73,11 +73,10 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
         if certificate:
             tls_url = await _listen(api, settings, "TLS_PORT", settings.tls_port, certificate.context)
         server = Server(services=services, url=url, tls_url=tls_url, ops_url=ops_url, started=asyncio.Event())
-        work = (_start_up(server, lifecycle), _watch_lag(), services.feed.run(), services.worker.run())
-        tasks = [asyncio.create_task(each) for each in work]
+        work = [_start_up(server, lifecycle), _watch_lag(), services.feed.run(), services.worker.run()]
         if certificate:
-            tasks.append(asyncio.create_task(_renew(certificate, services)))
-        stack.push_async_callback(_cancel, tasks)
+            work.append(_renew(certificate, services))
+        stack.push_async_callback(_cancel, [_in_background(each) for each in work])
         stack.push_async_callback(_drain, lifecycle, settings.drain_seconds)
         yield server
 
@@ -154,6 +153,16 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
             await asyncio.sleep(_RETRY_SECONDS)
 
 
+def _in_background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def complain(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            logger.critical("background work ended: %r", work, exc_info=error)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(complain)
+    return task
+
+
 async def _drain(lifecycle: Lifecycle, seconds: float) -> None:
     lifecycle.stopping = True
     await asyncio.sleep(seconds)
@@ -191,13 +200,13 @@ def _print_addresses(server: Server) -> None:
     if server.tls_url:
         lines.append(f"  HTTPS    {server.tls_url}")
     lines += [f"  HTTP     {server.url}", f"  Metrics  {server.ops_url}/metrics", ""]
-    print("\n".join(lines), flush=True)
+    print("\n".join(lines), flush=True)  # noqa: T201 - for whoever started it, not for the log
 
 
 async def _print_hint(server: Server) -> None:
     await server.started.wait()
     if server.services.settings.on_loopback:
-        print(
+        print(  # noqa: T201
             f"Your kubeconfig is {server.kubeconfig}. Try it in another terminal:\n\n"
             f"  kubectl --kubeconfig {server.kubeconfig} get tenants\n",
             flush=True,
