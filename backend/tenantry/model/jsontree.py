@@ -12,10 +12,10 @@ def equal(left: Any, right: Any) -> bool:
 
 def _alike(left: Any, right: Any) -> bool:
     """Whether equal values have their booleans at the same places."""
-    if left is right:
-        return True
     if isinstance(left, dict):
-        return all(_alike(item, right[name]) for name, item in left.items())
-    if isinstance(left, list):
-        return all(map(_alike, left, right))
-    return isinstance(left, bool) is isinstance(right, bool)
+        pairs = [(item, right[name]) for name, item in left.items() if not isinstance(item, str)]
+    elif isinstance(left, list):
+        pairs = [pair for pair in zip(left, right, strict=True) if not isinstance(pair[0], str)]
+    else:
+        return isinstance(left, bool) is isinstance(right, bool)
+    return all(first is second or _alike(first, second) for first, second in pairs)

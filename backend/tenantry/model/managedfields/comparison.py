@@ -69,7 +69,7 @@ def _compare_maps(atom: MapType, old: dict[str, Any], new: dict[str, Any], chang
         element = f"f:{name}"
         if name not in new:
             _take_all(child_type(atom, name), before, element, changes.removed)
-        elif new[name] is not before:
+        else:
             _compare_under(child_type(atom, name), before, new[name], element, changes)
     for name, after in new.items():
         if name not in old:
@@ -108,6 +108,8 @@ def _by_element(atom: ListType, items: list[Any]) -> dict[str, list[Any]]:
 
 
 def _compare_under(kind: Type, old: Any, new: Any, element: str, changes: Changes) -> None:
+    if old is new or (isinstance(old, str) and old == new):  # most of what there is
+        return
     below = Changes()
     if _compare(kind, old, new, below):
         changes.written.members.add(element)

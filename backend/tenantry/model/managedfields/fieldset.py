@@ -71,6 +71,16 @@ class FieldSet:
             return self
         return FieldSet(self.members - other.members, children)
 
+    def __le__(self, other: FieldSet) -> bool:
+        """Whether every path here is in ``other``."""
+        if not self.members <= other.members:
+            return False
+        for element, child in self.children.items():
+            theirs = other.children.get(element)
+            if theirs is None or not child <= theirs:
+                return False
+        return True
+
     def without(self, elements: frozenset[str]) -> FieldSet:
         """The set without these elements of the root and all that lies below them."""
         if self.members.isdisjoint(elements) and self.children.keys().isdisjoint(elements):

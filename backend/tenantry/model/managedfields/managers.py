@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
+
+import orjson
 
 from tenantry.model.errors import FieldCode, FieldError
 from tenantry.model.managedfields.fieldset import FieldSet, parse
@@ -18,6 +21,8 @@ from tenantry.model.managedfields.schema import AnyType, ListType, MapType, Obje
 from tenantry.model.quoting import quote, quote_json
 
 MAX_NAME, MAX_SUBRESOURCE = 128, 256  # bytes
+#: Objects of a kind mostly have the same owners of the same fields; a set in the cache takes about 10 times its text.
+CACHED_SETS, CACHED_SIZE = 512, 4096  # entries, bytes
 #: More entries of updates than this are folded into one (apimachinery's ``DefaultMaxUpdateManagers``).
 MAX_UPDATES = 10
 ANCIENT_CHANGES = "ancient-changes"
@@ -61,6 +66,7 @@ class Owned:
 
     fields: FieldSet
     time: str | None = None
+    json: Any = None  # ``fields`` as FieldsV1, when it is at hand
 
 
 class ForeignVersionError(Exception):
@@ -132,8 +138,9 @@ def decode(kind: ObjectType, entries: Sequence[Any]) -> Managers:
             version if operation == Operation.UPDATE else "",
             entry.get("subresource", ""),
         )
-        fields = _collapse(kind.type, parse(entry.get("fieldsV1") or {}))
-        managers[manager] = Owned(fields, _second(entry.get("time")))
+        json = entry.get("fieldsV1") or {}
+        fields, canonical = _read_fields(kind, json)
+        managers[manager] = Owned(fields, _second(entry.get("time")), json if canonical else None)
     return managers
 
 
@@ -144,7 +151,7 @@ def encode(kind: ObjectType, managers: Managers) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {
             "apiVersion": kind.api_version,
             "fieldsType": "FieldsV1",
-            "fieldsV1": owned.fields.to_json(),
+            "fieldsV1": owned.fields.to_json() if owned.json is None else owned.json,
             "manager": manager.name,
             "operation": manager.operation.value,
         }
@@ -178,6 +185,19 @@ def cap(kind: ObjectType, managers: Managers) -> Managers:
 def _place(item: tuple[Manager, Owned]) -> tuple[str, str, str, str, str]:
     manager, owned = item
     return manager.operation, owned.time or "", manager.name, manager.api_version, manager.subresource
+
+
+def _read_fields(kind: ObjectType, json: Any) -> tuple[FieldSet, bool]:
+    """The set that FieldsV1 describes, and whether it describes it as we would."""
+    text = orjson.dumps(json)
+    return _parse_fields(kind, text) if len(text) <= CACHED_SIZE else _parse_fields.__wrapped__(kind, text)
+
+
+@lru_cache(maxsize=CACHED_SETS)
+def _parse_fields(kind: ObjectType, text: bytes) -> tuple[FieldSet, bool]:
+    json = orjson.loads(text)
+    fields = _collapse(kind.type, parse(json))
+    return fields, fields.to_json() == json
 
 
 def _second(time: Any) -> str | None:

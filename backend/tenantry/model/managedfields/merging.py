@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
+from operator import is_
 from typing import Any
 
+from tenantry.model.jsontree import equal
 from tenantry.model.managedfields.schema import ListType, MapType, Type, atom_of
 from tenantry.model.managedfields.typed import ABSENT, child_type, item_element, item_type
 
@@ -28,7 +30,7 @@ def merge(kind: Type, live: Any, config: Any) -> Any:
         return _merge_maps(atom, live, config)
     if isinstance(atom, ListType) and not atom.atomic:
         return _merge_lists(atom, live, config)
-    return config
+    return live if equal(live, config) else config
 
 
 def _merge_maps(atom: MapType, live: Any, config: Any) -> Any:
@@ -39,6 +41,8 @@ def _merge_maps(atom: MapType, live: Any, config: Any) -> Any:
     merged = live
     for name, applied in config.items():
         present = live.get(name, ABSENT)
+        if isinstance(applied, str) and applied == present:  # most of what there is
+            continue
         value = merge(child_type(atom, name), present, applied)
         if value is not present:
             merged = dict(live) if merged is live else merged
@@ -53,15 +57,23 @@ def _merge_lists(atom: ListType, live: Any, config: Any) -> Any:
         return live
     lefts = [item_element(atom, item) for item in live]
     rights = [item_element(atom, item) for item in config]
+    kind = item_type(atom)
+    if lefts == rights:
+        return _kept(live, [merge(kind, item, applied) for item, applied in zip(live, config, strict=True)])
     counts = Counter(lefts)
     # an item whose key is there twice is merged as if it were null
     present = {key: item if counts[key] == 1 else None for key, item in zip(lefts, live, strict=True)}
     applied = dict(zip(rights, config, strict=True))
-    kind = item_type(atom)
-    return [
+    merged = [
         live[index] if index is not None else merge(kind, present.get(key, ABSENT), applied[key])
         for index, key in _interleave(lefts, rights)
     ]
+    return _kept(live, merged)
+
+
+def _kept(live: list[Any], merged: list[Any]) -> list[Any]:
+    """``live`` itself when nothing in it changed."""
+    return live if len(merged) == len(live) and all(map(is_, merged, live)) else merged
 
 
 def _interleave(lefts: list[str], rights: list[str]) -> Iterator[tuple[int | None, str]]:

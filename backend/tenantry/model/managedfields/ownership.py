@@ -211,7 +211,7 @@ class _Write:
         last = managers.get(self.manager)
         others = {manager: owned for manager, owned in managers.items() if manager != self.manager}
         # what it does not drop, it keeps: no need to look who else owns it
-        if last and last.fields - fields:
+        if last and not last.fields <= fields:
             managed = reduce(or_, (owned.fields for owned in others.values()), fields)
             merged = prune(kind, merged, last.fields, managed)
         changes = compare(kind, live, merged)
@@ -224,8 +224,8 @@ class _Write:
         left = _taken_from(others, written | changes.removed.without(out_of_reach))
         own = fields - _NEVER_OWNED
         if own:
-            same = equal(live, merged)
-            left[self.manager] = Owned(own, (last.time if last else None) if same else timestamp(self.now))
+            time = (last.time if last else None) if equal(live, merged) else timestamp(self.now)
+            left[self.manager] = Owned(own, time, last.json if last and last.fields == own else None)
         return merged, left, conflicts
 
 

@@ -10,9 +10,12 @@ from typing import Any
 from tenantry.model.managedfields.fieldset import FieldSet
 from tenantry.model.managedfields.paths import display, keyed, valued
 from tenantry.model.managedfields.schema import ListType, MapType, Scalar, Type, atom_of
+from tenantry.model.quoting import quote_json
 
 #: What a value can stand for beside JSON: there is no such field. Null is a value.
 ABSENT: Any = object()
+
+Path = tuple[str, ...]
 
 
 def item_element(atom: ListType, item: Any) -> str:
@@ -23,6 +26,8 @@ def item_element(atom: ListType, item: Any) -> str:
     """
     if not atom.keys:
         return _set_element(item)
+    if len(atom.keys) == 1 and isinstance(item, dict) and isinstance(value := item.get(atom.keys[0]), str):
+        return f"k:{{{quote_json(atom.keys[0])}:{quote_json(value)}}}"  # as keyed() does it, for nearly all lists
     if item is None:
         raise ValueError("associative list with keys may not have a null element")
     if not isinstance(item, dict):
@@ -137,50 +142,55 @@ def item_type(atom: ListType) -> Type:
 
 def validate(kind: Type, value: Any) -> list[str]:
     """What is wrong with ``value``, one sentence each, in structured-merge-diff's words (``.spec.x: expected ...``)."""
-    problems: list[str] = []
-    _validate(kind, value, "", problems)
-    return problems
+    problems: list[tuple[Path, str]] = []
+    _validate(kind, value, (), problems)
+    return [f"{''.join(map(display, path))}: {problem}" if path else problem for path, problem in problems]
 
 
-def _validate(kind: Type, value: Any, path: str, problems: list[str]) -> None:
-    atom = atom_of(kind, value)
+def _validate(kind: Type, value: Any, path: Path, problems: list[tuple[Path, str]]) -> None:
     if value is None:
         return
-    if isinstance(atom, MapType):
+    atom = atom_of(kind, value)
+    if isinstance(atom, Scalar):
+        if (problem := _scalar_problem(atom, value)) is not None:
+            problems.append((path, problem))
+    elif isinstance(atom, MapType):
         if isinstance(value, dict):
-            for name, below in value.items():
-                child = atom.child(name)
-                if child is None:
-                    problems.append(f"{path}.{name}: field not declared in schema")
-                else:
-                    _validate(child, below, f"{path}.{name}", problems)
+            _validate_map(atom, value, path, problems)
         else:
-            problems.append(_located(path, f"expected map, got &{{{_go(value)}}}"))
-    elif isinstance(atom, ListType):
-        if isinstance(value, list):
-            _validate_list(atom, value, path, problems)
-        else:
-            problems.append(_located(path, f"expected list, got &{{{_go(value)}}}"))
-    elif (problem := _scalar_problem(atom, value)) is not None:
-        problems.append(_located(path, problem))
+            problems.append((path, f"expected map, got &{{{_go(value)}}}"))
+    elif isinstance(value, list):
+        _validate_list(atom, value, path, problems)
+    else:
+        problems.append((path, f"expected list, got &{{{_go(value)}}}"))
 
 
-def _validate_list(atom: ListType, value: list[Any], path: str, problems: list[str]) -> None:
+def _validate_map(atom: MapType, value: dict[str, Any], path: Path, problems: list[tuple[Path, str]]) -> None:
+    for name, below in value.items():
+        child = atom.fields.get(name, atom.element)
+        if child is Scalar.STRING and isinstance(below, str):  # most of what there is
+            continue
+        if child is None:
+            problems.append(((*path, f"f:{name}"), "field not declared in schema"))
+        else:
+            _validate(child, below, (*path, f"f:{name}"), problems)
+
+
+def _validate_list(atom: ListType, value: list[Any], path: Path, problems: list[tuple[Path, str]]) -> None:
     seen = set()
     for index, item in enumerate(value):
-        shown = f"[{index}]"
+        element = f"i:{index}"
         if not atom.atomic:
             try:
                 element = item_element(atom, item)
             except ValueError as error:
-                problems.append(_located(path, f"element {index}: {error}"))
+                problems.append((path, f"element {index}: {error}"))
                 return
-            shown = display(element)
             if element in seen:
-                problems.append(_located(path, f"duplicate entries for key {shown}"))
+                problems.append((path, f"duplicate entries for key {display(element)}"))
             seen.add(element)
         if atom.element is not None:
-            _validate(atom.element, item, path + shown, problems)
+            _validate(atom.element, item, (*path, element), problems)
 
 
 def _scalar_problem(atom: Scalar, value: Any) -> str | None:
@@ -195,10 +205,6 @@ def _scalar_problem(atom: Scalar, value: Any) -> str | None:
     if atom is Scalar.UNTYPED and isinstance(value, dict | list):
         return f"expected any scalar, got &{{{_go(value)}}}"
     return None
-
-
-def _located(path: str, problem: str) -> str:
-    return f"{path}: {problem}" if path else problem
 
 
 def _go(value: Any) -> str:
