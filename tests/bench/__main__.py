@@ -1,0 +1,51 @@
+"""`make bench`: every bench on SQLite and on MariaDB; `make bench-NAME`: one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.bench.cases import BENCHES, prepare
+from tests.bench.report import Report
+from tests.bench.server import Target, serving
+from tests.cluster.cache import UnavailableError
+from tests.cluster.databases import MariaDB
+
+BACKENDS = ("sqlite", "mariadb")
+
+
+@asynccontextmanager
+async def _backend(name: str) -> AsyncIterator[Target]:
+    if name == "sqlite":
+        async with serving(name) as target:
+            yield target
+        return
+    MariaDB.prepare()
+    with MariaDB() as database:
+        database.create_database("bench")
+        async with serving(name, database.url("bench")) as target:
+            yield target
+
+
+async def main(names: list[str]) -> int:
+    """Run the named benches, or all; the exit code says whether every name is known."""
+    unknown = [name for name in names if name not in BENCHES]
+    if unknown:
+        print(f"there is no bench {unknown[0]}; there are {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    report = Report()
+    for backend in BACKENDS:
+        try:
+            async with _backend(backend) as target:
+                await prepare(target)
+                for name in names or BENCHES:
+                    await BENCHES[name](target, report)
+        except UnavailableError as reason:
+            print(f"{backend}: left out: {reason}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))
