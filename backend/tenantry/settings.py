@@ -125,11 +125,6 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
 
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _read_networks(cls, value: tuple[object, ...]) -> tuple[object, ...]:
-        return tuple(ip_network(part) if isinstance(part, str) else part for part in value)
-
     @field_validator("port", mode="before")
     @classmethod
     def _is_no_service_link(cls, value: object) -> object:

@@ -101,6 +101,15 @@ def load(text: str | bytes) -> list[Document]:
     return _Loader(_decode(text) if isinstance(text, bytes) else text).load()
 
 
+def depth_of(tree: Any) -> int:
+    """How many objects and lists stand in each other at most; 0 for a scalar."""
+    depth, level = 0, [tree]
+    while level := [node for node in level if isinstance(node, dict | list)]:
+        depth += 1
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
+    return depth
+
+
 def _decode(text: bytes) -> str:
     try:
         return text.decode("utf-8-sig")
@@ -142,7 +151,9 @@ class _Loader:
 
     def _document(self) -> Document:
         self._anchors, self._lines = {}, {}
-        tree = self._value(next(self._events), "", 0)
+        tree = self._value(next(self._events), "", 1)
+        if self._anchors and depth_of(tree) > MAX_DEPTH:  # an alias brings the depth of what it stands for
+            self._stop(self._lines[""], f"it is nested more than {MAX_DEPTH} deep")
         return Document(tree, self._lines)
 
     def _value(self, event: Any, path: str, depth: int) -> Any:
@@ -151,9 +162,9 @@ class _Loader:
         self._lines[path] = line
         if isinstance(event, yaml.AliasEvent):
             return self._alias(str(event.anchor), line)
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH and not isinstance(event, yaml.ScalarEvent):
             self._stop(line, f"it is nested more than {MAX_DEPTH} deep")
-        if event.tag is not None and not (event.tag == "!" and isinstance(event, yaml.ScalarEvent)):
+        if event.tag is not None:
             self._complain(line, f"the tag {event.tag} is not allowed: leave it out")
         before = self._nodes
         self._count(1, line)
@@ -196,7 +207,7 @@ class _Loader:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> Any:
         text: str = event.value
-        if not event.implicit[0]:  # quoted, a block, or with a tag
+        if not event.implicit[0]:  # quoted or a block
             return text
         if ambiguous := _AMBIGUOUS.fullmatch(text):
             self._complain(line, f"{text} " + _WHY[ambiguous.lastgroup or ""].format(text))

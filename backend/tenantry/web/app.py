@@ -10,7 +10,7 @@ from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
 from tenantry.web import discovery, kubernetes_openapi, me, resources, reviews
 from tenantry.web.bodies import MAX_BODY
-from tenantry.web.middlewares import create_middleware
+from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.routes import SERVICES, STOPPING, Route
 from tenantry.wiring import Services
 
@@ -29,6 +29,7 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app = web.Application(client_max_size=MAX_BODY)
     app[SERVICES] = services
     app[STOPPING] = asyncio.Event()
+    app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
     app.middlewares.append(create_middleware(services, _register(app, routes)))
     return app

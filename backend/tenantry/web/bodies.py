@@ -99,7 +99,7 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     except RecursionError:
         raise _too_deep() from None
     # only a text with so many brackets can be so deep
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(tree) > MAX_DEPTH:
+    if text.count("{") + text.count("[") > MAX_DEPTH and yamldoc.depth_of(tree) > MAX_DEPTH:
         raise _too_deep()
     return tree, list(_paths(tree, duplicates.keys)) if duplicates.keys else []
 
@@ -131,20 +131,11 @@ def _paths(tree: Any, keys: dict[int, list[str]], at: str = "") -> Iterator[str]
             yield from _paths(value, keys, f"{at}[{index}]")
 
 
-def _depth(tree: Any) -> int:
-    depth, level = 0, [tree]
-    while level := [node for node in level if isinstance(node, dict | list)]:
-        depth += 1
-        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
-    return depth
-
-
 def _integer(text: str) -> int | float:
-    if len(text) < 20:  # noqa: PLR2004 - the digits and sign of the smallest 64-bit integer
-        return int(text)
-    if len(text) < 25 and (number := int(text)) in _INT64:  # noqa: PLR2004 - int() of many digits is slow
-        return number
-    return _float(text)
+    if len(text) > 20:  # noqa: PLR2004 - the digits and sign of the smallest 64-bit integer
+        return _float(text)
+    number = int(text)
+    return number if number in _INT64 else float(number)
 
 
 def _float(text: str) -> float:

@@ -16,20 +16,22 @@ from tenantry.settings import Network
 def client_address(request: web.Request, trusted: Sequence[Network]) -> str:
     """The client's address; the peer's own unless the peer is a trusted proxy. Empty when the peer is gone."""
     peer = request.remote or ""
+    if peer.startswith("::ffff:") and "." in peer:  # IPv4 on a socket that listens for both
+        peer = peer[7:]
     if not trusted:
         return peer
-    hops = [hop.strip() for value in request.headers.getall("X-Forwarded-For", ()) for hop in value.split(",")]
-    while (address := _read(peer)) and any(address in network for network in trusted) and hops:
-        hop = hops.pop()
-        if _read(hop) is None:  # garbage says nothing; the proxy that passed it on is what we know
+    hops = [hop for value in request.headers.getall("X-Forwarded-For", ()) for hop in value.split(",")]
+    address = _read(peer)
+    while address and hops and any(address in network for network in trusted):
+        address = _read(hops.pop())
+        if address is None:  # garbage says nothing; the proxy that passed it on is what we know
             break
-        peer = hop
+        peer = str(address)
     return peer
 
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        address = ip_address(text.strip("[]"))
+        return ip_address(text.strip().strip("[]"))
     except ValueError:
         return None
-    return (address.version == 6 and address.ipv4_mapped) or address  # noqa: PLR2004 - a protocol version

@@ -85,10 +85,13 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 response = await handler(request)
             except (ConnectionError, asyncio.CancelledError):
                 raise
-            except Exception as error:  # noqa: BLE001 - what is not expected is logged by the renderer
+            except web.HTTPRedirection as redirection:  # an answer, which aiohttp wants raised
+                response = redirection
+                raise
+            except Exception as error:
                 response = _render(error, request, request_id)
-            if not response.prepared:
-                response.headers[REQUEST_ID] = request_id
+                if _has_begun(request):
+                    raise ConnectionAbortedError from error  # a second head would be read as part of the body
             return response
         finally:
             elapsed = time.perf_counter() - started
@@ -111,6 +114,20 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
             )
 
     return middleware
+
+
+async def label_response(_: web.Request, response: web.StreamResponse) -> None:
+    """Put the request's id on every answer, also on one that a handler has begun itself; aiohttp calls it."""
+    scope = REQUEST.get()
+    if scope is not None:
+        response.headers[REQUEST_ID] = scope.request_id
+    response.headers["Server"] = "tenantry"  # and not which versions of what
+
+
+def _has_begun(request: web.Request) -> bool:
+    """Whether the head of an answer has been written."""
+    writer = request.writer
+    return bool(writer.output_size or writer.chunked or writer.length is not None)
 
 
 def _on_request(actor: Actor, request_id: str, address: str) -> Actor:
@@ -143,13 +160,11 @@ def _host_check(allowed: frozenset[str]) -> Callable[[str | None], None]:
     return check
 
 
-def _render(error: Exception, request: web.Request, request_id: str) -> web.StreamResponse:
+def _render(error: Exception, request: web.Request, request_id: str) -> web.Response:
     """The answer to whatever a handler raised."""
     if isinstance(error, TenantryError):
         return errors.render(error, request.path, request_id)
     if isinstance(error, web.HTTPException):
-        if error.status < 400:  # noqa: PLR2004 - a redirect is an answer
-            return error
         code = _CODES.get(error.status, Code.BAD_REQUEST)
         response = errors.render(TenantryError(code, _MESSAGES.get(code, error.reason)), request.path, request_id)
         if "Allow" in error.headers:

@@ -160,7 +160,5 @@ def _usage(*, sign: bool) -> x509.KeyUsage:
 def _store(directory: DataDirectory, certificate_name: str, key_name: str, pair: Pair) -> None:
     certificate, key = pair
     pem = serialization.Encoding.PEM
-    directory.write(
-        key_name, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
+    directory.write(key_name, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     directory.write(certificate_name, certificate.public_bytes(pem))
