@@ -25,7 +25,7 @@ from tests.model.structural import conform, fill_defaults
 
 Document = dict[str, Any]
 
-GROUP, API_VERSION, KIND = "test.tenantry.dev", "test.tenantry.dev/v1", "Sample"
+GROUP, API_VERSION = "test.tenantry.dev", "test.tenantry.dev/v1"
 
 STRING: Document = {"type": "string"}
 STRINGS: Document = {"type": "object", "additionalProperties": STRING}
@@ -131,27 +131,27 @@ class Step:
     force: bool = False
     subresource: str = ""
 
-    def document(self, name: str, live: Document | None) -> Any:
+    def document(self, kind: str, name: str, live: Document | None = None) -> Any:
         """What is sent."""
         if self.verb in (MERGE, JSON_PATCH):
             return self.body
         metadata = {**self.body.get("metadata", {}), "name": name}
         if live and self.verb == PUT:
             metadata["resourceVersion"] = live["metadata"]["resourceVersion"]
-        return {"apiVersion": API_VERSION, "kind": KIND, **self.body, "metadata": metadata}
+        return {"apiVersion": API_VERSION, "kind": kind, **self.body, "metadata": metadata}
 
 
 class Replay:
     """A kind on a kube-apiserver, and sequences of writes to objects of it."""
 
-    def __init__(self, plane: ControlPlane, plural: str) -> None:
+    def __init__(self, plane: ControlPlane, kind: str) -> None:
         self._plane = plane
-        self._plural = plural
-        self._path = f"/apis/{API_VERSION}/namespaces/default/{plural}"
+        self._plural = f"{kind.lower()}s"
+        self._path = f"/apis/{API_VERSION}/namespaces/default/{self._plural}"
         self._connection = HTTPSConnection("127.0.0.1", plane.port, timeout=30, context=plane.tls)
         self._numbers = itertools.count()
         self.schema: Document = {}
-        self.type = compile_schema(API_VERSION, KIND, {})
+        self.type = compile_schema(API_VERSION, kind, {})
 
     def close(self) -> None:
         """Close the connection."""
@@ -159,9 +159,10 @@ class Replay:
 
     def install(self, schema: Document) -> None:
         """Serve the kind with ``schema``; a schema that replaces another one takes effect some time later."""
-        self.schema, self.type = schema, compile_schema(API_VERSION, KIND, schema)
+        self.schema, self.type = schema, compile_schema(API_VERSION, self.type.kind, schema)
         name = f"{self._plural}.{GROUP}"
-        names = {"plural": self._plural, "singular": self._plural, "kind": KIND, "listKind": f"{KIND}List"}
+        kind = self.type.kind
+        names = {"plural": self._plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"}
         version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
         crd = {
             "apiVersion": "apiextensions.k8s.io/v1",
@@ -216,16 +217,17 @@ class Replay:
         method = {CREATE: "POST", PUT: "PUT"}.get(step.verb, "PATCH")
         content_type = "application/json" if step.verb in (CREATE, PUT) else step.verb
         chosen = {key: value for key, value in query.items() if value}
-        return self.request(method, f"{path}?{urlencode(chosen)}", step.document(name, live), content_type)
+        return self.request(
+            method, f"{path}?{urlencode(chosen)}", step.document(self.type.kind, name, live), content_type
+        )
 
     def _compare(self, step: Step, name: str, live: Document | None, answer: Document) -> None:
-        try:
-            ours = self._play(step, name, live, newest_time(answer))
-        except TenantryError as error:
-            assert answer["kind"] == "Status", f"refused only here: {error.message}"
-            compare_refusals(answer, error)
+        ours = self._try(step, name, live, newest_time(answer))
+        if isinstance(ours, TenantryError):
+            assert answer["kind"] == "Status", f"refused only here: {ours.message}"
+            compare_refusals(answer, ours)
             return
-        assert answer["kind"] == KIND, f"refused only there: {answer.get('message')}"
+        assert answer["kind"] == self.type.kind, f"refused only there: {answer.get('message')}"
         unchanged = live is not None and ownership.unchanged(live, with_facts(ours, live))
         expected = live if unchanged and live else ours
         expected = with_facts(expected, answer)
@@ -238,9 +240,15 @@ class Replay:
                 written = again["metadata"]["resourceVersion"] != answer["metadata"]["resourceVersion"]
             assert unchanged is not written, f"written there: {written}, to be written here: {not unchanged}"
 
+    def _try(self, step: Step, name: str, live: Document | None, now: int) -> Document | TenantryError:
+        try:
+            return self._play(step, name, live, now)
+        except TenantryError as error:
+            return error
+
     def _play(self, step: Step, name: str, live: Document | None, now: int) -> Document:
         """What the server should have stored, before it fills in its own metadata."""
-        manager, body = step.manager or default_name(USER_AGENT), step.document(name, live)
+        manager, body = step.manager or default_name(USER_AGENT), step.document(self.type.kind, name, live)
         if step.verb == APPLY:
             merged = ownership.apply(
                 self.type, live, body, manager=manager, now=now, force=step.force, subresource=step.subresource

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from tenantry.model import names
+
 _NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
-_DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_DNS_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
-_MAX_NAME, _MAX_SUBDOMAIN = 63, 253  # bytes
+_MAX_NAME = 63  # bytes
 _NAME_RULE = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
     f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_NAME}')"
@@ -16,10 +16,6 @@ _VALUE_RULE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
     "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation "
     f"is '({_NAME})?')"
-)
-_SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
-    f"and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_DNS_SUBDOMAIN}')"
 )
 
 
@@ -34,13 +30,10 @@ def check_key(key: str) -> list[str]:
     if slash and not prefix:
         problems.append("prefix part must be non-empty")
     elif slash:
-        if len(prefix.encode()) > _MAX_SUBDOMAIN:
-            problems.append(f"prefix part must be no more than {_MAX_SUBDOMAIN} bytes")
-        if not re.fullmatch(_DNS_SUBDOMAIN, prefix):
-            problems.append(f"prefix part {_SUBDOMAIN_RULE}")
+        problems += [f"prefix part {problem}" for problem in names.check_subdomain(prefix)]
     if not name:
         problems.append("name part must be non-empty")
-    elif len(name.encode()) > _MAX_NAME:
+    elif len(name.encode(errors="replace")) > _MAX_NAME:
         problems.append(f"name part must be no more than {_MAX_NAME} bytes")
     if not re.fullmatch(_NAME, name):
         problems.append(f"name part {_NAME_RULE}")
@@ -50,7 +43,7 @@ def check_key(key: str) -> list[str]:
 def check_value(value: str) -> list[str]:
     """What is wrong with ``value`` as a label's value, in Kubernetes' words; nothing when it is valid."""
     problems = []
-    if len(value.encode()) > _MAX_NAME:
+    if len(value.encode(errors="replace")) > _MAX_NAME:
         problems.append(f"must be no more than {_MAX_NAME} bytes")
     if value and not re.fullmatch(_NAME, value):
         problems.append(_VALUE_RULE)
