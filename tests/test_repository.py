@@ -12,7 +12,7 @@ PAGES = sorted(path for pattern in ("*.md", "docs/**/*.md", "k8s/**/*.md") for p
 PACKAGES = sorted([*ROOT.glob("backend/**/__init__.py"), *ROOT.glob("operator/**/__init__.py")])
 #: what only an address of a registry, a path of one machine, or a credential looks like
 FORBIDDEN = {
-    "registry": re.compile(r"https?://[^\s\"')]*(pypi|pythonhosted|npmjs|crates|proxy\.golang|debian|maven)\S*", re.IGNORECASE),
+    "registry": re.compile(r"https?://[^\s\"')]*(pypi|pythonhosted|npmjs|crates|proxy\.golang|debian|maven)\S*"),
     "machine path": re.compile(r"(?<![\w.~/])/(root|home|work)/\w"),
     "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "API key": re.compile(r"\btnk_[0-9A-Za-z]{16}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}\b"),
