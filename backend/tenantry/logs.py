@@ -19,12 +19,13 @@ import orjson
 class RequestScope:
     """What the code below a request may know of it without being handed it: for logs and for calls to others."""
 
-    __slots__ = ("actor", "request_id", "traceparent")
+    __slots__ = ("actor", "answered", "request_id", "traceparent")
 
     def __init__(self, request_id: str, traceparent: str = "") -> None:
         self.request_id = request_id
         self.traceparent = traceparent  # W3C Trace Context, as it came in
         self.actor = ""
+        self.answered = False  # whether an answer has begun
 
 
 #: the request that is being answered, if one is

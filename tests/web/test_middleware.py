@@ -153,20 +153,26 @@ async def test_the_address_behind_a_trusted_proxy_reaches_the_handler(tmp_path: 
         (
             "POST",
             TENANTS,
-            'tenants.tenantry.dev is forbidden: User "{user}" cannot create resource "tenants" in API group '
-            '"tenantry.dev" at the cluster scope',
+            (
+                'tenants.tenantry.dev is forbidden: User "{user}" cannot create resource "tenants" in API group '
+                '"tenantry.dev" at the cluster scope'
+            ),
         ),
         (
             "DELETE",
             f"{TENANTS}/acme",
-            'tenants.tenantry.dev "acme" is forbidden: User "{user}" cannot delete resource "tenants" in API group '
-            '"tenantry.dev" at the cluster scope',
+            (
+                'tenants.tenantry.dev "acme" is forbidden: User "{user}" cannot delete resource "tenants" in API group '
+                '"tenantry.dev" at the cluster scope'
+            ),
         ),
         (
             "PUT",
             "/apis/tenantry.dev/v1alpha1/namespaces/web/configs/a/status",
-            'configs.tenantry.dev "a" is forbidden: User "{user}" cannot update resource "configs/status" in API group '
-            '"tenantry.dev" in the namespace "web"',
+            (
+                'configs.tenantry.dev "a" is forbidden: User "{user}" cannot update resource "configs/status" in '
+                'API group "tenantry.dev" in the namespace "web"'
+            ),
         ),
     ],
 )
@@ -252,9 +258,12 @@ async def test_a_log_record_carries_the_request_it_was_written_for(tmp_path: Pat
     with path.open("w") as stream:
         logs.configure("warning", stream)
         try:
-            async with running_server(tmp_path, [Route("GET", "/", complain, needs=Permission.PUBLIC)]) as server:
-                async with server.session() as session, session.get("/", headers={"X-Request-ID": "r-2"}):
-                    pass
+            async with (
+                running_server(tmp_path, [Route("GET", "/", complain, needs=Permission.PUBLIC)]) as server,
+                server.session() as session,
+                session.get("/", headers={"X-Request-ID": "r-2"}),
+            ):
+                pass
         finally:
             logging.getLogger().handlers[:], logging.getLogger().level = before
     [line] = [line for line in path.read_text().splitlines() if "tenantry.test" in line]

@@ -13,6 +13,7 @@ import hmac
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
@@ -51,7 +52,15 @@ class _Verified:
 class Authenticator:
     """Tells who sends a request."""
 
-    def __init__(self, db: Database, keysets: KeySets) -> None:
+    def __init__(
+        self,
+        db: Database,
+        keysets: KeySets,
+        *,
+        now: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._now, self._monotonic = now, monotonic
         self._db = db
         self._keysets = keysets
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
@@ -70,7 +79,7 @@ class Authenticator:
             verified = await self._renew(token, digest, verified)
         else:
             self._verified.move_to_end(digest)
-        if verified.expires and verified.expires <= time.time():
+        if verified.expires and verified.expires <= self._now():
             del self._verified[digest]
             raise _refusal(verified.method, "expired", "the credential has expired")
         if verified.networks and not _is_within(address, verified.networks):
@@ -97,7 +106,7 @@ class Authenticator:
 
     def _is_fresh(self, verified: _Verified) -> bool:
         if verified.method == "key":
-            return time.monotonic() - verified.checked < FRESH_SECONDS
+            return self._monotonic() - verified.checked < FRESH_SECONDS
         self._keysets.refresh_files()
         return verified.generation == self._keysets.generation
 
@@ -113,7 +122,7 @@ class Authenticator:
         if parts is None:
             raise _refusal("key", "malformed", "the API key is mistyped or cut off")
         identifier, secret_sha = parts
-        now = time.monotonic()
+        now = self._monotonic()
         try:
             key = await self._read(identifier)
         except TenantryError as error:
@@ -149,7 +158,7 @@ class Authenticator:
             method="serviceaccount",
             actor=_workload_actor(workload),
             expires=workload.expires + workloads.LEEWAY,
-            checked=time.monotonic(),
+            checked=self._monotonic(),
             generation=generation,
         )
 

@@ -8,12 +8,13 @@ import logging
 import os
 import ssl
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
 
 from tenantry.settings import Cluster, WrongSettingError
@@ -25,7 +26,6 @@ URL_SECONDS = 300.0  # how often URLs are fetched
 UNKNOWN_KEY_SECONDS = 30.0  # how often an unknown kid makes one be fetched before that
 _URL_TIMEOUT = aiohttp.ClientTimeout(total=10)
 _MAX_BYTES = 1 << 20
-_MIN_RSA_BITS = 2048
 
 logger = logging.getLogger(__name__)
 
@@ -186,12 +186,14 @@ def _keys(document: object) -> dict[str, Key]:
 
 def _key(data: dict[str, Any], kid: str) -> Key:
     try:
-        key = RSAKey.import_key(data) if data["kty"] == "RSA" else ECKey.import_key(data)
-        public = key.public_key  # imported lazily
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SecurityWarning)
+            key = RSAKey.import_key(data) if data["kty"] == "RSA" else ECKey.import_key(data)
+            _ = key.public_key  # parsed only when asked for
+    except SecurityWarning as warning:
+        raise KeySetError(f"the key {kid} is not safe: {warning}") from None
     except (JoseError, ValueError, TypeError, KeyError):
         raise KeySetError(f"the key {kid} is not valid") from None
-    if data["kty"] == "RSA" and public.key_size < _MIN_RSA_BITS:
-        raise KeySetError(f"the key {kid} has fewer than {_MIN_RSA_BITS} bits")
     return key
 
 

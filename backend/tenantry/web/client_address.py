@@ -32,6 +32,7 @@ def client_address(request: web.Request, trusted: Sequence[Network]) -> str:
 
 def _read(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text.strip().strip("[]"))
+        address = ip_address(text.strip().strip("[]"))
     except ValueError:
         return None
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address

@@ -90,7 +90,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 raise
             except Exception as error:
                 response = _render(error, request, request_id)
-                if _has_begun(request):
+                if scope.answered:
                     raise ConnectionAbortedError from error  # a second head would be read as part of the body
             return response
         finally:
@@ -121,13 +121,8 @@ async def label_response(_: web.Request, response: web.StreamResponse) -> None:
     scope = REQUEST.get()
     if scope is not None:
         response.headers[REQUEST_ID] = scope.request_id
+        scope.answered = True
     response.headers["Server"] = "tenantry"  # and not which versions of what
-
-
-def _has_begun(request: web.Request) -> bool:
-    """Whether the head of an answer has been written."""
-    writer = request.writer
-    return bool(writer.output_size or writer.chunked or writer.length is not None)
 
 
 def _on_request(actor: Actor, request_id: str, address: str) -> Actor:
