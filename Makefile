@@ -1,36 +1,43 @@
-# Everything a person or CI does here, by name. `make help` lists it.
-SHELL := /bin/bash
+# Everything a person or CI does here, by name; `make help` lists it.
 VENV ?= .venv
 BIN := $(VENV)/bin
-# The newest Python that is fit; PYTHON=... chooses another.
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# The newest Python that is fit; PYTHON=... names another. Debian keeps ensurepip in python3-venv.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+	$$python -c 'import ensurepip, sqlite3, ssl, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+UV_VERSION := 0.13.9
 UV := $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --universal --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check verify generate bench lock cluster-up cluster-down clean
+.DELETE_ON_ERROR:
+.PHONY: help setup run test check lint verify generate bench lock cluster-up cluster-down clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/NAME/' \
+	| awk -F '|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
-$(VENV)/bin/python:
-	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+# A virtual environment whose Python went away, say by an upgrade, is made anew.
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, on Debian with python3-venv;" \
+		"make PYTHON=/path/to/python names one" >&2; exit 1; }
+	@test ! -e $(VENV)/pyvenv.cfg || rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/runtime.stamp: requirements/runtime.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/runtime.stamp: requirements/runtime.txt requirements/build.txt pyproject.toml backend/tenantry/__init__.py \
+		$(BIN)/python
 	@echo "Installing what the server needs..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		-r requirements/runtime.txt -r requirements/build.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) install --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/runtime.stamp
 	@echo "Installing what tests and tools need..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@touch $@
 
-setup: $(VENV)/dev.stamp ## Make the environment with everything in it
+setup: $(VENV)/dev.stamp ## Make the environment with everything in it; PYTHON=... chooses the interpreter
 
 run: $(VENV)/runtime.stamp ## Start the API on SQLite under .tenantry/
 	@exec $(BIN)/tenantry serve
@@ -38,12 +45,14 @@ run: $(VENV)/runtime.stamp ## Start the API on SQLite under .tenantry/
 test: $(VENV)/dev.stamp ## Run all tests; ARGS='tests/web -k watch' runs some
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(VENV)/dev.stamp ## Lint, types, import contracts and unit tests, in under 90 s
+check: lint ## Lint and run the unit tests, in under 90 s; needs no cluster and no database server
+	@$(BIN)/python -m pytest --quiet -m "not cluster and not database and not slow" $(ARGS)
+
+lint: $(VENV)/dev.stamp ## Check style, types and import contracts
 	@$(BIN)/ruff check --quiet
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest --quiet -m "not cluster and not database and not slow" $(ARGS)
 
 generate: $(VENV)/dev.stamp ## Write every generated file again
 	@$(BIN)/tenantry generate
@@ -51,24 +60,26 @@ generate: $(VENV)/dev.stamp ## Write every generated file again
 verify: $(VENV)/dev.stamp ## Fail when a generated file is not what `make generate` writes
 	@$(BIN)/tenantry generate --check
 
-bench: $(VENV)/dev.stamp ## Measure against the targets; bench-NAME measures one
+bench: $(VENV)/dev.stamp ## Measure everything against its target
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-bench-%: $(VENV)/dev.stamp
-	@$(BIN)/python -m tests.bench $*
+bench-%: $(VENV)/dev.stamp ## Measure one thing
+	@$(BIN)/python -m tests.bench $* $(ARGS)
 
-lock: ## Resolve pyproject.toml into requirements/*.txt again
-	@test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/pip install --quiet uv; }
-	@$(UV) pyproject.toml --extra operator -o requirements/runtime.txt
-	@$(UV) --group build -o requirements/build.txt
-	@$(UV) pyproject.toml --extra operator --extra fast --group dev --group build -c requirements/runtime.txt \
-		-o requirements/dev.txt
+lock: $(BIN)/python ## Resolve pyproject.toml into requirements/*.txt again; ARGS=--upgrade takes the newest
+	@test -x $(VENV)-lock/bin/uv || $(BIN)/python -m venv $(VENV)-lock
+	@$(VENV)-lock/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV_VERSION)
+	@$(UV) $(ARGS) pyproject.toml --extra operator -o requirements/runtime.txt
+	@$(UV) $(ARGS) --group build -c requirements/runtime.txt -o requirements/build.txt
+	@$(UV) $(ARGS) pyproject.toml --extra operator --extra fast --group dev \
+		-c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
 
-cluster-up: ## Start a real Kubernetes control plane to try things on
-	@$(PYTHON) tests/cluster/controlplane.py up
+cluster-up: $(BIN)/python ## Start a Kubernetes control plane to try things on; prints its kubeconfig
+	@$(BIN)/python tests/cluster/controlplane.py up
 
-cluster-down: ## Stop it
-	@$(PYTHON) tests/cluster/controlplane.py down
+cluster-down: $(BIN)/python ## Stop it
+	@$(BIN)/python tests/cluster/controlplane.py down
 
-clean: ## Remove the environment, caches and build output
-	@rm -rf $(VENV) $(VENV)-lock build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean: ## Remove the environment, caches and build output; .tenantry/ stays
+	@rm -rf $(dir $(wildcard $(VENV)/pyvenv.cfg $(VENV)-lock/pyvenv.cfg)) build dist \
+		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
