@@ -64,9 +64,12 @@ async def serving(backend: str, database_url: str = "") -> AsyncIterator[Target]
             "TENANTRY_TLS_PORT": "0",
             "TENANTRY_OPS_PORT": "0",
         }
+        environment = {**os.environ, **settings}
+        if database_url:
+            subprocess.run([sys.executable, "-m", "tenantry", "migrate"], env=environment, check=True)  # noqa: ASYNC221
         process = subprocess.Popen(  # noqa: ASYNC220 - before the clock starts
             [sys.executable, "-m", "tests.bench.server"],
-            env={**os.environ, **settings},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=(data_dir / "server.log").open("wb"),
             text=True,
