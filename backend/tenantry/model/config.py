@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -55,7 +56,7 @@ class Scope(Model):
         Rule(
             "(has(self.global) ? 1 : 0) + (has(self.plan) ? 1 : 0) + (has(self.tenant) ? 1 : 0) == 1",
             "exactly one of global, plan and tenant must be set",
-            lambda scope: sum(part is not None for part in (scope.global_, scope.plan, scope.tenant)) == 1,
+            lambda scope: sum(part in scope for part in ("global", "plan", "tenant")) == 1,
         ),
     )
 
@@ -118,7 +119,7 @@ class RolloutStep(Model):
         Rule(
             "has(self.tenants) != has(self.percent)",
             "exactly one of tenants and percent must be set",
-            lambda step: (step.tenants is None) != (step.percent is None),
+            lambda step: ("tenants" in step) != ("percent" in step),
         ),
     )
 
@@ -151,7 +152,7 @@ class ConfigRollout(Model):
         Rule(
             "self.strategy == 'AllAtOnce' || (has(self.steps) && self.steps.size() > 0)",
             "strategy Progressive needs at least one step",
-            lambda rollout: rollout.strategy == "AllAtOnce" or bool(rollout.steps),
+            lambda rollout: rollout["strategy"] == "AllAtOnce" or bool(rollout.get("steps")),
         ),
     )
 
@@ -179,6 +180,15 @@ class Publish(Model):
 
     to: PublishTarget
     """Where to."""
+
+
+#: what makes a flag a definition
+_DEFINITION = ("type", "variants", "targeting")
+
+
+def _flags(spec: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = spec.get("flags", {})
+    return found.values()
 
 
 class ConfigSpec(Model):
@@ -213,20 +223,20 @@ class ConfigSpec(Model):
         Rule(
             "has(self.scope.global) || (!has(self.schema) && !has(self.keys))",
             "schema and keys belong to the global layer",
-            lambda spec: spec.scope.global_ is not None or (spec.schema_ is None and spec.keys is None),
+            lambda spec: "global" in spec["scope"] or not spec.keys() & {"schema", "keys"},
         ),
         Rule(
             "!has(self.scope.tenant) || (!has(self.locks) && !has(self.rollout) && !has(self.publish))",
             "a tenant layer may not have locks, rollout or publish",
-            lambda spec: spec.scope.tenant is None or (spec.locks, spec.rollout, spec.publish) == (None, None, None),
+            lambda spec: "tenant" not in spec["scope"] or not spec.keys() & {"locks", "rollout", "publish"},
         ),
         Rule(
             "!has(self.flags) || !has(self.scope.global) || "
             "self.flags.all(k, has(self.flags[k].type) && has(self.flags[k].variants) && !has(self.flags[k].override))",
             "a flag in the global layer needs type and variants, and may not have override",
             lambda spec: (
-                spec.scope.global_ is None
-                or all(f.type and f.variants is not None and f.override is None for f in (spec.flags or {}).values())
+                "global" not in spec["scope"]
+                or all(flag.keys() & {"type", "variants", "override"} == {"type", "variants"} for flag in _flags(spec))
             ),
         ),
         Rule(
@@ -234,23 +244,20 @@ class ConfigSpec(Model):
             "!has(self.flags[k].type) && !has(self.flags[k].variants) && !has(self.flags[k].targeting))",
             "a flag in a plan or tenant layer may only have override: its definition belongs to the global layer",
             lambda spec: (
-                spec.scope.global_ is not None
-                or all(
-                    f.override is not None and (f.type, f.variants, f.targeting) == (None, None, None)
-                    for f in (spec.flags or {}).values()
-                )
+                "global" in spec["scope"]
+                or all(flag.keys() & {"override", *_DEFINITION} == {"override"} for flag in _flags(spec))
             ),
         ),
         Rule(
             "self.configSet == oldSelf.configSet",
             "configSet is immutable; create another Config instead",
-            lambda new, old: new.config_set == old.config_set,
+            lambda new, old: new["configSet"] == old["configSet"],
             transition=True,
         ),
         Rule(
             "self.scope == oldSelf.scope",
             "scope is immutable; create another Config instead",
-            lambda new, old: new.scope == old.scope,
+            lambda new, old: new["scope"] == old["scope"],
             transition=True,
         ),
     )

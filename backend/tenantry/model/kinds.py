@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tenantry.model import names
 from tenantry.model.config import ConfigSpec, ConfigStatus
@@ -22,7 +24,7 @@ class Column:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """One kind of resource."""
 
@@ -34,8 +36,8 @@ class Kind:
     status: type[Model]
     columns: tuple[Column, ...]
     description: str
-    name_pattern: str = ""  # beyond what Kubernetes asks of every name
-    name_length: int = 253
+    #: the structural schema of metadata.name and a rule, where there is more to it than Kubernetes asks of every name
+    name_schema: Mapping[str, Any] | None = None
     name_rule: Rule | None = None
 
     @property
@@ -71,8 +73,7 @@ TENANT = Kind(
         Column("Message", _ready("message"), priority=1),
     ),
     description="A customer organisation: the plan it is on, and the namespaces, hostnames and credentials it owns.",
-    name_pattern=names.TENANT_NAME,
-    name_length=40,
+    name_schema={"type": "string", "maxLength": 40, "pattern": names.TENANT_NAME},
     name_rule=NAME_RULE,
 )
 PLAN = Kind(

@@ -5,46 +5,20 @@ The rules and their wording follow ``k8s.io/apimachinery/pkg/api/validation/obje
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, JsonValue, ValidationError
 
-from tenantry.model import names
+from tenantry.model import fielderrors, labels, names, schema, shape
 from tenantry.model.errors import FieldCode, FieldError
-from tenantry.model.fields import Model
+from tenantry.model.fields import DateTime, Model
 
 ANNOTATIONS_SIZE = 256 * 1024  # bytes of all keys and values together (TotalAnnotationSizeLimitB)
 
-_SUBDOMAIN_MESSAGE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
-    "and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-_LABEL_MESSAGE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
-    "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-_QUALIFIED_MESSAGE = (
-    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
-_SLASHES_MESSAGE = (
-    "a qualified name must consist of alphanumeric characters, '-', '_' or '.', with an optional DNS subdomain "
-    "prefix and '/' (e.g. 'example.com/MyName')"
-)
-_VALUE_MESSAGE = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
-_SUBDOMAIN = re.compile(names.DNS_SUBDOMAIN[1:-1])
-_LABEL = re.compile(names.DNS_LABEL[1:-1])
-_QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?")
+#: a generated name is so much of ``generateName`` and five more characters (apiserver ``storage/names``)
+_GENERATED_BASE, _GENERATED_SUFFIX = 58, "xxxxx"
+_OPEN: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
 
 
 class OwnerReference(Model):
@@ -58,15 +32,20 @@ class OwnerReference(Model):
     block_owner_deletion: bool | None = None
 
 
+def _without_repeats(references: list[OwnerReference]) -> list[OwnerReference]:
+    """As kube-apiserver does since 1.20 (``dedupOwnerReferences``)."""
+    return list(dict.fromkeys(references))
+
+
 class ManagedFieldsEntry(Model):
     """The fields one manager has set (``metav1.ManagedFieldsEntry``)."""
 
     manager: str | None = None
     operation: str | None = None
     api_version: str | None = None
-    time: str | None = None
+    time: DateTime | None = None
     fields_type: str | None = None
-    fields_v1: Annotated[dict[str, Any] | None, Field(alias="fieldsV1")] = None
+    fields_v1: Annotated[Any, Field(alias="fieldsV1", json_schema_extra=_OPEN)] = None
     subresource: str | None = None
 
 
@@ -80,95 +59,127 @@ class ObjectMeta(Model):
     uid: str | None = None
     resource_version: str | None = None
     generation: int | None = None
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
+    creation_timestamp: DateTime | None = None
+    deletion_timestamp: DateTime | None = None
     deletion_grace_period_seconds: int | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
-    owner_references: list[OwnerReference] | None = None
+    owner_references: Annotated[list[OwnerReference], AfterValidator(_without_repeats)] | None = None
     finalizers: list[str] | None = None
     managed_fields: list[ManagedFieldsEntry] | None = None
 
+    def future_name(self) -> str:
+        """The name, or one like that which will be generated; empty when there is neither."""
+        base = self.generate_name or ""
+        return self.name or (base[:_GENERATED_BASE] + _GENERATED_SUFFIX if base else "")
 
-def check(meta: ObjectMeta, *, namespaced: bool, owner: str = "metadata") -> list[FieldError]:
+
+def read(tree: Any) -> tuple[ObjectMeta | None, list[str], list[FieldError]]:
+    """The metadata in ``tree``, the paths of unknown fields, and what cannot be read, all of it TYPE_INVALID.
+
+    Nulls and missing parts are zero values, as Go's JSON decoder has it.
+    """
+    try:
+        return ObjectMeta.model_validate({} if tree is None else tree), [], []
+    except ValidationError:
+        shape_of_it = schema.structural(ObjectMeta)
+    conformed, unknown = shape.conform(shape_of_it, _without_nulls(tree), "metadata")
+    errors = shape.check(shape_of_it, conformed, "metadata")
+    if errors:
+        return None, unknown, [FieldError(error.path, FieldCode.TYPE_INVALID, error.message) for error in errors]
+    return ObjectMeta.model_validate(conformed), unknown, []
+
+
+def _without_nulls(tree: Any) -> Any:
+    """``tree`` with zero values for the nulls that stand in lists and in maps of texts."""
+    if not isinstance(tree, dict):
+        return tree
+    zeros: dict[str, Any] = {
+        "labels": "",
+        "annotations": "",
+        "finalizers": "",
+        "ownerReferences": {},
+        "managedFields": {},
+    }
+    return {name: _filled(value, zeros[name]) if name in zeros else value for name, value in tree.items()}
+
+
+def _filled(value: Any, zero: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: zero if item is None else item for key, item in value.items()}
+    if isinstance(value, list):
+        return [zero if item is None else item for item in value]
+    return value
+
+
+def check(meta: ObjectMeta, *, namespaced: bool) -> list[FieldError]:
     """The errors in ``meta`` beyond its types."""
-    return list(_errors(meta, namespaced, owner))
+    return list(_errors(meta, namespaced))
 
 
-def _errors(meta: ObjectMeta, namespaced: bool, at: str) -> Iterator[FieldError]:  # noqa: FBT001 - private
-    if not meta.name:
-        yield FieldError(f"{at}.name", FieldCode.REQUIRED, "Required value: name or generateName is required")
-    else:
-        yield from _invalid(f"{at}.name", meta.name, check_name(meta.name))
+def _errors(meta: ObjectMeta, namespaced: bool) -> Iterator[FieldError]:  # noqa: FBT001 - private
+    yield from _name_errors(meta)
     if namespaced and meta.namespace:
-        yield from _invalid(f"{at}.namespace", meta.namespace, check_namespace(meta.namespace))
+        yield from _invalid("metadata.namespace", meta.namespace, names.check_dns_label(meta.namespace))
     if meta.namespace and not namespaced:
-        yield FieldError(f"{at}.namespace", FieldCode.FORBIDDEN, "Forbidden: not allowed on this type")
+        yield fielderrors.forbidden("metadata.namespace", "not allowed on this type")
     for key, value in (meta.labels or {}).items():
-        yield from _invalid(f"{at}.labels", key, check_qualified_name(key))
-        yield from _invalid(f"{at}.labels", value, check_label_value(value))
-    yield from _annotation_errors(meta.annotations or {}, f"{at}.annotations")
-    for index, finalizer in enumerate(meta.finalizers or ()):
-        path = f"{at}.finalizers[{index}]"
-        problems = check_qualified_name(finalizer)
-        yield from _invalid(path, finalizer, problems)
-        if not problems and "/" not in finalizer:
-            message = "name is neither a standard finalizer name nor is it fully qualified"
-            yield from _invalid(path, finalizer, [message])
-    for index, reference in enumerate(meta.owner_references or ()):
-        path = f"{at}.ownerReferences[{index}]"
-        for name, value in (
-            ("apiVersion", reference.api_version),
-            ("kind", reference.kind),
-            ("name", reference.name),
-            ("uid", reference.uid),
-        ):
-            if not value:
-                yield FieldError(f"{path}.{name}", FieldCode.INVALID, f'Invalid value: "": {name} must not be empty')
+        yield from _invalid("metadata.labels", key, labels.check_key(key))
+        yield from _invalid("metadata.labels", value, labels.check_value(value))
+    yield from _annotation_errors(meta.annotations or {})
+    yield from _owner_errors(meta.owner_references or [])
+    yield from _finalizer_errors(meta.finalizers or [])
 
 
-def _annotation_errors(annotations: dict[str, str], path: str) -> Iterator[FieldError]:
+def _name_errors(meta: ObjectMeta) -> Iterator[FieldError]:
+    if meta.generate_name:
+        # what follows may begin a label after a trailing hyphen (maskTrailingDash)
+        base = f"{meta.generate_name[:-1]}a" if meta.generate_name[1:].endswith("-") else meta.generate_name
+        yield from _invalid("metadata.generateName", meta.generate_name, names.check_subdomain(base))
+    name = meta.future_name()
+    if name:
+        yield from _invalid("metadata.name", name, names.check_subdomain(name))
+    else:
+        yield fielderrors.required("metadata.name", "name or generateName is required")
+
+
+def _annotation_errors(annotations: dict[str, str]) -> Iterator[FieldError]:
+    path = "metadata.annotations"
     for key in annotations:
-        yield from _invalid(path, key, check_qualified_name(key.lower()))
-    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_SIZE:
-        yield FieldError(path, FieldCode.TOO_LONG, f"Too long: may not be more than {ANNOTATIONS_SIZE} bytes")
+        yield from _invalid(path, key, labels.check_key(key.lower()))
+    if sum(len(text.encode(errors="replace")) for item in annotations.items() for text in item) > ANNOTATIONS_SIZE:
+        yield fielderrors.too_long(path, ANNOTATIONS_SIZE)
+
+
+def _owner_errors(references: list[OwnerReference]) -> Iterator[FieldError]:
+    path, controllers = "metadata.ownerReferences", []
+    for reference in references:
+        group, _, version = reference.api_version.rpartition("/")
+        if not version or "/" in group:
+            yield fielderrors.invalid(f"{path}.apiVersion", reference.api_version, "version must not be empty")
+        for part in ("kind", "name", "uid"):
+            if not getattr(reference, part):
+                yield fielderrors.invalid(f"{path}.{part}", "", "must not be empty")
+        if (reference.api_version, reference.kind) == ("v1", "Event"):
+            tree = reference.model_dump(by_alias=True, exclude_none=True)
+            yield fielderrors.invalid(path, tree, "/v1, Kind=Event is disallowed from being an owner")
+        if reference.controller:
+            controllers.append(f"{reference.kind}/{reference.name}")
+    for further in controllers[1:]:
+        trees = [reference.model_dump(by_alias=True, exclude_none=True) for reference in references]
+        found = f'Found "true" in references for {controllers[0]} and {further}'
+        yield fielderrors.invalid(path, trees, f"Only one reference can have Controller set to true. {found}")
+
+
+def _finalizer_errors(finalizers: list[str]) -> Iterator[FieldError]:
+    path = "metadata.finalizers"
+    for finalizer in finalizers:
+        yield from _invalid(path, finalizer, labels.check_key(finalizer))
+    if {"orphan", "foregroundDeletion"} <= set(finalizers):
+        detail = "finalizer orphan and foregroundDeletion cannot be both set"
+        yield fielderrors.invalid(path, finalizers, detail)
 
 
 def _invalid(path: str, value: str, problems: list[str]) -> Iterator[FieldError]:
     for problem in problems:
-        yield FieldError(path, FieldCode.INVALID, f'Invalid value: "{value[:200]}": {problem}')
-
-
-def check_name(name: str) -> list[str]:
-    """What is wrong with an object's name (IsDNS1123Subdomain)."""
-    problems = ["must be no more than 253 characters"] if len(name) > 253 else []  # noqa: PLR2004 - RFC 1123
-    return problems if _SUBDOMAIN.fullmatch(name) else [*problems, _SUBDOMAIN_MESSAGE]
-
-
-def check_namespace(name: str) -> list[str]:
-    """What is wrong with a namespace's name (IsDNS1123Label)."""
-    problems = ["must be no more than 63 characters"] if len(name) > 63 else []  # noqa: PLR2004 - RFC 1123
-    return problems if _LABEL.fullmatch(name) else [*problems, _LABEL_MESSAGE]
-
-
-def check_qualified_name(key: str) -> list[str]:
-    """What is wrong with the key of a label or annotation, or with a finalizer (IsQualifiedName)."""
-    prefix, slash, name = key.rpartition("/")
-    problems = []
-    if "/" in prefix:
-        return [_SLASHES_MESSAGE]
-    if slash and not prefix:
-        problems.append("prefix part must be non-empty")
-    elif slash:
-        problems += [f"prefix part {problem}" for problem in check_name(prefix)]
-    if not name:
-        problems.append("name part must be non-empty")
-    elif len(name) > 63:  # noqa: PLR2004 - LabelValueMaxLength
-        problems.append("name part must be no more than 63 characters")
-    return problems if _QUALIFIED.fullmatch(name) else [*problems, _QUALIFIED_MESSAGE]
-
-
-def check_label_value(value: str) -> list[str]:
-    """What is wrong with the value of a label (IsValidLabelValue)."""
-    problems = ["must be no more than 63 characters"] if len(value) > 63 else []  # noqa: PLR2004 - LabelValueMaxLength
-    return problems if _VALUE.fullmatch(value) else [*problems, _VALUE_MESSAGE]
+        yield fielderrors.invalid(path, value, problem)

@@ -6,6 +6,8 @@ before a trailing newline (every pattern is matched in full).
 
 from __future__ import annotations
 
+import re
+
 #: A Tenant's name is its slug; 40 characters leave room for ``-<namespace>`` within Kubernetes' 63.
 TENANT_NAME = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 #: No hyphen: the last hyphen of ``<tenant>-<namespace>`` splits the two.
@@ -72,6 +74,36 @@ RESERVED_PREFIXES = ("kube-", "openshift-", "tenantry-")
 def is_reserved(name: str) -> bool:
     """Whether a Tenant may not have this name."""
     return name in RESERVED_TENANTS or name.startswith(RESERVED_PREFIXES)
+
+
+def check_subdomain(name: str) -> list[str]:
+    """What is wrong with ``name`` as a DNS subdomain, in Kubernetes' words (apimachinery ``IsDNS1123Subdomain``)."""
+    problems = [_too_long(_SUBDOMAIN_LENGTH)] if len(name.encode(errors="replace")) > _SUBDOMAIN_LENGTH else []
+    return problems if re.fullmatch(DNS_SUBDOMAIN, name) else [*problems, _SUBDOMAIN_RULE]
+
+
+def check_dns_label(name: str) -> list[str]:
+    """What is wrong with ``name`` as a DNS label, in Kubernetes' words (apimachinery ``IsDNS1123Label``)."""
+    problems = [_too_long(_LABEL_LENGTH)] if len(name.encode(errors="replace")) > _LABEL_LENGTH else []
+    if re.fullmatch(DNS_LABEL, name):
+        return problems
+    return [*problems, "must not contain dots" if re.fullmatch(DNS_SUBDOMAIN, name) else _LABEL_RULE]
+
+
+def _too_long(limit: int) -> str:
+    return f"must be no more than {limit} bytes"
+
+
+_LABEL_LENGTH, _SUBDOMAIN_LENGTH = 63, 253  # bytes
+_LABEL_RULE = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end "
+    "with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
+    f"'{DNS_LABEL[1:-1]}')"
+)
+_SUBDOMAIN_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
+    f"and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{DNS_SUBDOMAIN[1:-1]}')"
+)
 
 
 def namespace_of(tenant: str, suffix: str) -> str:

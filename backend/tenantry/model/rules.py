@@ -5,52 +5,43 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, get_args
 
-from tenantry.model.errors import FieldCode, FieldError
+from tenantry.model import fielderrors
+from tenantry.model.errors import FieldError
 from tenantry.model.fields import Model
 
+Tree = dict[str, Any]
 
-def check(spec: Model, old: Model | None = None, path: str = "spec") -> list[FieldError]:
-    """The rules that ``spec`` breaks; transition rules are compared with ``old`` when there is one."""
+
+def check(model: type[Model], spec: Tree, old: Tree | None = None, path: str = "spec") -> list[FieldError]:
+    """The rules that ``spec``, a tree of ``model``'s shape, breaks; transition rules compare it with ``old``."""
     errors: list[FieldError] = []
-    _check(spec, old, path, errors)
+    _check(model, spec, old, path, errors)
     return errors
 
 
-@cache
-def has_transitions(model: type[Model]) -> bool:
-    """Whether a rule compares a new spec with the old one."""
-    return any(rule.transition for rule in model.rules)
-
-
-def _check(value: Model, old: Model | None, path: str, errors: list[FieldError]) -> None:
-    for rule in value.rules:
-        holds = (old is None or rule.holds(value, old)) if rule.transition else rule.holds(value)
+def _check(model: type[Model], tree: Tree, old: Tree | None, path: str, errors: list[FieldError]) -> None:
+    for rule in model.rules:
+        holds = (old is None or rule.holds(tree, old)) if rule.transition else rule.holds(tree)
         if not holds:
-            errors.append(FieldError(path, FieldCode.INVALID, f"Invalid value: {rule.message}"))
-    for name, alias in _fields_with_rules(type(value)):
-        child = getattr(value, name)
-        if isinstance(child, Model):
-            _check(child, None, f"{path}.{alias}", errors)
-        elif isinstance(child, list):
+            errors.append(fielderrors.broken(path, rule.message))
+    for name, below in _parts_with_rules(model):
+        child = tree.get(name)
+        if isinstance(child, list):
             for index, item in enumerate(child):
-                _check(item, None, f"{path}.{alias}[{index}]", errors)
-        elif isinstance(child, dict):
-            for key, item in child.items():
-                _check(item, None, f"{path}.{alias}.{key}", errors)
+                _check(below, item, None, f"{path}.{name}[{index}]", errors)
+        elif child is not None:
+            _check(below, child, None, f"{path}.{name}", errors)
 
 
 @cache
-def _fields_with_rules(model: type[Model]) -> tuple[tuple[str, str], ...]:
-    """``(attribute, outside name)`` of the fields below which some rule stands."""
+def _parts_with_rules(model: type[Model]) -> tuple[tuple[str, type[Model]], ...]:
+    """``(outside name, model)`` of the fields at or below which some rule stands: an object or a list of them."""
     return tuple(
-        (name, field.alias or name)
+        (field.alias or name, found)
         for name, field in model.model_fields.items()
-        if any(_has_rules(found) for found in _models_in(field.annotation))
+        for found in _models_in(field.annotation)
+        if found.rules or _parts_with_rules(found)
     )
-
-
-def _has_rules(model: type[Model]) -> bool:
-    return bool(model.rules) or bool(_fields_with_rules(model))
 
 
 def _models_in(annotation: Any) -> list[type[Model]]:

@@ -96,10 +96,7 @@ def json_schema(kind: Kind) -> Schema:
 
 
 def _metadata(kind: Kind) -> Schema:
-    if not kind.name_pattern:
-        return {"type": "object"}
-    name = {"type": "string", "maxLength": kind.name_length, "pattern": kind.name_pattern}
-    return {"type": "object", "properties": {"name": name}}
+    return {"type": "object"} | ({"properties": {"name": dict(kind.name_schema)}} if kind.name_schema else {})
 
 
 def _rewrite(node: Schema, definitions: dict[str, Schema], models: dict[str, type[Model]]) -> Schema:

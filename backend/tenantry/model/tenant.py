@@ -31,10 +31,9 @@ _OURS = ("tenantry.dev", "k8s.io", "kubernetes.io")
 
 
 def _is_free_key(key: str) -> bool:
-    domain, slash, _ = key.partition("/")
-    if not slash or domain == "app.kubernetes.io":
+    if key.startswith("app.kubernetes.io/"):
         return True
-    return not (domain in _OURS or domain.endswith(tuple(f".{ours}" for ours in _OURS)))
+    return not any(key.startswith(f"{ours}/") or f".{ours}/" in key for ours in _OURS)
 
 
 def _free_keys_cel(field: str) -> str:
@@ -65,12 +64,12 @@ class Subject(Model):
         Rule(
             "self.kind == 'ServiceAccount' ? has(self.__namespace__) : !has(self.__namespace__)",
             "namespace is required for a ServiceAccount and not allowed for a User or Group",
-            lambda subject: (subject.namespace is not None) == (subject.kind == "ServiceAccount"),
+            lambda subject: ("namespace" in subject) == (subject["kind"] == "ServiceAccount"),
         ),
         Rule(
             "self.kind == 'ServiceAccount' || !self.name.startsWith('system:')",
             "only a ServiceAccount may be one of the cluster's own identities (system:...)",
-            lambda subject: subject.kind == "ServiceAccount" or not subject.name.startswith("system:"),
+            lambda subject: subject["kind"] == "ServiceAccount" or not subject["name"].startswith("system:"),
         ),
     )
 
@@ -111,12 +110,12 @@ class TenantNamespace(Model):
         Rule(
             _free_keys_cel("labels"),
             "labels may not use tenantry.dev/, k8s.io/ or kubernetes.io/ (app.kubernetes.io/ is free)",
-            lambda namespace: all(map(_is_free_key, namespace.labels or ())),
+            lambda namespace: all(map(_is_free_key, namespace.get("labels", ()))),
         ),
         Rule(
             _free_keys_cel("annotations"),
             "annotations may not use tenantry.dev/, k8s.io/ or kubernetes.io/ (app.kubernetes.io/ is free)",
-            lambda namespace: all(map(_is_free_key, namespace.annotations or ())),
+            lambda namespace: all(map(_is_free_key, namespace.get("annotations", ()))),
         ),
     )
 
@@ -179,10 +178,6 @@ class OAuthClient(Model):
     """How long the old secret stays valid after a rotation."""
 
 
-def _shares(spec: TenantSpec) -> int:
-    return sum(namespace.share or 0 for namespace in spec.namespaces or ())
-
-
 class TenantSpec(Model):
     """What the platform team wants for one customer."""
 
@@ -233,7 +228,7 @@ class TenantSpec(Model):
         Rule(
             "!has(self.namespaces) || self.namespaces.map(n, has(n.share) ? n.share : 0).sum() <= 100",
             "the shares of namespaces add up to more than 100",
-            lambda spec: _shares(spec) <= 100,  # noqa: PLR2004 - percent
+            lambda spec: sum(item.get("share", 0) for item in spec.get("namespaces", ())) <= 100,  # noqa: PLR2004 - percent
         ),
     )
 

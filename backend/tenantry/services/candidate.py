@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from tenantry.model import canonical, ids, manifest, printer, rules, schema
+from tenantry.model import canonical, ids, manifest, printer, schema
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
 from tenantry.model.kinds import Address, Kind
@@ -179,8 +179,7 @@ def _parse(kind: Kind, document: Document, writer: Writer, live: Document | None
             Code.BAD_REQUEST,
             f"the object provided is a {found}, this address takes a {kind.name} in version {API_VERSION}",
         )
-    old = kind.spec.model_validate(live["spec"]) if live and rules.has_transitions(kind.spec) else None
-    parsed = manifest.parse(document, old=old)
+    parsed = manifest.parse(document, old=live["spec"] if live else None)
     if isinstance(parsed, list):
         name = (document.get("metadata") or {}).get("name") or ""
         raise invalid(kind, str(name), parsed)
