@@ -173,8 +173,8 @@ async def _creates_in_process(target: Target, seconds: float) -> float:
     db = await Database.open(target.database_url)
     writer = Writer(manager="bench", now=ids.now_micros())
     done = 0
-    end = time.perf_counter() + seconds
     ready = [create(TENANT, seeding.tenant(f"b{ids.uuid7()[-12:]}"), "", writer) for _ in range(int(seconds * 3000))]
+    end = time.perf_counter() + seconds
 
     async def work() -> None:
         nonlocal done
