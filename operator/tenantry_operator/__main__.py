@@ -1,0 +1,55 @@
+"""The command line of the operator."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from tenantry import __version__, logs
+from tenantry.settings import WrongSettingError
+from tenantry_operator import rbac
+from tenantry_operator.access import NoAccessError
+from tenantry_operator.lifecycle import run as run_operator
+from tenantry_operator.settings import read_settings
+
+WRONG_SETTING = 78  # sysexits.h
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Tenantry's operator: makes Plans, Tenants and Configs of a Kubernetes cluster real."""
+
+
+@main.command()
+def run() -> None:
+    """Run the operator; all settings are environment variables."""
+    try:
+        settings = read_settings()
+        logs.configure(settings.log_level)
+        asyncio.run(run_operator(settings))
+    except (WrongSettingError, NoAccessError) as error:
+        click.echo(f"tenantry-operator: {error}", err=True)
+        sys.exit(WRONG_SETTING)
+
+
+@main.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=Path("k8s/base"))
+def generate(directory: Path) -> None:
+    """Write what the operator may do as manifests into DIRECTORY."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "operator-rbac.yaml"
+    path.write_text(rbac.render(), encoding="utf-8")
+    click.echo(path)
+
+
+@main.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+if __name__ == "__main__":
+    main()

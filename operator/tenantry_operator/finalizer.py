@@ -1,0 +1,37 @@
+"""Our finalizer: it is there before anything is made for an object, and goes when all of that is undone."""
+
+from __future__ import annotations
+
+from tenantry.model.resource import GROUP
+from tenantry_operator.kube import CRDS, Resource
+from tenantry_operator.objects import Object
+from tenantry_operator.wiring import Services
+
+FINALIZER = "tenantry.dev/finalizer"
+
+
+async def keep(services: Services, obj: Object) -> None:
+    """See that the object has it."""
+    if FINALIZER not in obj.finalizers:
+        answer = await services.kube.apply(obj.resource, {"metadata": obj.identity() | {"finalizers": [FINALIZER]}})
+        services.cache.put_own(obj.key, answer)
+
+
+async def is_kind_going(services: Services, resource: Resource) -> bool:
+    """Whether the CustomResourceDefinition is being deleted, and every object with it.
+
+    It is read live, not from a cache: then nothing is undone, and the record waits for the object to come back.
+    """
+    definition = await services.kube.get(CRDS, f"{resource.plural}.{GROUP}")
+    return definition is None or "deletionTimestamp" in definition["metadata"]
+
+
+async def drop(services: Services, obj: Object) -> None:
+    """Let the object go. Foreign finalizers stay."""
+    live = await services.kube.get(obj.resource, obj.key.name, obj.key.namespace)
+    if live is None or live["metadata"]["uid"] != obj.uid:
+        return
+    finalizers = live["metadata"].get("finalizers", [])
+    if FINALIZER in finalizers:
+        others = [finalizer for finalizer in finalizers if finalizer != FINALIZER]
+        await services.kube.set_finalizers(obj.resource, live, others)

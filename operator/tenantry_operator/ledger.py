@@ -1,0 +1,97 @@
+"""What the API was told and what it answered, so that it is told nothing twice.
+
+The memory is a cache: it starts empty, goes stale by itself, and nothing is decided by what is not in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tenantry.client.records import Record, Records
+from tenantry.model.kinds import BY_NAME, Address
+from tenantry_operator.errors import WrongInstanceError
+from tenantry_operator.objects import Key, Object
+
+Document = dict[str, Any]
+#: seconds after which the API is asked again, and the same while a condition is False: others may have cured it
+FRESH, FRESH_WHILE_WRONG = 600.0, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    stamp: tuple[str, int, bytes]  # uid, generation, labels and annotations
+    record: Record
+    until: float
+
+
+class Ledger:
+    """The records of one cluster, as this process knows them."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self._known: dict[Key, _Known] = {}
+        self._reported: dict[Key, bytes] = {}
+        self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._instance = ""
+
+    async def sync(self, obj: Object) -> Record:
+        """The API's record of an object, brought up to it unless that was done already.
+
+        Raises:
+            TenantryError: the API refused or is away.
+            WrongInstanceError: it is another API than before.
+        """
+        key = obj.key
+        marks = orjson.dumps([obj.metadata.get("labels"), obj.metadata.get("annotations")])
+        stamp = (obj.uid, obj.generation, marks)
+        async with self._locks[key]:
+            known = self._known.get(key)
+            if known and known.stamp == stamp and _now() < known.until:
+                return known.record
+            record = await self._records.put(_address(key), obj.document)
+            self._instance = self._instance or record.instance
+            if record.instance != self._instance:
+                raise WrongInstanceError(f"the API's database is {record.instance} and was {self._instance}")
+            is_well = all(condition["status"] == "True" for condition in record.conditions)
+            self._known[key] = _Known(stamp, record, _now() + (FRESH if is_well else FRESH_WHILE_WRONG))
+            return record
+
+    def known(self, key: Key) -> Record | None:
+        """The last answer for an object."""
+        found = self._known.get(key)
+        return found.record if found else None
+
+    def expire(self, key: Key) -> None:
+        """Ask the API again at the next :meth:`sync`: something else has changed that this object depends on."""
+        self._known.pop(key, None)
+
+    async def report(self, obj: Object, status: Document) -> None:
+        """Tell the API the status of an object, unless it was told."""
+        said = orjson.dumps([obj.uid, status])
+        if self._reported.get(obj.key) != said:
+            await self._records.put_status(_address(obj.key), uid=obj.uid, generation=obj.generation, status=status)
+            self._reported[obj.key] = said
+
+    async def withdraw(self, obj: Object) -> None:
+        """Tell the API that an object is being deleted; its record is gone then, or never was."""
+        await self._records.delete(_address(obj.key), uid=obj.uid)
+        self.forget(obj.key)
+
+    def forget(self, key: Key) -> None:
+        """The object is no more."""
+        self._known.pop(key, None)
+        self._reported.pop(key, None)
+        self._locks.pop(key, None)
+
+
+def _address(key: Key) -> Address:
+    return Address(BY_NAME[key.kind], key.namespace, key.name)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,63 @@
+"""What is made for a tenant, of any kind: compared with the cache, applied when it differs, removed when unwanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tenantry_operator import metrics
+from tenantry_operator.cache import Child, child_of, content_of
+from tenantry_operator.errors import KubeError
+from tenantry_operator.kube import Resource
+from tenantry_operator.objects import Key
+from tenantry_operator.wiring import Services
+
+Document = dict[str, Any]
+
+
+async def ensure(services: Services, resource: Resource, wanted: Document) -> None:
+    """See that the object is as wanted."""
+    key, content = _key(resource, wanted), _content(resource, wanted)
+    child = services.cache.child(resource, key.namespace, key.name)
+    if child is None or child.content != content:
+        await apply(services, resource, wanted)
+    else:
+        services.agreed[key] = content
+
+
+async def remove(services: Services, resource: Resource, namespace: str, name: str) -> None:
+    """See that there is none."""
+    child = services.cache.child(resource, namespace, name)
+    services.agreed.pop(Key(resource.kind, namespace, name), None)
+    if child and not child.deleting:
+        await services.kube.delete(resource, name, namespace, uid=child.uid)
+
+
+async def apply(services: Services, resource: Resource, wanted: Document, *, only_new: bool = False) -> Child:
+    """The object after it was applied, and replaced where others had added to it."""
+    key, content = _key(resource, wanted), _content(resource, wanted)
+    known = services.cache.child(resource, key.namespace, key.name)
+    try:
+        answer = await services.kube.apply(resource, wanted, only_new=only_new)
+        if child_of(resource, answer).content != content and "spec" in wanted:
+            answer = await services.kube.replace_spec(resource, key.name, key.namespace, wanted["spec"])
+    except KubeError:
+        metrics.APPLIES.labels(resource.kind, "failed").inc()
+        raise
+    services.cache.put_child(resource, answer)
+    child = child_of(resource, answer)
+    is_same = known is not None and (known.uid, known.version) == (child.uid, child.version)
+    metrics.APPLIES.labels(resource.kind, "unchanged" if is_same else "changed").inc()
+    if services.agreed.get(key) == content:  # it was as wanted, and that has not changed: somebody else did this
+        metrics.DRIFT_CORRECTED.labels(resource.kind).inc()
+    services.agreed[key] = content
+    return child
+
+
+def _key(resource: Resource, document: Document) -> Key:
+    metadata = document["metadata"]
+    return Key(resource.kind, metadata.get("namespace", ""), metadata["name"])
+
+
+def _content(resource: Resource, document: Document) -> bytes:
+    metadata = document["metadata"]
+    return content_of(resource, metadata.get("labels", {}), metadata.get("annotations", {}), document.get("spec"))

@@ -1,0 +1,141 @@
+"""Namespaces: made, taken over, repaired, detached. Whose one is says its UID in the Tenant's status, or its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from tenantry.model import names
+from tenantry.model.plan import PlanPodSecurity, PlanSpec
+from tenantry.model.tenant import TenantNamespace, TenantSpec
+from tenantry_operator.cache import CHILDREN, TENANT_ID_LABEL, TENANT_LABEL, Child, child_of
+from tenantry_operator.errors import ConflictError
+from tenantry_operator.kube import NAMESPACES
+from tenantry_operator.objects import Key
+from tenantry_operator.tenant import children, quota
+from tenantry_operator.wiring import Services
+
+Document = dict[str, Any]
+MANAGED_BY = {"app.kubernetes.io/managed-by": "tenantry"}
+DETACHED_LABEL = "tenantry.dev/detached"
+_STANDARDS = ("privileged", "baseline", "restricted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one entry of ``spec.namespaces`` stands; ``reason`` is empty when the namespace is as it should be."""
+
+    name: str  # the real one
+    uid: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """By what a namespace is known to be the tenant's."""
+
+    tenant: str
+    tenant_id: str
+    uids: frozenset[str]  # recorded in its status, or named by ``adoptUID``
+
+    def covers(self, child: Child) -> bool:
+        """Whether the namespace is the tenant's; a detached one that comes back still has its ``tenant-id``."""
+        return child.uid in self.uids or (child.tenant_id == self.tenant_id and child.tenant in ("", self.tenant))
+
+
+def labels_of(tenant: str, tenant_id: str) -> dict[str, str]:
+    """The labels of everything that is made for a tenant."""
+    return MANAGED_BY | {TENANT_LABEL: tenant, TENANT_ID_LABEL: tenant_id}
+
+
+def desired(tenant: str, tenant_id: str, entry: TenantNamespace, security: PlanPodSecurity) -> Document:
+    """The namespace of one entry."""
+    prefix = "pod-security.kubernetes.io"
+    standards = {
+        f"{prefix}/enforce": security.enforce,
+        f"{prefix}/enforce-version": security.version,
+        f"{prefix}/warn": security.warn,
+        f"{prefix}/warn-version": security.version,
+    }
+    metadata: Document = {
+        "name": names.namespace_of(tenant, entry.name),
+        "labels": dict(entry.labels or {}) | standards | labels_of(tenant, tenant_id),
+    }
+    if entry.annotations:
+        metadata["annotations"] = dict(entry.annotations)
+    return {"metadata": metadata}
+
+
+def security_of(spec: TenantSpec, plan: PlanSpec) -> PlanPodSecurity:
+    """The Pod Security Standard in effect: the stricter of the tenant's and the plan's."""
+    own, floor = spec.pod_security, plan.pod_security
+    if own is None:
+        return floor
+    return PlanPodSecurity(
+        enforce=max(own.enforce or floor.enforce, floor.enforce, key=_STANDARDS.index),
+        warn=own.warn or floor.warn,
+        version=own.version or floor.version,
+    )
+
+
+async def ensure(services: Services, wanted: Document, claim: Claim, *, may_create: bool) -> Place:
+    """See that the namespace is there, is the tenant's and has our labels.
+
+    A name that somebody else's namespace has is never taken over, unless the entry names its UID.
+    """
+    name = wanted["metadata"]["name"]
+    child = services.cache.child(NAMESPACES, "", name)
+    if child is None and may_create:
+        try:
+            made = await children.apply(services, NAMESPACES, wanted, only_new=True)
+        except ConflictError:
+            pass  # there is one without our label
+        else:
+            return Place(name=name, uid=made.uid)
+    if child is None:
+        live = await services.kube.get(NAMESPACES, name)
+        if live is None:
+            message = f"{name} is not made: the tenant has more namespaces than its plan allows"
+            return Place(name=name, reason="ExceedsPlan", message=message)
+        child = child_of(NAMESPACES, live)
+    if not claim.covers(child):
+        message = f"{name} exists and is not this tenant's; to take it over set adoptUID: {child.uid}"
+        return Place(name=name, reason="NameTaken", message=message)
+    if child.deleting:
+        return Place(
+            name=name, uid=child.uid, reason="Terminating", message=child.blocked or f"{name} is being deleted"
+        )
+    await children.ensure(services, NAMESPACES, {"metadata": wanted["metadata"] | {"uid": child.uid}})
+    return Place(name=name, uid=child.uid)
+
+
+async def detach(services: Services, name: str, tenant: str) -> None:
+    """Let go of a namespace and of what we made in it: all stays as it is, and is nobody's until it is wanted again."""
+    for resource in reversed(CHILDREN):
+        where, what = ("", name) if resource is NAMESPACES else (name, quota.NAME)
+        child = services.cache.child(resource, where, what)
+        if child is None or child.deleting:
+            continue
+        content = orjson.loads(child.content)
+        services.agreed.pop(Key(resource.kind, where, what), None)
+        metadata = {
+            "name": what,
+            "uid": child.uid,
+            "labels": _detached(content["labels"], tenant),
+            "annotations": content["annotations"],
+        }
+        document: Document = {"metadata": metadata}
+        if resource is not NAMESPACES:
+            metadata["namespace"] = where
+            document["spec"] = content["spec"]
+        answer = await services.kube.apply(resource, document)
+        services.cache.remove_child(resource, answer)
+
+
+def _detached(labels: Mapping[str, str], tenant: str) -> dict[str, str]:
+    dropped = {TENANT_LABEL, *MANAGED_BY}
+    return {key: value for key, value in labels.items() if key not in dropped} | {DETACHED_LABEL: tenant}
