@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.support.cluster", "tests.support.server"]
+pytest_plugins = ["tests.support.cluster", "tests.support.server", "tests.support.databases"]
 
 #: start of a test's id -> why it may skip where CI is set
 MAY_SKIP: dict[str, str] = {}

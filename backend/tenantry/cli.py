@@ -14,7 +14,7 @@ import click
 
 from tenantry import __version__, logs
 from tenantry.datadir import DataDirectoryError
-from tenantry.model.errors import TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import SCOPES, ApiKey
 from tenantry.services.keys import LIFETIME
 from tenantry.services.local_admin import ACTOR
@@ -39,7 +39,6 @@ _EXITS: dict[type[Exception], Exit] = {
     WrongSettingError: Exit.WRONG_SETTING,
     DataDirectoryError: Exit.CANNOT_CREATE,
     PortError: Exit.UNAVAILABLE,
-    TenantryError: Exit.UNAVAILABLE,
 }
 
 
@@ -53,11 +52,17 @@ def command(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[...,
             logs.configure(settings.log_level)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(function(settings, *args, **kwargs))
-        except tuple(_EXITS) as error:
+        except (TenantryError, WrongSettingError, DataDirectoryError, PortError) as error:
             click.echo(f"tenantry: {error}", err=True)
-            sys.exit(next(code for kind, code in _EXITS.items() if isinstance(error, kind)))
+            sys.exit(_exit(error))
 
     return run
+
+
+def _exit(error: Exception) -> Exit:
+    if isinstance(error, TenantryError):
+        return Exit.UNAVAILABLE if error.code is Code.UNAVAILABLE else Exit.FAILED
+    return next(code for kind, code in _EXITS.items() if isinstance(error, kind))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

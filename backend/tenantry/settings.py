@@ -120,10 +120,15 @@ class Settings(BaseSettings):
         default="info", description="Least level that is logged."
     )
 
-    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator("allowed_hosts", mode="before")
     @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(filter(None, (part.strip() for part in value.split(",")))) if isinstance(value, str) else value
+    def _split_hosts(cls, value: object) -> object:
+        return _split(value) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_networks(cls, value: object) -> object:
+        return tuple(map(ip_network, _split(value))) if isinstance(value, str) else value
 
     @field_validator("port", mode="before")
     @classmethod
@@ -200,6 +205,10 @@ class Settings(BaseSettings):
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(","))))
+
+
 def is_loopback(host: str) -> bool:
     """Whether ``host`` is a loopback name or address."""
     try:
@@ -237,11 +246,13 @@ def _explain(error: ValidationError) -> str:
     """The first thing that is wrong, in one line; never the value, which may be a secret."""
     details = error.errors(include_url=False, include_input=False)[0]
     message = details["msg"].removeprefix("Value error, ")
+    if message is details["msg"]:  # pydantic's own begin with a capital letter
+        message = message[:1].lower() + message[1:]
     if not details["loc"]:  # a rule across settings, which names its own
         return PREFIX + message
     variable, *inside = details["loc"]
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in inside)
-    return f"{PREFIX}{str(variable).upper()}{where}: {message[:1].lower()}{message[1:]}"
+    return f"{PREFIX}{str(variable).upper()}{where}: {message}"
 
 
 def table() -> str:

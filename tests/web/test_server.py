@@ -1,0 +1,146 @@
+"""The process: what it prints, how it stops, and how it says that it can't start."""
+
+import asyncio
+import json
+import logging
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp import web
+from click.testing import CliRunner, Result
+
+from tenantry.cli import main
+from tenantry.model.identity import Permission
+from tenantry.settings import Settings
+from tenantry.web import server as server_module
+from tenantry.web.routes import STOPPING, Route
+from tenantry.web.server import PortError
+from tenantry.wiring import open_services
+from tests.support.server import server_process
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Result]]:
+    """`tenantry` in this process, with these arguments and settings; its data is below `tmp_path`."""
+
+    def invoke(*arguments: str, **settings: str) -> Result:
+        ports = dict.fromkeys(("PORT", "TLS_PORT", "OPS_PORT"), "0")
+        settings = {"DATA_DIR": str(tmp_path / "data"), "LOG_LEVEL": "error", **ports, **settings}
+        return CliRunner().invoke(main, arguments, env={f"TENANTRY_{name}": value for name, value in settings.items()})
+
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield invoke
+    root.handlers[:], root.level = handlers, level
+
+
+async def test_serve_prints_where_it_is_and_stops_on_sigterm(tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server:
+        assert f"kubectl --kubeconfig {server.kubeconfig} get tenants" in server.output
+        async with (
+            aiohttp.ClientSession(headers=server.headers) as session,
+            session.get(f"{server.tls_url}/v1/me", ssl=server.tls()) as answer,
+        ):
+            assert (await answer.json())["name"] == "local-admin"
+        token = server.token
+        server.process.send_signal(signal.SIGTERM)
+        assert await server.process.wait() == 0
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert [line["message"] for line in lines if line["logger"] == "tenantry.web.server"] == ["stopping on SIGTERM"]
+    assert [line["path"] for line in lines if line["logger"] == "tenantry.access"] == ["/v1/me"]
+    assert token not in server.log.read_text() + server.output
+    assert not {line["level"] for line in lines} & {"warning", "error", "critical"}
+
+
+async def test_a_request_is_finished_and_a_stream_closed_before_the_end(tmp_path: Path) -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        asked.set()
+        await release.wait()
+        return web.Response(text="done")
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"first\n")
+        await request.app[STOPPING].wait()
+        await response.write(b"last\n")
+        return response
+
+    routes = [Route("GET", path, handler, needs=Permission.PUBLIC) for path, handler in (("/a", slow), ("/b", stream))]
+    settings = Settings(data_dir=tmp_path, port=0, tls_port=0, ops_port=0)
+    async with aiohttp.ClientSession() as session:
+        async with server_module.run(settings, routes) as running:
+            request = asyncio.create_task(session.get(f"{running.url}/a"))
+            streaming = await session.get(f"{running.url}/b")
+            assert await streaming.content.readline() == b"first\n"
+            await asked.wait()
+            asyncio.get_running_loop().call_soon(release.set)
+        assert await (await request).text() == "done"
+        assert await streaming.content.read() == b"last\n"
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await session.get(f"{running.url}/a")
+
+
+@pytest.mark.parametrize("variable", ["PORT", "TLS_PORT", "OPS_PORT"])
+async def test_a_port_that_is_taken_is_named(tmp_path: Path, variable: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        ports = {"port": 0, "tls_port": 0, "ops_port": 0, variable.lower(): port}
+        message = f"^TENANTRY_{variable}: port {port} on 127.0.0.1 is in use by another process$"
+        with pytest.raises(PortError, match=message):
+            async with server_module.run(Settings(data_dir=tmp_path, **ports)):
+                pass
+
+
+def test_what_stops_the_start_is_one_line_and_a_code(run: Callable[..., Result]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        taken = run("serve", PORT=port)
+    assert (taken.exit_code, taken.stdout) == (69, "")
+    assert taken.stderr == f"tenantry: TENANTRY_PORT: port {port} on 127.0.0.1 is in use by another process\n"
+    unusable = run("serve", DATA_DIR="/dev/null/x")
+    assert (unusable.exit_code, unusable.stdout) == (73, "")
+    assert unusable.stderr == "tenantry: cannot write to the data directory /dev/null/x: Not a directory\n"
+    unreadable = run("serve", DATABASE_URL="sqlite:////dev/null/x")
+    assert (unreadable.exit_code, unreadable.stdout) == (69, "")
+    assert unreadable.stderr.startswith("tenantry: ")
+    assert unreadable.stderr.count("\n") == 1
+
+
+def test_keys_are_made_listed_and_revoked_by_whoever_has_the_database(
+    tmp_path: Path, run: Callable[..., Result]
+) -> None:
+    assert "the schema is at" in run("migrate").stdout
+    token = run("admin", "key", "create", "ci", "--scope", "platform:read", "--days", "1").stdout.strip()
+    assert asyncio.run(_scopes(tmp_path, token)) == {"platform:read"}
+    identifier = token.split("_")[1]
+    listed = run("admin", "key", "list").stdout
+    assert f"{identifier}  expires " in listed
+    assert token not in listed
+    assert run("admin", "key", "revoke", identifier).stdout == f"revoked {identifier} (ci)\n"
+    assert f"{identifier}  revoked" in run("admin", "key", "list").stdout
+    unknown = run("admin", "key", "revoke", "nothing")
+    assert unknown.exit_code == 1
+    assert unknown.stderr == 'tenantry: there is no API key "nothing"\n'
+
+
+async def _scopes(tmp_path: Path, token: str) -> frozenset[str]:
+    async with open_services(Settings(data_dir=tmp_path / "data")) as services:
+        return (await services.authenticator.authenticate(token, "127.0.0.1")).scopes
+
+
+def test_serve_loads_nothing_that_it_does_not_need() -> None:
+    script = "import sys, tenantry.cli, tenantry.web.server; print(*sys.modules)"
+    loaded = set(
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert "aiohttp" in loaded
+    assert not loaded & {"rich", "kopf", "tenantry_operator", "kubernetes", "pytest", "jinja2"}

@@ -1,0 +1,137 @@
+"""Settings: defaults that work, and wrong ones named in one line."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tenantry import metrics, settings
+from tenantry.cli import main
+from tenantry.settings import Settings, WrongSettingError, read_settings
+
+CLUSTER = {"name": "east", "issuer": "https://k", "jwks_url": "https://k/jwks", "subjects": {}}
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os  # noqa: PLC0415 - only to see what is there
+
+    for name in os.environ:
+        if name.startswith("TENANTRY_"):
+            monkeypatch.delenv(name)
+
+
+def _read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"TENANTRY_{name}", value)
+    return read_settings()
+
+
+def test_a_laptop_needs_no_setting() -> None:
+    found = read_settings()
+    assert (found.host, found.port, found.tls_port, found.ops_port) == ("127.0.0.1", 8080, 8443, 9090)
+    assert found.database == "sqlite:///.tenantry/tenantry.db"
+    assert found.hosts == {"localhost", "127.0.0.1", "::1"}
+    assert found.on_loopback
+
+
+def test_a_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("p@ss:w/rd\n")
+    found = _read(
+        monkeypatch,
+        HOST="0.0.0.0",  # noqa: S104 - what a pod does
+        EXTERNAL_URL="https://Tenantry.example.com/base/",
+        ALLOWED_HOSTS="tenantry, tenantry.platform.svc",
+        TRUSTED_PROXIES="10.0.0.0/8,fd00::/8",
+        DATABASE_URL="mysql://tenantry@db:3306/tenantry",
+        DATABASE_PASSWORD_FILE=str(password),
+        CLUSTERS=json.dumps([{**CLUSTER, "subjects": {"system:serviceaccount:a:b": ["platform:reconcile"]}}]),
+        LOG_LEVEL="warning",
+    )
+    assert found.external_url == "https://Tenantry.example.com/base"
+    assert found.hosts >= {"tenantry.example.com", "tenantry", "tenantry.platform.svc"}
+    assert [str(network) for network in found.trusted_proxies] == ["10.0.0.0/8", "fd00::/8"]
+    assert found.database == "mysql://tenantry:p%40ss%3Aw%2Frd@db:3306/tenantry"
+    assert found.clusters[0].subjects == {"system:serviceaccount:a:b": ("platform:reconcile",)}
+    assert "p@ss" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"PORT": "x"}, "TENANTRY_PORT: input should be a valid integer"),
+        ({"PORT": "70000"}, "TENANTRY_PORT: input should be less than or equal to 65535"),
+        ({"PORT": "tcp://10.0.0.1:8080"}, "TENANTRY_PORT: Kubernetes set it for a Service named tenantry"),
+        ({"HOST": "0.0.0.0"}, "TENANTRY_EXTERNAL_URL: must be set, because HOST=0.0.0.0 is not loopback"),  # noqa: S104
+        ({"EXTERNAL_URL": "tenantry.example.com"}, "TENANTRY_EXTERNAL_URL: must be a URL such as"),
+        ({"EXTERNAL_URL": "http://tenantry.example.com"}, "TENANTRY_EXTERNAL_URL: must begin with https://"),
+        (
+            {"TRUSTED_PROXIES": "10.0.0.0/8,x"},
+            "TENANTRY_TRUSTED_PROXIES: 'x' does not appear to be an IPv4 or IPv6 network",
+        ),
+        ({"DATABASE_URL": "postgres://u:hunter2@db/x"}, "TENANTRY_DATABASE_URL: must be mysql://"),
+        ({"DATABASE_PASSWORD_FILE": "/nowhere"}, "TENANTRY_DATABASE_PASSWORD_FILE: cannot read /nowhere"),
+        ({"TLS_CERT_FILE": "/etc/hostname"}, "TENANTRY_TLS_KEY_FILE: must be set too"),
+        ({"LOG_LEVEL": "loud"}, "TENANTRY_LOG_LEVEL: input should be 'debug', 'info', 'warning' or 'error'"),
+        ({"CLUSTERS": "{"}, "TENANTRY_CLUSTERS: is not valid JSON"),
+        ({"CLUSTERS": "[{}]"}, "TENANTRY_CLUSTERS[0].name: field required"),
+        ({"CLUSTERS": json.dumps([CLUSTER, CLUSTER])}, "TENANTRY_CLUSTERS: two clusters have the same name"),
+        (
+            {"CLUSTERS": json.dumps([{**CLUSTER, "jwks": {}}])},
+            "TENANTRY_CLUSTERS[0]: exactly one of jwks, jwks_file and jwks_url must be given",
+        ),
+        ({"CLUSTERS": json.dumps([{**CLUSTER, "jwks_url": "http://k"}])}, "TENANTRY_CLUSTERS[0].jwks_url: "),
+        (
+            {"CLUSTERS": json.dumps([{**CLUSTER, "subjects": {"system:serviceaccount:a:b": ["x"]}}])},
+            "TENANTRY_CLUSTERS[0].subjects: there is no scope x",
+        ),
+        (
+            {"CLUSTERS": json.dumps([{**CLUSTER, "name": n, "mirror": "Full"} for n in ("a", "b")])},
+            "TENANTRY_CLUSTERS: only one cluster can have mirror: Full",
+        ),
+        (
+            {"DATABSE_URL": "mysql://x"},
+            "TENANTRY_DATABSE_URL: there is no such setting; did you mean TENANTRY_DATABASE",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_named_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], line: str
+) -> None:
+    with pytest.raises(WrongSettingError) as caught:
+        _read(monkeypatch, **variables)
+    text = str(caught.value)
+    assert text.startswith(line)
+    assert "\n" not in text
+    assert "hunter2" not in text
+
+
+def test_what_kubernetes_sets_for_a_service_is_no_misspelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    _read(monkeypatch, SERVICE_HOST="10.0.0.1", SERVICE_PORT_HTTP="8080", PORT_8080_TCP_ADDR="10.0.0.1")
+
+
+def test_a_wrong_setting_ends_the_process_with_its_own_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENANTRY_PORT", "x")
+    result = CliRunner().invoke(main, ["serve"])
+    assert result.exit_code == 78
+    assert result.output.startswith("tenantry: TENANTRY_PORT: ")
+    assert result.output.count("\n") == 1
+
+
+def test_the_tables_have_a_row_for_everything() -> None:
+    rows = settings.table().splitlines()
+    assert len(rows) == 2 + len(Settings.model_fields)
+    assert "| `TENANTRY_PORT` | `8080` | Port for plain HTTP; 0 takes a free one. |" in rows
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_table_of_metrics_names_all_that_are_exposed(pytestconfig: pytest.Config) -> None:
+    del pytestconfig
+    exposed = {family.name for family in metrics.REGISTRY.collect() if family.name.startswith("tenantry_")}
+    declared = {re.sub(r"_(total|info)$", "", metric.name) for metric in metrics.METRICS}
+    assert {re.sub(r"_(total|info)$", "", name) for name in exposed} == declared
+    assert len(metrics.table().splitlines()) == 2 + len(metrics.METRICS)
