@@ -50,7 +50,7 @@ class Database:
         parts = urlsplit(url)
         if parts.scheme == "mysql":
             return cls(MySQL.from_url(url), threads=threads, waiting=waiting)
-        if parts.scheme != "sqlite" or parts.netloc or not parts.path.strip("/"):
+        if not url.startswith("sqlite:///") or not parts.path.strip("/") or parts.query:
             raise ValueError("a database URL is sqlite:///path or mysql://user:password@host:port/name?ssl-ca=file")
         database = cls(SQLite(unquote(parts.path[1:])), threads=threads, waiting=waiting)
         try:

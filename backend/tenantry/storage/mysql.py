@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import ssl
 import time
@@ -84,19 +85,18 @@ class MySQL:
         return lane, lane
 
     def serve(self, lane: Lane) -> None:
-        """Serve jobs until the lane ends; what fails for want of the server is tried again."""
-        thread = _Thread(self)
-        for job in lane.jobs():
-            outcome, seq = thread.run(job, attempts=1 + retry.LIMIT)
-            lane.settle([outcome], seq)
-        thread.discard()
+        """Serve jobs until the lane ends, those that write in a transaction."""
+        self._serve(lane, transactions=True)
 
     def serve_admin(self, lane: Lane) -> None:
-        """Serve jobs that mind their own transactions, each tried once, until the lane ends."""
+        """Serve jobs that mind their own transactions, until the lane ends."""
+        self._serve(lane, transactions=False)
+
+    def _serve(self, lane: Lane, *, transactions: bool) -> None:
         thread = _Thread(self)
         for job in lane.jobs():
-            outcome, _ = thread.run(job, attempts=1, transaction=False)
-            lane.settle([outcome])
+            outcome, seq = thread.run(job, transaction=transactions and job.write)
+            lane.settle([outcome], seq)
         thread.discard()
 
     def connect(self) -> MySQLConnection:
@@ -131,10 +131,9 @@ class _Thread:
         self._database: MySQLConnection | None = None
         self._expires = 0.0
 
-    def run(self, job: Job, *, attempts: int, transaction: bool = True) -> tuple[Outcome, int]:
-        """The outcome of ``job`` and the highest seq that it committed."""
-        attempt = 1
-        while True:
+    def run(self, job: Job, *, transaction: bool) -> tuple[Outcome, int]:
+        """The outcome of ``job``, which is tried again where that may help, and the highest seq that it committed."""
+        for attempt in itertools.count(1):
             try:
                 return self._try(job, transaction=transaction)
             except BaseException as error:  # noqa: BLE001 - it belongs to the awaiter, and this thread lives on
@@ -142,11 +141,11 @@ class _Thread:
                 if fate.discard:
                     self.discard()
                 wait = retry.pause(attempt)
-                if not fate.again or attempt >= attempts or time.monotonic() + wait > job.deadline:
+                if not fate.again or attempt > retry.LIMIT or time.monotonic() + wait > job.deadline:
                     return Outcome(job, error=self._server.translate(error, fate)), 0
                 metrics.DB_RETRIES.labels(str(fate.code)).inc()
                 time.sleep(wait)
-                attempt += 1
+        raise AssertionError  # counting has no end
 
     def discard(self) -> None:
         """Close the connection, whatever state it is in."""
@@ -158,7 +157,7 @@ class _Thread:
     def _try(self, job: Job, *, transaction: bool) -> tuple[Outcome, int]:
         database = self._connection()
         unit = Unit(database, dialect="mysql", write=job.write)
-        if not (job.write and transaction):
+        if not transaction:
             return Outcome(job, job.call(unit)), 0
         with database.manual_commit():
             database.begin()

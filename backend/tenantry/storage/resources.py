@@ -18,7 +18,6 @@ from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import Statement, arg, insert_rows
 from tenantry.storage.unit import Unit
 
-
 _table, _label = tables.Resource, tables.ResourceLabel
 _rows = Rows(Resource, _table)
 
@@ -57,7 +56,9 @@ _COUNT_BY_PLAN = Statement(
 
 def get(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
     """The living resource of that name, if there is one."""
-    return _rows.one(unit.execute(_GET, kind=kind, namespace=namespace, name=name))
+    found = _rows.one(unit.execute(_GET, kind=kind, namespace=namespace, name=name))
+    # MySQL passes over spaces at the end
+    return found if found and found.key == (kind, namespace, name) else None
 
 
 def get_by_uid(unit: Unit, uid: str) -> Resource | None:

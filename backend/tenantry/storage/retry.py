@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import peewee
 import pymysql
 
 #: The server has undone the transaction (or never began it); the same unit may succeed.
@@ -85,8 +86,6 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _codes(error: BaseException) -> list[int]:
-    return [
-        link.args[0]
-        for link in chain(error)
-        if isinstance(link, pymysql.MySQLError) and link.args and type(link.args[0]) is int
-    ]
+    # both the driver's errors and peewee's begin with the server's code
+    links = [link for link in chain(error) if isinstance(link, (peewee.PeeweeException, pymysql.MySQLError))]
+    return [link.args[0] for link in links if link.args and isinstance(link.args[0], int)]

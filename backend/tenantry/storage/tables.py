@@ -248,6 +248,7 @@ ALL: tuple[type[Model], ...] = (
     Tombstone,
     Revision,
     Claim,
+    ClaimWaiter,
     Clock,
     ChangeLog,
     Lease,

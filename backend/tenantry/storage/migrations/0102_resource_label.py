@@ -7,8 +7,8 @@ from tenantry.storage.migrations.ddl import create_table
 def up(migrator: object, db: Connection) -> None:  # noqa: ARG001, D103 - playhouse's signature
     columns = {
         "kind": "word",
-        "key": "key",
-        "value": "word",
+        "key": "label_key",
+        "value": "label_value",
         "namespace": "namespace",
         "name": "name",
         "uid": "id",

@@ -8,18 +8,22 @@ import peewee
 
 from tenantry.storage.connection import Connection
 
+# Label keys and values alone are ASCII: they share a key with a name, which only so is short enough for InnoDB, and
+# selectors are checked before they get here. Anything else may be compared with what a client made up, and MySQL
+# refuses to compare an ASCII column with text beyond it (errors 1267 and 3854).
 _ASCII = "CHARACTER SET ascii COLLATE ascii_bin"
 _UTF8 = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 
 #: What a column may be, and how MySQL writes it. Lengths are those of the Kubernetes names that they hold.
 _MYSQL = {
-    "id": f"CHAR(36) {_ASCII}",
-    "sha": f"CHAR(64) {_ASCII}",
-    "word": f"VARCHAR(63) {_ASCII}",
-    "namespace": f"VARCHAR(127) {_ASCII}",  # <cluster>.<namespace>
-    "name": f"VARCHAR(253) {_ASCII}",
-    "key": f"VARCHAR(317) {_ASCII}",  # a label's: prefix, slash, name
-    "value": f"VARCHAR(512) {_ASCII}",
+    "id": f"CHAR(36) {_UTF8}",
+    "sha": f"CHAR(64) {_UTF8}",
+    "word": f"VARCHAR(63) {_UTF8}",
+    "namespace": f"VARCHAR(127) {_UTF8}",  # <cluster>.<namespace>
+    "name": f"VARCHAR(253) {_UTF8}",
+    "label_key": f"VARCHAR(317) {_ASCII}",  # prefix, slash, name
+    "label_value": f"VARCHAR(63) {_ASCII}",
+    "value": f"VARCHAR(512) {_UTF8}",
     "text": f"VARCHAR(1024) {_UTF8}",
     "json": f"LONGTEXT {_UTF8}",
     "int": "BIGINT",
@@ -40,7 +44,7 @@ def create_table(  # noqa: PLR0913 - one keyword per part of the statement
     Args:
         database: of the thread.
         name: the table's.
-        columns: name -> a kind of column: id, sha, word, namespace, name, key, value, text, json or int.
+        columns: name -> a kind of column: one of ``_MYSQL``.
         primary_key: its columns.
         unique: the columns of each further unique key.
         indexes: the columns of each index.

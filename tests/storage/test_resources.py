@@ -1,0 +1,119 @@
+"""Resources one at a time: optimistic concurrency, names, labels and plans."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.resource import Resource, Verb
+from tenantry.model.selectors import parse_labels
+from tenantry.storage import changes, resources
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+from tests.storage.samples import create, remove, rewrite, tenant
+
+
+def names(unit: Unit, labels: str) -> list[str]:
+    return [item.name for item in resources.page(unit, "Tenant", labels=parse_labels(labels), limit=100)]
+
+
+async def test_every_column_comes_back(database: Database) -> None:
+    item = Resource(
+        kind="Config",
+        namespace="eu1.acme-prod",
+        name="web.acme",
+        uid="0190c6f2-0000-7000-8000-000000000001",
+        tenant_id="0190c6f2-0000-7000-8000-000000000002",
+        generation=7,
+        meta='{"annotations":{"note":"Grüße \N{ROCKET} \\\\ \' \\" %s ?"}}',
+        spec='{"values":{"a":[1,2.5,null,true]}}',
+        status='{"observedGeneration":7}',
+        managed_by="eu1",
+        source_uid="0190c6f2-0000-7000-8000-000000000003",
+        source_generation=9,
+        plan="pro",
+        cells='["web","tenant"]',
+        created_at=1_800_000_000_123_456,
+        updated_at=1_800_000_000_654_321,
+    )
+    (stored,) = await database.run(create, item, write=True)
+    assert stored == replace(item, seq=1)
+    assert await database.run(resources.get, "Config", "eu1.acme-prod", "web.acme") == stored
+    assert await database.run(resources.get_by_uid, item.uid) == stored
+    changed = await database.run(rewrite, stored, stored, write=True)
+    assert changed == replace(stored, seq=2)
+
+
+async def test_what_is_not_there_is_none(database: Database) -> None:
+    assert await database.run(resources.get, "Tenant", "", "acme") is None
+    assert await database.run(resources.get_by_uid, "x") is None
+
+
+async def test_a_name_is_taken_once_per_kind_and_namespace(database: Database) -> None:
+    await database.run(create, tenant("acme"), write=True)
+    await database.run(create, tenant("acme", kind="Plan"), tenant("acme", kind="Config", namespace="a"), write=True)
+    with pytest.raises(TenantryError, match='Tenant "acme" already exists') as taken:
+        await database.run(create, tenant("acme", {"a": "b"}), write=True)
+    assert (taken.value.code, taken.value.kind, taken.value.name) == (Code.ALREADY_EXISTS, "Tenant", "acme")
+    results = await asyncio.gather(
+        *(database.run(create, tenant("globex"), write=True) for _ in range(8)), return_exceptions=True
+    )
+    assert [getattr(result, "code", None) for result in results].count(Code.ALREADY_EXISTS) == 7
+
+
+async def test_an_update_needs_the_seq_that_was_read(database: Database) -> None:
+    (first,) = await database.run(create, tenant("acme"), write=True)
+    second = await database.run(rewrite, first, replace(first, generation=2), write=True)
+    with pytest.raises(TenantryError) as conflict:
+        await database.run(rewrite, first, replace(first, generation=2), write=True)
+    assert (conflict.value.code, conflict.value.name) == (Code.CONFLICT, "acme")
+    with pytest.raises(TenantryError) as conflict:
+        await database.run(remove, first, write=True)
+    assert conflict.value.code is Code.CONFLICT
+    assert await database.run(resources.get_by_uid, first.uid) == second
+
+
+async def test_a_name_is_free_after_its_deletion(database: Database) -> None:
+    (first,) = await database.run(create, tenant("acme", {"ring": "a"}), write=True)
+    await database.run(remove, first, write=True)
+    assert await database.run(resources.get, "Tenant", "", "acme") is None
+    assert await database.run(names, "ring") == []
+    with pytest.raises(TenantryError) as gone:
+        await database.run(rewrite, first, replace(first, generation=2), write=True)
+    assert gone.value.code is Code.CONFLICT
+    (second,) = await database.run(create, tenant("acme", {"ring": "b"}), write=True)
+    assert await database.run(resources.get, "Tenant", "", "acme") == second
+    assert await database.run(names, "ring=b") == ["acme"]
+
+
+async def test_labels_follow_their_object(database: Database) -> None:
+    (item,) = await database.run(create, tenant("acme", {"kept": "1", "moved": "1", "gone": "1"}), write=True)
+    changed = await database.run(
+        rewrite, item, replace(item, meta='{"labels":{"kept":"1","moved":"2","new":"1"}}', generation=2), write=True
+    )
+    found = {text: await database.run(names, text) for text in ("kept=1", "moved=1", "moved=2", "gone", "new=1")}
+    assert {text for text, result in found.items() if result} == {"kept=1", "moved=2", "new=1"}
+
+    def leave(unit: Unit) -> None:
+        resources.update(unit, replace(changed, generation=3), changed.seq)
+        changes.commit(unit, [changes.PendingChange(resource=changed, verb=Verb.MODIFIED, prev_labels={}, at=0)])
+
+    await database.run(leave, write=True)
+    assert await database.run(names, "kept=1,moved=2,new=1,!gone") == ["acme"]
+
+
+async def test_the_users_of_a_plan_are_paged_and_counted(database: Database) -> None:
+    on_pro = [tenant(f"t-{n}", plan="pro") for n in range(5)]
+    others = [tenant("other", plan="free"), tenant("layer", kind="Config", namespace="a", plan="pro")]
+    await database.run(create, *[*on_pro, *others], write=True)
+    seen: list[str] = []
+    after = ""
+    while page := await database.run(
+        lambda unit, after: resources.by_plan(unit, "Tenant", "pro", after=after, limit=2), after
+    ):
+        seen += [item.uid for item in page]
+        after = seen[-1]
+    assert seen == sorted(item.uid for item in on_pro)
+    assert await database.run(lambda unit: resources.count(unit, "Tenant", plan="pro")) == 5
+    assert await database.run(lambda unit: resources.count(unit, "Tenant")) == 6

@@ -1,0 +1,115 @@
+"""Migrations bring every database to the same schema, once, whoever starts them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import peewee
+import pytest
+
+from tenantry.model.errors import TenantryError
+from tenantry.storage import leases, schema, tables
+from tenantry.storage.db import Database
+from tenantry.storage.schema import SchemaState
+from tenantry.storage.unit import Unit
+from tests.cluster.databases import DatabaseServer
+from tests.support.databases import emptied, opened
+
+MIGRATIONS = Path(schema.__file__).with_name("migrations")
+NEWEST = max(int(path.name[:4]) for path in MIGRATIONS.glob("[0-9]*.py"))
+
+
+async def test_the_tables_are_those_that_the_models_tell_of(database: Database) -> None:
+    def columns(unit: Unit) -> dict[str, dict[str, bool]]:
+        names = set(unit.database.get_tables()) - {"schema_migration"}
+        return {name: {column.name: column.null for column in unit.database.get_columns(name)} for name in names}
+
+    def keys(unit: Unit) -> dict[str, list[str]]:
+        return {
+            model._meta.table_name: list(unit.database.get_primary_keys(model._meta.table_name)) for model in tables.ALL
+        }
+
+    def primary(model: type[peewee.Model]) -> list[str]:
+        key: Any = model._meta.primary_key
+        return list(key.field_names) if isinstance(key, peewee.CompositeKey) else [key.name]
+
+    assert await database.run(columns) == {
+        model._meta.table_name: dict.fromkeys(model._meta.sorted_field_names, False) for model in tables.ALL
+    }
+    assert await database.run(keys) == {model._meta.table_name: primary(model) for model in tables.ALL}
+
+
+async def test_every_table_tells_its_collation(database_server: DatabaseServer) -> None:
+    query = (
+        "SELECT table_name, column_name, collation_name FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND collation_name IS NOT NULL AND table_name <> 'schema_migration'"
+    )
+    engines = "SELECT DISTINCT engine FROM information_schema.tables WHERE table_schema = DATABASE()"
+
+    def read(unit: Unit) -> tuple[set[tuple[str, str]], list[tuple[str]]]:
+        rows = unit.database.run(query).fetchall()
+        odd = {(table, column) for table, column, collation in rows if collation != "utf8mb4_bin"}
+        return odd, list(unit.database.run(engines).fetchall())
+
+    async with opened(await emptied(database_server)) as database:
+        odd, found = await database.run(read)
+    assert odd == {("resource_label", "key"), ("resource_label", "value")}  # ASCII
+    assert found == [("InnoDB",)]
+
+
+async def test_migrating_again_does_nothing(database: Database) -> None:
+    assert await schema.state(database) == SchemaState(current=NEWEST, expected=NEWEST)
+    assert await schema.migrate(database) == []
+
+
+async def test_one_of_several_migrates(new_database_url: str) -> None:
+    databases = [await Database.open(new_database_url) for _ in range(3)]
+    try:
+        done = await asyncio.gather(*(schema.migrate(database) for database in databases))
+        assert sum(len(names) for names in done) in {0, len(list(MIGRATIONS.glob("[0-9]*.py")))}  # SQLite has them
+        assert {(await schema.state(database)).current for database in databases} == {NEWEST}
+    finally:
+        for database in databases:
+            await database.close()
+
+
+async def test_a_migration_that_fails_is_run_again(
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    for path in MIGRATIONS.glob("[0-9]*.py"):
+        (folder / path.name).write_text(path.read_text())
+    extra = folder / "9901_extra.py"
+    extra.write_text("def up(migrator, db):\n    db.run('CREATE TABLE nonsense')\n")
+    async with opened(new_database_url) as database:
+        monkeypatch.setattr(schema, "_DIRECTORY", folder)
+        with pytest.raises(peewee.PeeweeException):
+            await schema.migrate(database)
+        assert await schema.state(database) == SchemaState(current=NEWEST, expected=9901)
+        extra.write_text("def up(migrator, db):\n    db.run('CREATE TABLE IF NOT EXISTS extra (a INT)')\n")
+        assert await schema.migrate(database) == ["9901_extra"]
+
+
+async def test_a_migration_that_another_runs_is_waited_for(
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "9901_extra.py").write_text("def up(migrator, db):\n    pass\n")
+    async with opened(new_database_url) as database:
+        other = await database.run(leases.acquire, "migrations", "other", 60.0, write=True)
+        assert other is not None
+        monkeypatch.setattr(schema, "_DIRECTORY", folder)
+        monkeypatch.setattr(schema, "_WAIT_SECONDS", 0)
+        with pytest.raises(TenantryError, match="another process has been migrating"):
+            await schema.migrate(database)
+        await database.run(leases.release, other, write=True)
+        assert await schema.migrate(database) == ["9901_extra"]
+
+
+@pytest.mark.parametrize(
+    ("current", "accepted"), [(0, False), (113, False), (114, True), (201, True), (299, True), (301, False)]
+)
+def test_a_release_accepts_its_own_schema_and_the_next_ones(current: int, *, accepted: bool) -> None:
+    assert SchemaState(current=current, expected=114).is_accepted is accepted
