@@ -52,6 +52,7 @@ SCHEMA: Document = {
                 "pairs": {"type": "object", "additionalProperties": PAIR},
                 "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": STRING},
                 "numbers": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "integer"}},
+                "options": {"type": "array", "nullable": True, "x-kubernetes-list-type": "set", "items": STRING},
                 "args": {"type": "array", "items": STRING},
                 "subjects": {"type": "array", "x-kubernetes-list-type": "atomic", "items": PAIR},
                 "items": {

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tenantry.model import schema
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.kinds import BY_NAME
 from tenantry.model.managedfields import managers
+from tenantry.model.managedfields.comparison import compare
 from tenantry.model.managedfields.ownership import apply, unchanged, update
 from tenantry.model.managedfields.schema import compile_schema
+from tenantry.model.managedfields.typed import field_set
 
 Document = dict[str, Any]
 
@@ -218,16 +223,37 @@ def test_a_configuration_that_does_not_fit_is_refused(config: Document, code: Co
 
 
 def test_old_updates_are_folded_into_one() -> None:
-    live = stored(update(THING, None, thing(labels={}), manager="m00", now=FIRST))
+    live = stored(update(THING, None, thing(labels={}), manager="m99", now=FIRST))
     for number in range(1, 13):
         labels = {f"l{index}": "" for index in range(number + 1)}
         new = {**live, "spec": {"labels": labels}}
-        live = update(THING, live, new, manager=f"m{number:02}", now=FIRST + number * SECOND)
+        live = update(THING, live, new, manager=f"m{99 - number}", now=FIRST + number * SECOND)
     entries = live["metadata"]["managedFields"]
-    assert [entry["manager"] for entry in entries] == ["ancient-changes", *(f"m{number:02}" for number in range(4, 13))]
+    assert [entry["manager"] for entry in entries] == [
+        "ancient-changes",
+        *(f"m{99 - number}" for number in range(4, 13)),
+    ]
     folded: Document = {"f:l0": {}, "f:l1": {}, "f:l2": {}, "f:l3": {}, ".": {}}
     assert entries[0]["fieldsV1"] == {"f:spec": {".": {}, "f:labels": folded}}
     assert entries[0]["time"] == "2023-11-14T22:13:23Z"
+
+
+def test_items_that_cannot_be_told_apart_are_one_thing() -> None:
+    twice = thing(parts=[{"name": "p", "value": "1"}, {"name": "p", "value": "2"}])
+    other = thing(parts=[{"name": "p", "value": "1"}, {"name": "p", "value": "3"}])
+    once = thing(parts=[{"name": "p", "value": "1"}])
+    item, leaves = ("f:spec", "f:parts", 'k:{"name":"p"}'), ("f:name", "f:value")
+    assert item in set(field_set(THING.type, twice).paths())
+    assert (*item, "f:value") not in set(field_set(THING.type, twice).paths())
+    everything = {item, *((*item, leaf) for leaf in leaves)}
+    for old, new, written, removed in (
+        (twice, twice, set(), set()),
+        (twice, other, {item}, set()),
+        (twice, once, everything, {item}),
+        (once, twice, {item}, everything),
+    ):
+        changes = compare(THING.type, old, new)
+        assert (set(changes.written.paths()), set(changes.removed.paths())) == (written, removed)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +283,30 @@ def test_the_name_of_a_manager_is_checked(name: str, messages: list[str]) -> Non
     entry = {"manager": name, "subresource": "s" * 257}
     paths = [error.path for error in managers.check([entry])]
     assert paths == ["metadata.managedFields[0].manager"] * len(messages) + ["metadata.managedFields[0].subresource"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "labels", "parts", "tags", "values", "f:spec", "k:{}", "."]), inner)
+    ),
+    max_leaves=8,
+)
+ENTRIES = st.fixed_dictionaries(
+    {"operation": st.sampled_from(["Apply", "Update"]) | JSON, "apiVersion": st.just("x.dev/v1") | JSON},
+    optional={"fieldsType": st.just("FieldsV1"), "fieldsV1": JSON, "manager": JSON, "time": JSON, "subresource": JSON},
+)
+
+
+@given(old=JSON, new=JSON, entries=st.lists(ENTRIES, max_size=2))
+def test_whatever_comes_is_stored_or_refused(old: Any, new: Any, entries: list[Any]) -> None:
+    live = stored({**thing(), "spec": old})
+    sent = {**thing(), "spec": new, "metadata": {"name": "t", "managedFields": entries}}
+    written = update(THING, live, sent, manager="m", now=FIRST)
+    for before in (live, stored(written), None):
+        with contextlib.suppress(TenantryError):
+            apply(THING, before, {**thing(), "spec": new}, manager="m", now=LATER, force=True)
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))

@@ -178,6 +178,18 @@ SEQUENCES: dict[str, list[Step]] = {
         Step(APPLY, spec(text="a" * 262_144), "kubectl"),
         Step(APPLY, spec(text="a"), "kubectl"),
     ],
+    "null and empty are not the same": [
+        Step(CREATE, spec(pair=None, values={"x": None, "y": {}}, tags=[], options=None)),
+        Step(MERGE, spec(pair={}, values={"x": {}, "y": []}, options=[]), "m2"),
+        Step(PUT, spec(pair=None, values={"x": [], "y": None}, tags=[], options=None), "m3"),
+        Step(APPLY, spec(pair={}, values={"x": None, "y": {}}, tags=[]), "m4", force=True),
+        Step(APPLY, spec(pair=None, values={"x": {"a": 1}}), "m5", force=True),
+        Step(APPLY, spec(pair={"a": "1"}, values={"x": None}), "m4", force=True),
+    ],
+    "an apply may set what is not kept": [
+        Step(APPLY, spec(open={"known": {"a": "1", "later": {"b": 1}}, "more": {"c": 1}})),
+        Step(APPLY, spec(open={"known": {"a": "1"}})),
+    ],
     "managed fields are edited": [
         Step(APPLY, spec(text="a")),
         Step(
@@ -459,6 +471,7 @@ SPECS = DENSE | subset(
     defaulted=subset(c=TEXTS),
     pairs=subset(p=PAIRS, q=PAIRS),
     tags=unique(some("a", "b", "c")),
+    options=unique(TEXTS) | st.none(),
     numbers=unique(some(1, 2, 10)),
     args=st.lists(TEXTS, max_size=2),
     subjects=st.lists(PAIRS, max_size=2),
@@ -508,7 +521,7 @@ STEPS = st.one_of(
 FIRST = st.builds(Step, some(CREATE, APPLY), DOCUMENTS, MANAGERS)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=350, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(first=FIRST, rest=st.lists(STEPS, min_size=2, max_size=6))
 def test_any_sequence_of_writes_is_the_same_in_both_places(samples: Replay, first: Step, rest: list[Step]) -> None:
     samples.play([first, *rest])

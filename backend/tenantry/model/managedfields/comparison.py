@@ -33,7 +33,7 @@ def compare(kind: Type, old: dict[str, Any], new: dict[str, Any]) -> Changes:
     """The changes from ``old`` to ``new``.
 
     Raises:
-        ValueError: a changed part is not declared in the schema, or an item of a list has no key.
+        ValueError: an item of a list has no key.
     """
     changes = Changes()
     _compare(kind, old, new, changes)

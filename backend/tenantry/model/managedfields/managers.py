@@ -73,6 +73,8 @@ class ForeignVersionError(Exception):
     """Fields are owned in a version that does not exist (any more), so nobody can say what they are."""
 
 
+_TEXTS = ("manager", "operation", "apiVersion", "fieldsType", "subresource")
+
 Managers = dict[Manager, Owned]
 
 
@@ -121,8 +123,8 @@ def decode(kind: ObjectType, entries: Sequence[Any]) -> Managers:
     """
     managers: Managers = {}
     for index, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise ValueError(f"managed fields entry {index} is no object")  # noqa: TRY004 - a document's fault
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(name, ""), str) for name in _TEXTS):
+            raise ValueError(f"managed fields entry {index} is not of their shape")
         operation, version = entry.get("operation"), entry.get("apiVersion")
         if operation not in tuple(Operation):
             raise ValueError("operation must be `Apply` or `Update`")

@@ -19,7 +19,7 @@ def merge(kind: Type, live: Any, config: Any) -> Any:
     """``config`` over ``live``; either may be :data:`~.typed.ABSENT`.
 
     Raises:
-        ValueError: an item of a list has no key, or something is not declared in the schema.
+        ValueError: an item of a list has no key.
     """
     if config is ABSENT:
         return live

@@ -6,7 +6,7 @@ A document is a whole object as a JSON tree. Neither function changes its argume
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -111,22 +111,17 @@ def apply(  # noqa: PLR0913 - who, what, when and through which door
 
     Raises:
         TenantryError: ``CONFLICT`` with one field error per field and manager; ``BAD_REQUEST`` for another kind or
-            with managed fields in ``config``; ``INVALID`` when ``config`` does not fit the schema.
+            with managed fields in ``config``; ``INVALID`` when ``config`` or ``live`` does not fit the schema.
     """
     _check_config(kind, config)
-    before = _bare(live or _empty(kind))
-    try:
-        managers = _decoded(kind, live or {})
-    except ForeignVersionError:
-        managers = {}
-    if not managers:
-        past = Manager(BEFORE_FIRST_APPLY, Operation.UPDATE, kind.api_version, subresource)
-        managers = _Write(kind, past, now).update(_bare(_empty(kind)), before, {})
     write = _Write(kind, Manager(manager, Operation.APPLY, "", subresource), now)
-    merged, managers, conflicts = write.apply(before, config, managers)
+    try:
+        merged, managers, conflicts = write.apply(_bare(live or _empty(kind)), _bare(config), _known(write, live))
+    except ValueError as error:
+        raise TenantryError(Code.INVALID, f"failed to convert live object: {error}") from None
     if conflicts and not force:
         if manager == _KUBECTL:
-            conflicts = _conflicts_beyond_last_applied(kind, before, conflicts)
+            conflicts = _conflicts_beyond_last_applied(kind, _bare(live or {}), conflicts)
         if conflicts:
             raise refusal(conflicts)
     if manager == _KUBECTL:
@@ -167,6 +162,18 @@ def _decoded(kind: ObjectType, document: Document) -> Managers:
         return decode(kind, document.get("metadata", {}).get("managedFields", []))
     except ValueError:
         return {}
+
+
+def _known(write: _Write, live: Document | None) -> Managers:
+    """The managers before an apply: what nobody is known to own belongs to the past."""
+    try:
+        managers = _decoded(write.kind, live or {})
+    except ForeignVersionError:
+        managers = {}
+    if managers or live is None:
+        return managers
+    past = Manager(BEFORE_FIRST_APPLY, Operation.UPDATE, write.kind.api_version, write.manager.subresource)
+    return replace(write, manager=past).update(_bare(_empty(write.kind)), _bare(live), {})
 
 
 def _tracked(kind: ObjectType, live: Document | None, new: Document, *, from_live: bool) -> Managers:

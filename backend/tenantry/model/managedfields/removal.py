@@ -9,7 +9,7 @@ from typing import Any
 
 from tenantry.model.managedfields.fieldset import FieldSet
 from tenantry.model.managedfields.schema import AnyType, ListType, MapType, Type, atom_of
-from tenantry.model.managedfields.typed import field_set, item_element, item_type
+from tenantry.model.managedfields.typed import child_type, field_set, item_element, item_type
 
 _NOTHING = FieldSet()
 
@@ -62,8 +62,7 @@ def _remove_from_map(atom: MapType, value: dict[str, Any], fields: FieldSet) -> 
         element = f"f:{name}"
         if element in fields.members:
             continue
-        below, kind = fields.children.get(element, _NOTHING), atom.child(name)
-        kept[name] = remove(kind, item, below) if kind else item
+        kept[name] = remove(child_type(atom, name), item, fields.children.get(element, _NOTHING))
     return kept or None
 
 

@@ -5,11 +5,12 @@ Ports of structured-merge-diff's ``listItemToPathElement``, ``Validate`` and ``T
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from tenantry.model.managedfields.fieldset import FieldSet
 from tenantry.model.managedfields.paths import display, keyed, valued
-from tenantry.model.managedfields.schema import ListType, MapType, Scalar, Type, atom_of
+from tenantry.model.managedfields.schema import UNTYPED, ListType, MapType, Scalar, Type, atom_of
 from tenantry.model.quoting import quote_json
 
 #: What a value can stand for beside JSON: there is no such field. Null is a value.
@@ -93,7 +94,7 @@ def _collect_map(atom: MapType, value: dict[str, Any], into: FieldSet) -> None:
         element = f"f:{name}"
         kind = fields.get(name)
         if kind is None:
-            kind = _declared(atom.element, element)
+            kind = atom.element or UNTYPED
             members.add(element)
         elif isinstance(kind, Scalar):
             members.add(element)
@@ -108,36 +109,24 @@ def _collect_map(atom: MapType, value: dict[str, Any], into: FieldSet) -> None:
 def _collect_list(atom: ListType, value: list[Any], into: FieldSet) -> None:
     elements = [item_element(atom, item) for item in value]
     into.members.update(elements)
+    counts = Counter(elements)
     for element, item in zip(elements, value, strict=True):
-        if isinstance(item, dict | list) and elements.count(element) == 1:
+        # items that cannot be told apart are one thing
+        if isinstance(item, dict | list) and counts[element] == 1:
             child = FieldSet()
-            _collect(_declared(atom.element, element), item, child)
+            _collect(item_type(atom), item, child)
             if child:
                 into.children[element] = child
 
 
-def _declared(kind: Type | None, element: str) -> Type:
-    if kind is None:
-        raise ValueError(f"{display(element)}: field not declared in schema")
-    return kind
-
-
 def child_type(atom: MapType, name: str) -> Type:
-    """The type of a field.
-
-    Raises:
-        ValueError: the schema does not know it.
-    """
-    return atom.fields.get(name) or _declared(atom.element, f"f:{name}")
+    """The type of a field; what an older schema has left behind is one value, whatever it is."""
+    return atom.fields.get(name) or atom.element or UNTYPED
 
 
 def item_type(atom: ListType) -> Type:
-    """The type of a list's items.
-
-    Raises:
-        ValueError: the schema does not say.
-    """
-    return _declared(atom.element, "i:0")
+    """The type of a list's items."""
+    return atom.element or UNTYPED
 
 
 def validate(kind: Type, value: Any) -> list[str]:
