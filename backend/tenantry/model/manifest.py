@@ -15,7 +15,7 @@ from tenantry.model import fielderrors, metadata, rules, schema, shape
 from tenantry.model.errors import FieldCode, FieldError
 from tenantry.model.fields import Model
 from tenantry.model.kinds import BY_NAME, Kind
-from tenantry.model.metadata import ObjectMeta
+from tenantry.model.objectmeta import ObjectMeta
 from tenantry.model.resource import API_VERSION
 
 Document = dict[str, Any]

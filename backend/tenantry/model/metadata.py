@@ -1,4 +1,4 @@
-"""``metadata``: its shape (apimachinery ``ObjectMeta``) and the rules on names, labels, annotations and finalizers.
+"""``metadata``: read as Go does, and checked by the rules on names, labels, annotations, finalizers and owners.
 
 The rules and their wording follow ``k8s.io/apimachinery/pkg/api/validation/objectmeta.go``.
 """
@@ -6,72 +6,15 @@ The rules and their wording follow ``k8s.io/apimachinery/pkg/api/validation/obje
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, Field, JsonValue, ValidationError
+from pydantic import ValidationError
 
 from tenantry.model import fielderrors, labels, names, schema, shape
 from tenantry.model.errors import FieldCode, FieldError
-from tenantry.model.fields import DateTime, Model
+from tenantry.model.objectmeta import ObjectMeta, OwnerReference
 
 ANNOTATIONS_SIZE = 256 * 1024  # bytes of all keys and values together (TotalAnnotationSizeLimitB)
-
-#: a generated name is so much of ``generateName`` and five more characters (apiserver ``storage/names``)
-_GENERATED_BASE, _GENERATED_SUFFIX = 58, "xxxxx"
-_OPEN: dict[str, JsonValue] = {"x-kubernetes-preserve-unknown-fields": True}
-
-
-class OwnerReference(Model):
-    """An object that this one belongs to (``metav1.OwnerReference``)."""
-
-    api_version: str = ""
-    kind: str = ""
-    name: str = ""
-    uid: str = ""
-    controller: bool | None = None
-    block_owner_deletion: bool | None = None
-
-
-def _without_repeats(references: list[OwnerReference]) -> list[OwnerReference]:
-    """As kube-apiserver does since 1.20 (``dedupOwnerReferences``)."""
-    return list(dict.fromkeys(references))
-
-
-class ManagedFieldsEntry(Model):
-    """The fields one manager has set (``metav1.ManagedFieldsEntry``)."""
-
-    manager: str | None = None
-    operation: str | None = None
-    api_version: str | None = None
-    time: DateTime | None = None
-    fields_type: str | None = None
-    fields_v1: Annotated[Any, Field(alias="fieldsV1", json_schema_extra=_OPEN)] = None
-    subresource: str | None = None
-
-
-class ObjectMeta(Model):
-    """``metadata`` as clients send it; what the server owns is accepted and ignored (``metav1.ObjectMeta``)."""
-
-    name: str | None = None
-    generate_name: str | None = None
-    namespace: str | None = None
-    self_link: str | None = None
-    uid: str | None = None
-    resource_version: str | None = None
-    generation: int | None = None
-    creation_timestamp: DateTime | None = None
-    deletion_timestamp: DateTime | None = None
-    deletion_grace_period_seconds: int | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    owner_references: Annotated[list[OwnerReference], AfterValidator(_without_repeats)] | None = None
-    finalizers: list[str] | None = None
-    managed_fields: list[ManagedFieldsEntry] | None = None
-
-    def future_name(self) -> str:
-        """The name, or one like that which will be generated; empty when there is neither."""
-        base = self.generate_name or ""
-        return self.name or (base[:_GENERATED_BASE] + _GENERATED_SUFFIX if base else "")
 
 
 def read(tree: Any) -> tuple[ObjectMeta | None, list[str], list[FieldError]]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, get_args
 
+from tenantry.model import names
 from tenantry.model.fields import Model
 from tenantry.model.kinds import Kind
+from tenantry.model.objectmeta import ObjectMeta
 from tenantry.model.resource import API_VERSION, GROUP, VERSION
 
 Schema = dict[str, Any]
@@ -87,11 +89,19 @@ def crd(kind: Kind) -> dict[str, Any]:
 
 def json_schema(kind: Kind) -> Schema:
     """A JSON Schema (2020-12) of a whole manifest, for editors: unknown fields are refused."""
+    schema = _closed(document(kind))
+    parts = schema["properties"]
+    parts["apiVersion"] |= {"const": API_VERSION}
+    parts["kind"] |= {"const": kind.name}
+    parts["metadata"] = _closed(structural(ObjectMeta))
+    parts["metadata"]["properties"]["name"] |= kind.name_schema or {"maxLength": 253, "pattern": names.DNS_SUBDOMAIN}
+    parts["metadata"]["anyOf"] = [{"required": ["name"]}, {"required": ["generateName"]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"https://{GROUP}/schemas/{VERSION}/{kind.singular}.json",
         "title": kind.name,
-        **_closed(document(kind)),
+        **schema,
+        "required": ["apiVersion", "kind", "metadata", "spec"],
     }
 
 

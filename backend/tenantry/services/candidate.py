@@ -12,14 +12,14 @@ from typing import Any
 
 import orjson
 
-from tenantry.model import canonical, ids, manifest, printer, schema
+from tenantry.model import canonical, ids, jsontree, manifest, printer, schema
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
 from tenantry.model.kinds import Address, Kind
 from tenantry.model.managedfields import ownership
 from tenantry.model.managedfields.schema import ObjectType, compile_schema
 from tenantry.model.manifest import Document, Manifest
-from tenantry.model.metadata import ObjectMeta
+from tenantry.model.objectmeta import ObjectMeta
 from tenantry.model.resource import API, API_VERSION, Resource, timestamp
 
 #: parts of metadata that a client sets, in the form in which they are stored
@@ -55,14 +55,23 @@ class Candidate:
 
     @property
     def unchanged(self) -> bool:
-        """Whether storing it would change nothing at all."""
+        """Whether storing it would change nothing but times in managed fields."""
         old, new = self.current, self.resource
-        return old is not None and (old.meta, old.spec, old.status) == (new.meta, new.spec, new.status)
+        if old is None or (old.spec, old.status) != (new.spec, new.status):
+            return False
+        return old.meta == new.meta or _without_times(old) == _without_times(new)
 
     @property
     def spec_changed(self) -> bool:
         """Whether it is a new object or has another spec: what takes a generation and a revision."""
         return self.current is None or self.current.spec != self.resource.spec
+
+
+def _without_times(resource: Resource) -> dict[str, Any]:
+    meta = resource.meta_dict()
+    for entry in meta.get("managedFields", ()):
+        entry.pop("time", None)
+    return meta
 
 
 def create(kind: Kind, document: Document, namespace: str, writer: Writer) -> Candidate:
@@ -99,7 +108,7 @@ def update(kind: Kind, document: Document, current: Resource, writer: Writer) ->
     meta = document.get("metadata") or {}
     _check_preconditions(kind, meta, current)
     live = current.document()
-    if document == live:
+    if jsontree.equal(document, live):
         return Candidate(kind=kind, resource=current, current=current, typed=None, labels={})
     if writer.subresource:
         return _update_status(kind, document, current, writer)
