@@ -98,9 +98,11 @@ def test_yaml_can_be_read(path: Path) -> None:
 def test_hooks_are_local_and_use_the_environment() -> None:
     repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert [each["repo"] for each in repositories] == ["local"]
-    entries = [hook["entry"].split()[0] for hook in repositories[0]["hooks"] if hook["language"] == "system"]
-    assert len(entries) == len(repositories[0]["hooks"])
-    assert [entry for entry in entries if not (ROOT / entry).is_file()] == []
+    hooks = repositories[0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    tools = [Path(hook["entry"].split()[0]) for hook in hooks]
+    assert {str(tool.parent) for tool in tools} == {".venv/bin"}
+    assert [tool.name for tool in tools if not Path(sys.executable).with_name(tool.name).exists()] == []
 
 
 def test_fragments_of_the_changelog_have_a_known_type() -> None:
