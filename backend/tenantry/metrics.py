@@ -6,7 +6,7 @@ Labels have closed, small value sets: a route is its template, a unit is the nam
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -25,7 +25,6 @@ from prometheus_client.metrics_core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
 )
-from prometheus_client.metrics_core import Metric as PrometheusMetric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -51,81 +50,96 @@ class Metric:
 METRICS: list[Metric] = []
 
 
+def _declare(metric: Metric) -> Metric:
+    METRICS.append(metric)
+    return metric
+
+
 def _counter(name: str, text: str, labels: Sequence[str] = ()) -> Counter:
-    METRICS.append(Metric(f"{name}_total", "counter", tuple(labels), text))
+    _declare(Metric(f"{name}_total", "counter", tuple(labels), text))
     return Counter(name, text, labels, registry=REGISTRY)
 
 
 def _gauge(name: str, text: str, labels: Sequence[str] = ()) -> Gauge:
-    METRICS.append(Metric(name, "gauge", tuple(labels), text))
+    _declare(Metric(name, "gauge", tuple(labels), text))
     return Gauge(name, text, labels, registry=REGISTRY)
 
 
 def _histogram(name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
-    METRICS.append(Metric(name, "histogram", tuple(labels), text))
+    _declare(Metric(name, "histogram", tuple(labels), text))
     return Histogram(name, text, labels, buckets=buckets, registry=REGISTRY)
 
 
-class RouteTraffic:
-    """The requests of one route and method, in plain numbers: only the event loop counts, and locks cost more."""
+class LoopCounter(Collector):
+    """A counter in plain integers, for what every request counts: only the event loop may, and needs no lock."""
 
-    __slots__ = ("buckets", "codes", "labels", "seconds")
+    def __init__(self, name: str, text: str, labels: tuple[str, ...]) -> None:
+        self._metric = _declare(Metric(f"{name}_total", "counter", labels, text))
+        self._counts: dict[tuple[object, ...], int] = {}
+        REGISTRY.register(self)
 
-    def __init__(self, route: str, method: str) -> None:
-        self.labels = (route, method)
-        self.codes: dict[int, int] = {}
-        self.buckets = [0] * (len(HttpTraffic.BOUNDS) + 1)
-        self.seconds = 0.0
+    def count(self, *labels: object) -> None:
+        """Count one."""
+        self._counts[labels] = self._counts.get(labels, 0) + 1
 
-    def count(self, code: int) -> None:
-        """Count one answer."""
-        self.codes[code] = self.codes.get(code, 0) + 1
-
-    def time(self, seconds: float) -> None:
-        """Note how long one answer took."""
-        self.buckets[bisect_left(HttpTraffic.BOUNDS, seconds)] += 1
-        self.seconds += seconds
-
-
-class HttpTraffic(Collector):
-    """The requests of all routes."""
-
-    BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0)
-    _REQUESTS = Metric("tenantry_http_requests_total", "counter", ("route", "method", "code"), "Requests answered.")
-    _DURATION = Metric(
-        "tenantry_http_request_duration_seconds",
-        "histogram",
-        ("route", "method"),
-        "Time from a request's head to its answer; streams are left out.",
-    )
-    _IN_FLIGHT = Metric(
-        "tenantry_http_requests_in_flight", "gauge", (), "Requests being answered, open streams included."
-    )
-
-    def __init__(self) -> None:
-        self.in_flight = 0
-        self._routes: dict[tuple[str, str], RouteTraffic] = {}
-        METRICS.extend((self._REQUESTS, self._DURATION, self._IN_FLIGHT))
-
-    def route(self, route: str, method: str) -> RouteTraffic:
-        """Where the requests of ``route``, a template, are counted."""
-        return self._routes.setdefault((route, method), RouteTraffic(route, method))
-
-    def collect(self) -> Iterator[PrometheusMetric]:
-        """All numbers as Prometheus takes them."""
-        requests = CounterMetricFamily(self._REQUESTS.name, self._REQUESTS.help, labels=self._REQUESTS.labels)
-        durations = HistogramMetricFamily(self._DURATION.name, self._DURATION.help, labels=self._DURATION.labels)
-        for traffic in self._routes.values():
-            for code, count in traffic.codes.items():
-                requests.add_metric((*traffic.labels, str(code)), count)
-            bounds = [*map(floatToGoString, self.BOUNDS), "+Inf"]
-            buckets = list(zip(bounds, accumulate(traffic.buckets), strict=True))
-            durations.add_metric(traffic.labels, buckets, traffic.seconds)
-        yield from (requests, durations, GaugeMetricFamily(self._IN_FLIGHT.name, self._IN_FLIGHT.help, self.in_flight))
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The counts as Prometheus takes them."""
+        family = CounterMetricFamily(self._metric.name, self._metric.help, labels=self._metric.labels)
+        for labels, count in self._counts.items():
+            family.add_metric([str(label) for label in labels], count)
+        yield family
 
 
-HTTP = HttpTraffic()
-REGISTRY.register(HTTP)
+class LoopHistogram(Collector):
+    """A histogram of the same sort."""
+
+    def __init__(self, name: str, text: str, labels: tuple[str, ...], bounds: tuple[float, ...]) -> None:
+        self._metric = _declare(Metric(name, "histogram", labels, text))
+        self._bounds = bounds
+        self._series: dict[tuple[str, ...], list[float]] = {}  # a count per bucket, and the sum
+        REGISTRY.register(self)
+
+    def series(self, *labels: str) -> Callable[[float], None]:
+        """What observes a value under ``labels``."""
+        bounds = self._bounds
+        numbers = self._series.setdefault(labels, [0.0] * (len(bounds) + 2))
+
+        def observe(value: float) -> None:
+            numbers[bisect_left(bounds, value)] += 1
+            numbers[-1] += value
+
+        return observe
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The buckets as Prometheus takes them."""
+        family = HistogramMetricFamily(self._metric.name, self._metric.help, labels=self._metric.labels)
+        bounds = [*map(floatToGoString, self._bounds), "+Inf"]
+        for labels, (*counts, total) in self._series.items():
+            family.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), total)
+        yield family
+
+
+class LoopGauge(Collector):
+    """A gauge of the same sort."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._metric = _declare(Metric(name, "gauge", (), text))
+        self.value = 0
+        REGISTRY.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The value as Prometheus takes it."""
+        yield GaugeMetricFamily(self._metric.name, self._metric.help, self.value)
+
+
+HTTP_REQUESTS = LoopCounter("tenantry_http_requests", "Requests answered.", ("route", "method", "code"))
+HTTP_DURATION = LoopHistogram(
+    "tenantry_http_request_duration_seconds",
+    "Time from a request's head to its answer; streams are left out.",
+    ("route", "method"),
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+HTTP_IN_FLIGHT = LoopGauge("tenantry_http_requests_in_flight", "Requests being answered, open streams included.")
 WATCHES = _gauge("tenantry_watches", "Open watches.", ("kind",))
 WATCH_EVENTS = _counter("tenantry_watch_events", "Events written to watchers.", ("kind",))
 DB_UNIT_SECONDS = _histogram(
@@ -148,12 +162,12 @@ LOOP_LAG = _histogram(
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
 )
 #: method: none, key, serviceaccount; outcome: ok, malformed, unknown, expired, revoked, address, forged, unavailable
-AUTHENTICATIONS = _counter(
+AUTHENTICATIONS = LoopCounter(
     "tenantry_authentications", "Credentials looked at, by how that ended.", ("method", "outcome")
 )
 _BUILD = Info("tenantry_build", "Version of the server.", registry=REGISTRY)
 _BUILD.info({"version": __version__})
-METRICS.append(Metric("tenantry_build_info", "gauge", ("version",), "Version of the server."))
+_declare(Metric("tenantry_build_info", "gauge", ("version",), "Version of the server."))
 
 
 def table() -> str:

@@ -188,7 +188,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The database's URL, with its password."""
-        url = self.database_url.get_secret_value() or f"sqlite:///{self.data_dir}/tenantry.db"
+        url = self.database_url.get_secret_value() or f"sqlite:///{quote(str(self.data_dir))}/tenantry.db"
         if self.database_password_file is None:
             return url
         password = quote(self.database_password_file.read_text().rstrip("\n"), safe="")

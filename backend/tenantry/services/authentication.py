@@ -32,8 +32,6 @@ CACHE_SIZE = 10_000  # credentials
 FRESH_SECONDS = 1.0
 STALE_SECONDS = 60.0
 
-_OK = {method: metrics.AUTHENTICATIONS.labels(method, "ok") for method in ("key", "serviceaccount")}
-
 logger = logging.getLogger(__name__)
 
 
@@ -75,16 +73,16 @@ class Authenticator:
         """
         digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         verified = self._verified.get(digest)
-        if verified is None or not self._is_fresh(verified):
-            verified = await self._renew(token, digest, verified)
-        else:
+        if verified is not None and self._is_fresh(verified):
             self._verified.move_to_end(digest)
+        else:
+            verified = await self._renew(token, digest, verified)
         if verified.expires and verified.expires <= self._now():
             del self._verified[digest]
             raise _refusal(verified.method, "expired", "the credential has expired")
         if verified.networks and not _is_within(address, verified.networks):
             raise _refusal(verified.method, "address", "the key does not work from this address")
-        _OK[verified.method].inc()
+        metrics.AUTHENTICATIONS.count(verified.method, "ok")
         return verified.actor
 
     async def close(self) -> None:
@@ -128,7 +126,7 @@ class Authenticator:
         except TenantryError as error:
             if known and error.code is Code.UNAVAILABLE and now - known.checked < STALE_SECONDS:
                 return known
-            metrics.AUTHENTICATIONS.labels("key", "unavailable").inc()
+            metrics.AUTHENTICATIONS.count("key", "unavailable")
             raise
         if key is None or not hmac.compare_digest(key.secret_sha, secret_sha):
             raise _refusal("key", "unknown", "there is no such API key")
@@ -152,7 +150,7 @@ class Authenticator:
             logger.info("refused a ServiceAccount token: %s", error)
             raise _refusal("serviceaccount", "forged", "the ServiceAccount token is not valid here") from None
         except TenantryError:
-            metrics.AUTHENTICATIONS.labels("serviceaccount", "unavailable").inc()
+            metrics.AUTHENTICATIONS.count("serviceaccount", "unavailable")
             raise
         return _Verified(
             method="serviceaccount",
@@ -183,7 +181,7 @@ class Authenticator:
 
 
 def _refusal(method: str, outcome: str, message: str) -> TenantryError:
-    metrics.AUTHENTICATIONS.labels(method, outcome).inc()
+    metrics.AUTHENTICATIONS.count(method, outcome)
     return TenantryError(Code.UNAUTHENTICATED, message)
 
 

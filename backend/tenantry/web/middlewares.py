@@ -49,39 +49,34 @@ logger = logging.getLogger(__name__)
 
 def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route]) -> Middleware:
     """The middleware for an application with these routes."""
-    bindings = {known: (route.needs, metrics.HTTP.route(route.path, known.method)) for known, route in routes.items()}
+    bindings = {known: _Binding(known.method, route.path, route.needs) for known, route in routes.items()}
     # a stranger learns from a Kubernetes path only that a credential is needed, as from kube-apiserver
-    unknown = metrics.HTTP.route("none", "any")
+    unknown = _Binding("any", "none", Permission.PUBLIC)
+    unknown_in_kubernetes = _Binding("any", "none", Permission.AUTHENTICATED)
     proxies, authenticator = services.settings.trusted_proxies, services.authenticator
     check_host = _host_check(services.settings.hosts)
-    prefix, numbers = secrets.token_hex(6), itertools.count(1)
+    new_scope = _scopes()
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         headers = request.headers
-        request_id = headers.get(REQUEST_ID)
-        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
-            request_id = f"{prefix}-{next(numbers):06x}"
-        traceparent = headers.get("traceparent")
-        scope = RequestScope(request_id, traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else "")
+        scope = new_scope(headers.get(REQUEST_ID), headers.get("traceparent"))
         REQUEST.set(scope)
         address = client_address(request, proxies)
         binding = bindings.get(request.match_info.route)
         if binding is None:
-            needs = Permission.AUTHENTICATED if errors.is_kubernetes(request.path) else Permission.PUBLIC
-            binding = needs, unknown
-        needs, traffic = binding
-        metrics.HTTP.in_flight += 1
+            binding = unknown_in_kubernetes if errors.is_kubernetes(request.path) else unknown
+        metrics.HTTP_IN_FLIGHT.value += 1
         response: web.StreamResponse | None = None
         try:
             try:
                 check_host(headers.get("Host"))
                 actor = await authenticate(request, authenticator, address)
                 scope.actor = actor.name
-                if not actor.may(needs):
+                if not actor.may(binding.needs):
                     raise forbidden(request, actor)  # noqa: TRY301 - it ends here like every other refusal
-                request[ACTOR] = _on_request(actor, request_id, address)
+                request[ACTOR] = _on_request(actor, scope.request_id, address)
                 response = await handler(request)
             except (ConnectionError, asyncio.CancelledError):
                 raise
@@ -89,21 +84,21 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 response = redirection
                 raise
             except Exception as error:
-                response = _render(error, request, request_id)
+                response = _render(error, request, scope.request_id)
                 if scope.answered:
                     raise ConnectionAbortedError from error  # a second head would be read as part of the body
             return response
         finally:
             elapsed = time.perf_counter() - started
-            metrics.HTTP.in_flight -= 1
+            metrics.HTTP_IN_FLIGHT.value -= 1
             status = CLIENT_CLOSED if response is None else response.status
-            traffic.count(status)
+            metrics.HTTP_REQUESTS.count(binding.template, binding.method, status)
             if response is None or not response.prepared:  # a handler that prepares its answer is a stream
-                traffic.time(elapsed)
+                binding.observe(elapsed)
             ACCESS.write(
                 time.time(),
                 {
-                    "request_id": request_id,
+                    "request_id": scope.request_id,
                     "actor": scope.actor,
                     "ip": address,
                     "method": request.method,
@@ -114,6 +109,16 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
             )
 
     return middleware
+
+
+class _Binding:
+    """What is known of a route before a request comes."""
+
+    __slots__ = ("method", "needs", "observe", "template")
+
+    def __init__(self, method: str, template: str, needs: Permission) -> None:
+        self.method, self.template, self.needs = method, template, needs
+        self.observe = metrics.HTTP_DURATION.series(template, method)
 
 
 async def label_response(_: web.Request, response: web.StreamResponse) -> None:
@@ -137,6 +142,18 @@ def _on_request(actor: Actor, request_id: str, address: str) -> Actor:
         request_id=request_id,
         ip=address,
     )
+
+
+def _scopes() -> Callable[[str | None, str | None], RequestScope]:
+    """Makes the scope of a request from its ``X-Request-ID`` and ``traceparent``; an id that it lacks is made up."""
+    prefix, numbers = secrets.token_hex(6), itertools.count(1)
+
+    def make(request_id: str | None, traceparent: str | None) -> RequestScope:
+        if request_id is None or not _REQUEST_ID.fullmatch(request_id):
+            request_id = f"{prefix}-{next(numbers):06x}"
+        return RequestScope(request_id, traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else "")
+
+    return make
 
 
 def _host_check(allowed: frozenset[str]) -> Callable[[str | None], None]:

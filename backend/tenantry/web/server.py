@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import signal
 import ssl
@@ -144,6 +145,9 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
                 token = await local_token(services.db, services.directory)
                 ca = services.directory.read(CA_CERTIFICATE) or b""
                 write_kubeconfig(services.directory, server.tls_url, ca, token)
+            # what is loaded by now stays: the collector need not walk through it again (15 us a request)
+            gc.collect()
+            gc.freeze()
             lifecycle.started = True
             server.started.set()
         except TenantryError as error:
