@@ -75,7 +75,7 @@ def test_a_lock_has_hashes_and_no_addresses(lock: Path) -> None:
 
 
 def test_the_version_stands_in_one_place() -> None:
-    version = re.compile(rf"(tenantry|version)\W{{1,12}}{re.escape(tenantry.__version__)}\b", re.IGNORECASE)
+    version = re.compile(rf"(tenantry|version)[\W_]{{1,12}}{re.escape(tenantry.__version__)}\b", re.IGNORECASE)
     others = set(tracked()) - set(tracked("CHANGELOG.md", "requirements/*", "tests/*"))
     found = [named(path) for path in others if version.search(path.read_text(errors="replace"))]
     assert found == ["backend/tenantry/__init__.py"]
