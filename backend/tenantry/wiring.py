@@ -11,6 +11,7 @@ from tenantry.services.authentication import Authenticator
 from tenantry.services.feed import Feed
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
+from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
 from tenantry.services.worker import Worker
 from tenantry.settings import Settings
@@ -27,6 +28,7 @@ class Services:
     keys: Keys
     authenticator: Authenticator
     resources: ResourceService
+    records: Records
     feed: Feed
     worker: Worker
 
@@ -57,6 +59,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             keys=Keys(db),
             authenticator=authenticator,
             resources=ResourceService(db),
+            records=Records(db),
             feed=Feed(db),
             worker=Worker(db),
         )

@@ -12,6 +12,7 @@ import orjson
 
 from tenantry.model import canonical, status
 from tenantry.model.config import ConfigSpec
+from tenantry.model.fields import Model
 from tenantry.model.kinds import BY_NAME, PLAN, TENANT
 from tenantry.model.plan import PlanSpec
 from tenantry.model.resource import API, Resource, timestamp
@@ -24,33 +25,98 @@ HOSTNAME = "hostname"
 LAYER = "layer"
 
 
-def evaluate(unit: Unit, resource: Resource, revision: int, now: int) -> Resource:
+def evaluate(unit: Unit, resource: Resource, spec: Model, revision: int, now: int) -> Resource:
     """``resource`` with its claims made and, where the API keeps it, its status computed.
 
     Args:
         unit: the write unit.
         resource: the object as it will be stored.
+        spec: its spec.
         revision: the number of its spec's revision.
         now: epoch microseconds.
     """
-    kind = BY_NAME[resource.kind]
-    spec = kind.spec.model_validate(orjson.loads(resource.spec))
     old = orjson.loads(resource.status)
-    if isinstance(spec, TenantSpec):
-        computed = _tenant(unit, resource, spec, old, now)
-    elif isinstance(spec, ConfigSpec):
-        computed = _config(unit, resource, spec, old, revision=revision, now=now)
-    else:
-        computed = status.plan(
-            tenants=resources.count(unit, TENANT.name, plan=resource.name),
-            revision=revision,
-            generation=resource.generation,
-            old=old,
-            now=timestamp(now),
-        )
+    lost = _settle(unit, resource, spec, old, now)
     if resource.managed_by != API:
         return resource
-    return candidate.with_status(kind, resource, computed)
+    return candidate.with_status(
+        BY_NAME[resource.kind], resource, _assess(unit, resource, spec, lost=lost, revision=revision, now=now)
+    )
+
+
+def assess(unit: Unit, resource: Resource, now: int) -> dict[str, Any]:
+    """The status that the API would give a stored object; it is what a cluster's operator is told about its own."""
+    spec = BY_NAME[resource.kind].spec.model_validate(orjson.loads(resource.spec))
+    kind, values = _claimed(spec)
+    lost = {value for value in values if claims.find_owner(unit, kind, value) != resource.uid}
+    revision = revisions.latest(unit, (*resource.key, resource.tenant_id))
+    return _assess(unit, resource, spec, lost=lost, revision=revision, now=now)
+
+
+def _claimed(spec: Model) -> tuple[str, set[str]]:
+    """The kind of claim that an object makes, and the values."""
+    if isinstance(spec, TenantSpec):
+        return HOSTNAME, set(spec.hostnames or ())
+    return LAYER, {spec.layer()} if isinstance(spec, ConfigSpec) else set()
+
+
+def _settle(unit: Unit, resource: Resource, spec: Model, old: dict[str, Any], now: int) -> set[str]:
+    """Make the claims of ``spec`` and return those that others hold; no query where nothing can have changed."""
+    kind, values = _claimed(spec)
+    known = {entry["host"]: entry["state"] for entry in old.get("hostnames", ())}
+    if resource.managed_by == API and _holds_already(kind, values, known, old):
+        return set()
+    lost, waiters = claims.settle(unit, kind, values, resource.uid)
+    work.add(unit, work.STATUS, list(waiters), now)
+    return lost
+
+
+def _holds_already(kind: str, values: set[str], known: dict[str, str], old: dict[str, Any]) -> bool:
+    if kind == LAYER:
+        return not values or "revision" in old  # a layer cannot change, and one that was published is held
+    return known.keys() == values and "Conflict" not in known.values()
+
+
+def _assess(  # noqa: PLR0913 - all that is known
+    unit: Unit, resource: Resource, spec: Model, *, lost: set[str], revision: int, now: int
+) -> dict[str, Any]:
+    old, time = orjson.loads(resource.status), timestamp(now)
+    if isinstance(spec, TenantSpec):
+        plan = resources.get(unit, PLAN.name, "", spec.plan_ref.name)
+        return status.tenant(
+            spec,
+            PlanSpec.model_validate(orjson.loads(plan.spec)) if plan else None,
+            lost,
+            tenant_id=resource.tenant_id,
+            plan_revision=_revision(unit, plan) if plan else 0,
+            generation=resource.generation,
+            old=old,
+            now=time,
+        )
+    if isinstance(spec, ConfigSpec):
+        return status.config(
+            spec,
+            len(resource.spec.encode()),
+            _holder(unit, spec) if lost else "",
+            revision=revision,
+            checksum=canonical.checksum(resource.spec),
+            generation=resource.generation,
+            old=old,
+            now=time,
+        )
+    tenants = resources.count(unit, TENANT.name, plan=resource.name)
+    return status.plan(tenants=tenants, revision=revision, generation=resource.generation, old=old, now=time)
+
+
+def _revision(unit: Unit, plan: Resource) -> int:
+    """The plan's revision: its status has it, unless its cluster has not reported one yet."""
+    known = orjson.loads(plan.status).get("revision")
+    return known if isinstance(known, int) else revisions.latest(unit, (*plan.key, plan.tenant_id))
+
+
+def _holder(unit: Unit, spec: ConfigSpec) -> str:
+    holder = resources.get_by_uid(unit, claims.find_owner(unit, LAYER, spec.layer()) or "")
+    return f"{holder.namespace}/{holder.name}" if holder else "another"
 
 
 def release(unit: Unit, resource: Resource, now: int) -> None:
@@ -75,42 +141,3 @@ def touch_others(unit: Unit, old: Resource | None, new: Resource | None, now: in
         names = sorted({before, after} - {""}) if before != after else ()
         plans = [resources.get(unit, PLAN.name, "", name) for name in names]
         work.add(unit, work.STATUS, [plan.uid for plan in plans if plan], now)
-
-
-def _tenant(unit: Unit, resource: Resource, spec: TenantSpec, old: dict[str, Any], now: int) -> dict[str, Any]:
-    lost: set[str] = set()
-    if spec.hostnames or old.get("hostnames"):
-        lost, waiters = claims.settle(unit, HOSTNAME, set(spec.hostnames or ()), resource.uid)
-        work.add(unit, work.STATUS, list(waiters), now)
-    plan = resources.get(unit, PLAN.name, "", spec.plan_ref.name)
-    plan_spec = PlanSpec.model_validate(orjson.loads(plan.spec)) if plan else None
-    return status.tenant(
-        spec,
-        plan_spec,
-        lost,
-        tenant_id=resource.tenant_id,
-        plan_revision=revisions.latest(unit, (*plan.key, plan.tenant_id)) if plan else 0,
-        generation=resource.generation,
-        old=old,
-        now=timestamp(now),
-    )
-
-
-def _config(  # noqa: PLR0913 - all that is known
-    unit: Unit, resource: Resource, spec: ConfigSpec, old: dict[str, Any], *, revision: int, now: int
-) -> dict[str, Any]:
-    lost, _ = claims.settle(unit, LAYER, {spec.layer()}, resource.uid)
-    owner = ""
-    if lost:
-        holder = resources.get_by_uid(unit, claims.find_owner(unit, LAYER, spec.layer()) or "")
-        owner = f"{holder.namespace}/{holder.name}" if holder else "another"
-    return status.config(
-        spec,
-        len(resource.spec.encode()),
-        owner,
-        revision=revision,
-        checksum=canonical.checksum(resource.spec),
-        generation=resource.generation,
-        old=old,
-        now=timestamp(now),
-    )

@@ -118,18 +118,19 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
         resource, action = _identify(unit, resource, action)
     number = _next_revision(unit, resource, changed=new.spec_changed)
     if new.typed is not None:
-        resource = meaning.evaluate(unit, resource, number, resource.updated_at)
+        resource = meaning.evaluate(unit, resource, new.typed, number, resource.updated_at)
+    prev_labels = current.labels() if current else {}
     if current is None:
         resources.insert(unit, resource, new.labels)
     else:
-        resources.update(unit, resource, current.seq, new.labels)
+        resources.update(unit, resource, current.seq, new.labels if new.labels != prev_labels else None)
     if new.spec_changed:
         revisions.append(unit, _revision(resource, number, actor))
     meaning.touch_others(unit, current, resource, resource.updated_at)
     change = PendingChange(
         resource=resource,
         verb=Verb.MODIFIED if current else Verb.ADDED,
-        prev_labels=current.labels() if current else {},
+        prev_labels=prev_labels,
         at=resource.updated_at,
         audit=_audit(actor, action, resource),
     )

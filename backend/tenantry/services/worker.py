@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import orjson
+
 from tenantry.model import ids
 from tenantry.model.audit import AuditEvent
 from tenantry.model.errors import TenantryError
-from tenantry.model.kinds import TENANT
+from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
 from tenantry.services import meaning
 from tenantry.storage import audit, changes, idempotency, leases, resources, revisions, tombstones, work
@@ -114,7 +116,8 @@ def _refresh(unit: Unit, batch: list[work.Item], now: int) -> None:
         if current is None or current.managed_by != API:
             continue
         revision = revisions.latest(unit, (*current.key, current.tenant_id))
-        fresh = meaning.evaluate(unit, current, revision, now)
+        spec = BY_NAME[current.kind].spec.model_validate(orjson.loads(current.spec))
+        fresh = meaning.evaluate(unit, current, spec, revision, now)
         if fresh.status != current.status:
             resources.update(unit, fresh, current.seq)
             pending.append(PendingChange(resource=fresh, verb=Verb.MODIFIED, prev_labels=current.labels(), at=now))

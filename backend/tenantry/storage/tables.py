@@ -259,3 +259,12 @@ ALL: tuple[type[Model], ...] = (
     ApiKey,
     ServiceAccount,
 )
+
+
+class Instance(Model):
+    """The one row that tells this database from every other."""
+
+    id = CharField(primary_key=True)
+
+    class Meta:  # noqa: D106
+        table_name = "instance"

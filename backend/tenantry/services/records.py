@@ -1,0 +1,177 @@
+"""Records: what a cluster's operator tells about the cluster's own Plans, Tenants and Configs.
+
+A record is a resource that is managed by the cluster. It makes claims and revisions like any other, its status is the
+operator's, and nobody else can write it. A Config is kept in the namespace ``<cluster>.<namespace>``: no namespace of
+Kubernetes has a dot, so clusters never clash.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tenantry.model import ids, manifest
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Actor
+from tenantry.model.kinds import Address
+from tenantry.model.manifest import Document
+from tenantry.model.resource import API, API_VERSION, Resource
+from tenantry.services import candidate, meaning, transactions
+from tenantry.services.candidate import Candidate, Writer
+from tenantry.storage import instance, resources, revisions
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+
+MANAGER = "tenantry-operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """The object in its cluster: generations are compared within one UID only."""
+
+    cluster: str
+    uid: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What the API made of an object: the stored resource, and the status that it would give it."""
+
+    resource: Resource
+    revision: int
+    changed: bool
+    status: dict[str, Any]
+    instance: str
+
+
+class Records:
+    """The records of all clusters, over one database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._instance = ""
+
+    async def put(self, actor: Actor, at: Address, source: Source, document: Document) -> Record:
+        """Bring the record up to the object; a generation that is older than the known one changes nothing.
+
+        Args:
+            actor: the operator of that cluster.
+            at: the object, in its own namespace.
+            source: the object's identity and generation there.
+            document: labels and annotations (in ``metadata``) and ``spec``.
+
+        Raises:
+            TenantryError: INVALID, MANAGED_ELSEWHERE, NAME_TOMBSTONED; FORBIDDEN for another cluster's operator.
+        """
+        _check_cluster(actor, source.cluster)
+        current = await self._find(at, source.cluster)
+        stale = (
+            current is not None and current.source_uid == source.uid and source.generation < current.source_generation
+        )
+        if current is not None and stale:
+            return await self._record(current, changed=False)
+        new = _candidate(at, source, document, current)
+        if _is_known(new):
+            return await self._record(new.resource, changed=False)
+        action = "update" if current else "create"
+        stored = await self._db.run(transactions.put, actor, new, action, write=True)
+        return await self._record(stored, changed=True)
+
+    async def put_status(self, actor: Actor, at: Address, source: Source, status: Any) -> bool:
+        """Store the status that the operator gives the object; False when nothing changed or it is of an old one."""
+        _check_cluster(actor, source.cluster)
+        current = await self._find(at, source.cluster)
+        if current is None or current.source_uid != source.uid:
+            raise _unknown(at, source)
+        if source.generation < current.source_generation:
+            return False
+        parsed = manifest.parse_status(at.kind, status)
+        if isinstance(parsed, list):
+            raise candidate.invalid(at.kind, at.name, parsed)
+        resource = candidate.with_status(at.kind, replace(current, updated_at=ids.now_micros()), parsed)
+        if resource.status == current.status:
+            return False
+        new = Candidate(kind=at.kind, resource=resource, current=current, typed=None, labels=current.labels())
+        await self._db.run(transactions.put, actor, new, "status", write=True)
+        return True
+
+    async def delete(self, actor: Actor, at: Address, cluster: str, uid: str) -> None:
+        """Remove the record of an object that is being deleted; a Tenant leaves a tombstone.
+
+        Raises:
+            TenantryError: NOT_FOUND, CONFLICT when the record is of another object, IN_USE for a Plan with tenants.
+        """
+        _check_cluster(actor, cluster)
+        current = await self._find(at, cluster)
+        if current is None:
+            raise _unknown(at, Source(cluster=cluster, uid=uid, generation=0))
+        if current.source_uid != uid:
+            message = f"the record is of the object {current.source_uid}, not of {uid}"
+            raise TenantryError(Code.CONFLICT, message, kind=at.kind.name, name=at.name)
+        await self._db.run(transactions.remove, actor, current, current, ids.now_micros(), write=True)
+
+    async def _find(self, at: Address, cluster: str) -> Resource | None:
+        """The living resource of that name, which must be this cluster's."""
+        namespace = f"{cluster}.{at.namespace}" if at.kind.namespaced else ""
+        found = await self._db.run(resources.get, at.kind.name, namespace, at.name)
+        if found is not None and found.managed_by != cluster:
+            owner = "the API" if found.managed_by == API else f'cluster "{found.managed_by}"'
+            raise TenantryError(
+                Code.MANAGED_ELSEWHERE,
+                f"{at.kind.name} {at.name} is managed by {owner}: change it there, or choose another name",
+                kind=at.kind.name,
+                name=at.name,
+            )
+        return found
+
+    async def _record(self, resource: Resource, *, changed: bool) -> Record:
+        if not self._instance:
+            self._instance = await self._db.run(instance.ensure, write=True)
+        revision, status = await self._db.run(_assess, resource, ids.now_micros())
+        return Record(resource=resource, revision=revision, changed=changed, status=status, instance=self._instance)
+
+
+def _assess(unit: Unit, resource: Resource, now: int) -> tuple[int, dict[str, Any]]:
+    return revisions.latest(unit, (*resource.key, resource.tenant_id)), meaning.assess(unit, resource, now)
+
+
+def _candidate(at: Address, source: Source, document: Document, current: Resource | None) -> Candidate:
+    """The record as it would be stored: a document like any other, but for where it lives and whose it is."""
+    namespace = {"namespace": at.namespace} if at.kind.namespaced else {}
+    metadata = {**document.get("metadata", {}), "name": at.name, **namespace}
+    whole = {"apiVersion": API_VERSION, "kind": at.kind.name, "metadata": metadata, "spec": document.get("spec")}
+    writer = Writer(manager=MANAGER, now=ids.now_micros(), owner=source.cluster, validation="Strict")
+    if current is None:
+        new = candidate.create(at.kind, whole, at.namespace, writer)
+    else:
+        new = candidate.update(at.kind, whole, replace(current, namespace=at.namespace), writer)
+    resource = replace(
+        new.resource,
+        namespace=f"{source.cluster}.{at.namespace}" if at.kind.namespaced else "",
+        source_uid=source.uid,
+        source_generation=source.generation,
+    )
+    return replace(new, resource=resource, current=current)
+
+
+def _is_known(new: Candidate) -> bool:
+    """Whether the record says all of it already, the object's UID and generation too."""
+    old, resource = new.current, new.resource
+    return (
+        old is not None
+        and new.unchanged
+        and (old.source_uid, old.source_generation) == (resource.source_uid, resource.source_generation)
+    )
+
+
+def _check_cluster(actor: Actor, cluster: str) -> None:
+    if actor.cluster != cluster:
+        raise TenantryError(
+            Code.FORBIDDEN, f"{actor.name} is not the operator of cluster {cluster}: its token is from another one"
+        )
+
+
+def _unknown(at: Address, source: Source) -> TenantryError:
+    message = f"cluster {source.cluster} has no record of {at.kind.name} {at.name} with UID {source.uid}"
+    return TenantryError(Code.NOT_FOUND, message, kind=at.kind.name, name=at.name)
