@@ -10,10 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.settings import Settings
+from tenantry.storage import schema
 from tenantry.web import server as server_module
-from tests.support.server import ServerInProcess
+from tests.cluster.databases import MariaDB
+from tests.support.server import ServerInProcess, running_server
 
-READY = "[+]shutdown ok\n[+]database ok\n[+]schema ok\nreadyz check passed\n"
+READY = "[+]shutdown ok\n[+]database ok\nreadyz check passed\n"
 
 
 async def _get(url: str) -> tuple[int, str]:
@@ -24,7 +26,7 @@ async def _get(url: str) -> tuple[int, str]:
 async def test_a_ready_server_says_what_it_checked(server: ServerInProcess) -> None:
     assert await _get(f"{server.ops_url}/readyz") == (200, READY)
     assert await _get(f"{server.ops_url}/startupz") == (200, "[+]startup ok\nstartupz check passed\n")
-    assert await _get(f"{server.ops_url}/livez") == (200, "livez check passed\n")
+    assert await _get(f"{server.ops_url}/livez") == (200, "[+]background ok\nlivez check passed\n")
 
 
 async def test_probes_and_metrics_are_not_where_clients_are(server: ServerInProcess) -> None:
@@ -43,10 +45,9 @@ async def test_a_lost_database_fails_readiness_with_the_reason_and_never_livenes
     monkeypatch.setattr(server.services.db, "ready", refuse)
     status, text = await _get(f"{server.ops_url}/readyz")
     assert status == 503
-    assert text == ("[+]shutdown ok\n[-]database failed: cannot reach db:3306\n[+]schema ok\nreadyz check failed\n")
+    assert text == ("[+]shutdown ok\n[-]database failed: cannot reach db:3306\nreadyz check failed\n")
     monkeypatch.setattr(server.services.db, "administer", refuse)
     assert (await _get(f"{server.ops_url}/livez"))[0] == 200
-    assert "[-]schema failed: cannot reach db:3306" in (await _get(f"{server.ops_url}/readyz"))[1]
 
 
 async def test_a_server_waits_for_its_database_and_says_so(tmp_path: Path) -> None:
@@ -70,6 +71,37 @@ async def test_a_server_waits_for_its_database_and_says_so(tmp_path: Path) -> No
                 assert answer.status == 401
         assert not running.started.is_set()
         assert not running.kubeconfig.exists()
+
+
+@pytest.mark.database
+async def test_a_database_without_its_schema_is_waited_for(tmp_path: Path, mariadb: MariaDB) -> None:
+    mariadb.create_database("unmigrated")
+    settings = Settings(data_dir=tmp_path, port=0, tls_port=0, ops_port=0, database_url=mariadb.url("unmigrated"))
+    async with server_module.run(settings) as running:
+        status, text = await _get(f"{running.ops_url}/readyz")
+        assert status == 503
+        assert "[-]database failed: its schema is at 0 and must be at " in text
+        assert "run tenantry migrate" in text
+        await schema.migrate(running.services.db)
+        await running.started.wait()
+        assert (await _get(f"{running.ops_url}/readyz"))[0] == 200
+        assert running.kubeconfig.exists()
+
+
+async def test_a_background_loop_that_dies_fails_liveness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    died = asyncio.Event()
+
+    async def die(_: object) -> None:
+        died.set()
+        raise RuntimeError("died")
+
+    monkeypatch.setattr("tenantry.services.worker.Worker.run", die)
+    async with running_server(tmp_path) as server:
+        await died.wait()
+        assert await _get(f"{server.ops_url}/livez") == (
+            503,
+            "[-]background failed: background work has ended\nlivez check failed\n",
+        )
 
 
 async def test_readiness_fails_before_the_listeners_close(tmp_path: Path) -> None:

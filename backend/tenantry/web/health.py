@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from tenantry import metrics
 from tenantry.model.errors import TenantryError
 from tenantry.storage import schema
+from tenantry.storage.db import READY_SECONDS
 from tenantry.wiring import Services
 
 Check = Callable[[Services, "Lifecycle"], Awaitable[None]]
@@ -22,26 +24,38 @@ class Lifecycle:
 
     started: bool = False
     stopping: bool = False
+    failed: bool = False  # a background loop ended that never should; the log says why
 
 
 class NotYetError(Exception):
     """A check that failed; its text says why."""
 
 
-async def _check_database(services: Services, _: Lifecycle) -> None:
+async def check_database(services: Services) -> None:
+    """See that the database answers and has a schema that this release can work with.
+
+    Raises:
+        NotYetError: it does not, or has none.
+    """
     try:
+        async with asyncio.timeout(READY_SECONDS):
+            state = await schema.state(services.db)
+        if not state.is_accepted:
+            raise NotYetError(f"its schema is at {state.current} and must be at {state.expected}: run tenantry migrate")
         await services.db.ready()
+    except TimeoutError:
+        raise NotYetError(f"it did not answer within {READY_SECONDS:g} s") from None
     except TenantryError as error:
         raise NotYetError(error.message) from None
 
 
-async def _check_schema(services: Services, _: Lifecycle) -> None:
-    try:
-        state = await schema.state(services.db)
-    except TenantryError as error:
-        raise NotYetError(error.message) from None
-    if not state.is_accepted:
-        raise NotYetError(f"the schema is at {state.current} and must be at {state.expected}: run tenantry migrate")
+async def _check_database(services: Services, _: Lifecycle) -> None:
+    await check_database(services)
+
+
+async def _check_background(_: Services, lifecycle: Lifecycle) -> None:
+    if lifecycle.failed:
+        raise NotYetError("background work has ended")
 
 
 async def _check_startup(_: Services, lifecycle: Lifecycle) -> None:
@@ -76,8 +90,8 @@ def create_ops_app(services: Services, lifecycle: Lifecycle) -> web.Application:
     app.add_routes(
         [
             web.get("/metrics", _expose),
-            probe("livez"),  # nothing that a restart would not cure, so never the database
-            probe("readyz", shutdown=_check_shutdown, database=_check_database, schema=_check_schema),
+            probe("livez", background=_check_background),  # what a restart cures, so never the database
+            probe("readyz", shutdown=_check_shutdown, database=_check_database),
             probe("startupz", startup=_check_startup),
         ]
     )

@@ -8,7 +8,7 @@ import gc
 import logging
 import signal
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from tenantry.model.errors import TenantryError
 from tenantry.services.local_admin import local_token
 from tenantry.settings import Settings, WrongSettingError
 from tenantry.web.app import ROUTES, create_app
-from tenantry.web.health import Lifecycle, create_ops_app
+from tenantry.web.health import Lifecycle, NotYetError, check_database, create_ops_app
 from tenantry.web.kubeconfig import write_kubeconfig
 from tenantry.web.routes import Route
 from tenantry.web.tls import CA_CERTIFICATE, Certificate, local_certificate
@@ -74,10 +74,11 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
         if certificate:
             tls_url = await _listen(api, settings, "TLS_PORT", settings.tls_port, certificate.context)
         server = Server(services=services, url=url, tls_url=tls_url, ops_url=ops_url, started=asyncio.Event())
-        work = [_start_up(server, lifecycle), _watch_lag(), services.feed.run(), services.worker.run()]
+        loops = (services.feed.run, services.worker.run)
+        work = [_start_up(server, lifecycle), _watch_lag(), *(_once_started(server, loop) for loop in loops)]
         if certificate:
             work.append(_renew(certificate, services))
-        stack.push_async_callback(_cancel, [_in_background(each) for each in work])
+        stack.push_async_callback(_cancel, [_in_background(each, lifecycle) for each in work])
         stack.push_async_callback(_drain, lifecycle, settings.drain_seconds)
         yield server
 
@@ -140,7 +141,7 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
     services, said = server.services, ""
     while not lifecycle.started:
         try:
-            await services.db.ready()
+            await check_database(services)
             if services.settings.on_loopback:
                 token = await local_token(services.db, services.directory)
                 ca = services.directory.read(CA_CERTIFICATE) or b""
@@ -150,21 +151,27 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
             gc.freeze()
             lifecycle.started = True
             server.started.set()
-        except TenantryError as error:
-            if error.message != said:
-                logger.warning("waiting for the database: %s", error.message)
-                said = error.message
+        except (NotYetError, TenantryError) as error:
+            if str(error) != said:
+                logger.warning("waiting for the database: %s", error)
+                said = str(error)
             await asyncio.sleep(_RETRY_SECONDS)
 
 
-def _in_background(work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+def _in_background(work: Coroutine[None, None, None], lifecycle: Lifecycle) -> asyncio.Task[None]:
     def complain(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):
+            lifecycle.failed = True
             logger.critical("background work ended: %r", work, exc_info=error)
 
     task = asyncio.create_task(work)
     task.add_done_callback(complain)
     return task
+
+
+async def _once_started(server: Server, loop: Callable[[], Coroutine[None, None, None]]) -> None:
+    await server.started.wait()
+    await loop()
 
 
 async def _drain(lifecycle: Lifecycle, seconds: float) -> None:
