@@ -11,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Permission
-from tenantry.model.kinds import KINDS, Address, Kind
+from tenantry.model.kinds import KINDS, PLAN, Address, Kind
 from tenantry.services.records import Record, Source
 from tenantry.web import bodies
 from tenantry.web.routes import ACTOR, SERVICES, Handler, Route
+
+#: what the operator sums up itself, over conditions that only it knows
+_SUMMARIES = frozenset({"Ready", "Suspended"})
 
 
 class _Body(BaseModel):
@@ -86,8 +89,13 @@ def _source(request: web.Request, body: _Body) -> Source:
 
 def _rendered(record: Record) -> dict[str, Any]:
     """The answer: what the API knows that the operator cannot, with conditions as far as the API can tell."""
-    known = ("type", "status", "reason", "message")
-    conditions = [{key: condition[key] for key in known} for condition in record.status["conditions"]]
+    parts = ("type", "status", "reason", "message")
+    theirs = _SUMMARIES if record.resource.kind != PLAN.name else frozenset()
+    conditions = [
+        {part: condition[part] for part in parts}
+        for condition in record.status["conditions"]
+        if condition["type"] not in theirs
+    ]
     return {
         "instance": record.instance,
         "tenantID": record.resource.tenant_id or None,
