@@ -56,15 +56,18 @@ lint: $(VENV)/dev.stamp ## Check style, types and import contracts
 
 generate: $(VENV)/dev.stamp ## Write every generated file again
 	@$(BIN)/tenantry generate
+	@$(BIN)/tenantry-operator generate
 
 verify: $(VENV)/dev.stamp ## Fail when a generated file is not what `make generate` writes
 	@$(BIN)/tenantry generate --check
+	@fresh=$$(mktemp -d) && trap "rm -rf $$fresh" EXIT \
+	&& $(BIN)/tenantry-operator generate $$fresh > /dev/null && diff -ru k8s/base $$fresh
 
 bench: $(VENV)/dev.stamp ## Measure everything against its target
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 bench-%: $(VENV)/dev.stamp ## Measure one thing
-	@$(BIN)/python -m tests.bench $* $(ARGS)
+	@$(BIN)/python -m tests.bench $*
 
 lock: $(BIN)/python ## Resolve pyproject.toml into requirements/*.txt again; ARGS=--upgrade takes the newest
 	@test -x $(VENV)-lock/bin/uv || $(BIN)/python -m venv $(VENV)-lock
