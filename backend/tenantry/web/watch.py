@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from tenantry import metrics
 from tenantry.model.errors import TenantryError
@@ -158,6 +158,8 @@ async def serve(  # noqa: PLR0913 - all that a watch is made of
 ) -> web.StreamResponse:
     """Answer with a watch, until it times out, the client goes or the server stops."""
     response = web.StreamResponse(headers={"Content-Type": accepted.content_type, "Cache-Control": "no-cache, private"})
+    if request.version >= HttpVersion11:
+        response.enable_chunked_encoding()
     await response.prepare(request)
     transport = request.transport
     if transport is None:
