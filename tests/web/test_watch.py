@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from prometheus_client import Gauge
 
-from tests.support.server import ServerInProcess
+from tenantry import metrics
+from tests.support.server import ServerInProcess, running_server
 
 PLANS = "/apis/tenantry.dev/v1alpha1/plans"
 SECONDS = 20
@@ -25,6 +28,10 @@ def plan(name: str, **labels: str) -> dict[str, Any]:
 async def events(response: aiohttp.ClientResponse, count: int) -> list[dict[str, Any]]:
     async with asyncio.timeout(SECONDS):
         return [json.loads(await response.content.readline()) for _ in range(count)]
+
+
+def value_of(gauge: Gauge) -> float:
+    return next(sample.value for metric in gauge.collect() for sample in metric.samples)
 
 
 def names(seen: list[dict[str, Any]]) -> list[tuple[str, str]]:
@@ -84,6 +91,25 @@ async def test_the_initial_state_ends_with_its_bookmark(server: ServerInProcess)
 
 async def test_a_watch_ends_when_its_time_is_up(server: ServerInProcess) -> None:
     async with server.session() as http, http.get(PLANS, params={"watch": "true", "timeoutSeconds": "1"}) as watch:
+        async with asyncio.timeout(SECONDS):
+            assert await watch.read() == b""
+
+
+async def test_a_watch_goes_with_its_client(server: ServerInProcess) -> None:
+    open_watches = metrics.WATCHES.labels("Plan")
+    async with server.session() as http:
+        watch = await http.get(PLANS, params={"watch": "true"})
+        assert value_of(open_watches) == 1
+        watch.close()
+        async with asyncio.timeout(SECONDS):
+            while value_of(open_watches):
+                await http.get(PLANS)
+
+
+async def test_a_server_that_stops_ends_its_watches(tmp_path: Path) -> None:
+    async with aiohttp.ClientSession() as http:
+        async with running_server(tmp_path) as server:
+            watch = await http.get(server.base_url + PLANS, params={"watch": "true"}, headers=server.headers)
         async with asyncio.timeout(SECONDS):
             assert await watch.read() == b""
 

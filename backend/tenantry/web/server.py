@@ -116,7 +116,10 @@ def _certificate(services: Services) -> Certificate | None:
 
 
 async def _start_runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, shutdown_timeout=GRACE_SECONDS)
+    # a client that goes away ends its handler, so that no watch outlives it; a database thread finishes what it began
+    runner = web.AppRunner(
+        app, access_log=None, auto_decompress=False, shutdown_timeout=GRACE_SECONDS, handler_cancellation=True
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner

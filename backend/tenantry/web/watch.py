@@ -24,6 +24,7 @@ from tenantry.services.feed import Feed
 from tenantry.services.transactions import Page
 from tenantry.web import errors, tables
 from tenantry.web.negotiation import Accepted, Form
+from tenantry.web.routes import STOPPING
 
 #: bytes that may wait for one slow client before it is cut off
 MAX_BEHIND = 4 * 1024 * 1024
@@ -172,11 +173,14 @@ async def serve(  # noqa: PLR0913 - all that a watch is made of
         except TenantryError as error:
             watcher.write(_line("ERROR", orjson.dumps(errors.status_of(error)).decode()))
             return response
+        stopping = asyncio.create_task(request.app[STOPPING].wait())
+        stopping.add_done_callback(lambda _: watcher.done.set())
         try:
             seconds = timeout if timeout is not None else random.uniform(*TIMEOUT)  # noqa: S311 - spread, not secrecy
             await _follow(watcher, scope.kind, feed, seconds, bookmarks=bookmarks)
         finally:
             feed.unsubscribe(watcher)
+            stopping.cancel()
     return response
 
 
