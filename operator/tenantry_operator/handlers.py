@@ -17,6 +17,7 @@ REGISTRY = kopf.get_default_registry()
 @kopf.on.startup()
 async def set_up(settings: kopf.OperatorSettings, **_: Any) -> None:
     """Before anything is watched."""
+    startup.quieten()
     startup.configure(settings)
 
 

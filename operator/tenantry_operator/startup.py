@@ -6,6 +6,7 @@ kopf's worker of an object hands on no further event while an ``on.delete`` hand
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,6 +31,22 @@ class NoDiffBase(kopf.DiffBaseStorage):
     def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
         """Nowhere."""
         del body, patch, essence
+
+
+class _Terse(logging.Filter):
+    """Takes out what kopf adds to each record about itself: all of its settings."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        for name in ("settings", "k8s_skip"):
+            record.__dict__.pop(name, None)
+        return True
+
+
+def quieten() -> None:
+    """Let kopf tell what is wrong, not that an event was seen; all of it at level debug."""
+    root = logging.getLogger("kopf")
+    root.setLevel(logging.DEBUG if logging.root.level == logging.DEBUG else logging.WARNING)
+    logging.getLogger("kopf.objects").addFilter(_Terse())
 
 
 def configure(settings: kopf.OperatorSettings) -> None:

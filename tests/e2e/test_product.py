@@ -132,9 +132,8 @@ async def test_the_same_documents_become_the_same_in_both_homes(
             await standalone.apply_samples()
             await cluster.apply_samples()
         except subprocess.CalledProcessError as error:
-            pytest.fail(
-                f"{error} {error.stderr}\n{await cluster.kubectl('get', 'tenants', '-o', 'yaml')}\n{log.read_text()[-8000:]}"
-            )
+            seen = await cluster.kubectl("get", ",".join(KINDS), "-A", "-o", "yaml")
+            pytest.fail(f"{error} {error.stderr}\n{seen}\n{log.read_text()[-8000:]}")
         there, here = await cluster.objects(), await standalone.objects()
         assert there.keys() == here.keys()
         for key, item in here.items():

@@ -48,7 +48,6 @@ class Model(BaseModel):
         strict=True,
         frozen=True,
         alias_generator=to_camel,
-        validate_by_name=True,
         validate_by_alias=True,
         regex_engine="rust-regex",
         use_attribute_docstrings=True,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from tenantry.model import names
 from tenantry.model.fields import ListMap, Model
@@ -12,6 +13,13 @@ from tenantry.model.fields import ListMap, Model
 #: Any JSON object; Kubernetes keeps it as it is.
 AnyObject = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
 FlagKey = Annotated[str, Field(pattern=names.KEY, max_length=100)]
+
+
+def _refuse_boolean(value: object) -> object:
+    """To Python true is 1, to JSON it is not."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "must be an integer")
+    return value
 
 
 class Prerequisite(Model):
@@ -47,7 +55,7 @@ class Flag(Model):
     """Variant when targeting chooses none."""
     targeting: AnyObject | None = None
     """JSONLogic rule that returns a variant name."""
-    hash_version: Literal[1] | None = None
+    hash_version: Annotated[Literal[1], BeforeValidator(_refuse_boolean)] | None = None
     """Version of the hash that `fractional` uses; pinned when the flag is created. 1 when empty: murmur3 over UTF-8."""
     prerequisites: Annotated[list[Prerequisite], Field(max_length=10), ListMap("flag")] | None = None
     """Flags that must have a variant, or this one has its default."""

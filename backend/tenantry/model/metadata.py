@@ -29,6 +29,9 @@ def read(tree: Any) -> tuple[ObjectMeta | None, list[str], list[FieldError]]:
     conformed, unknown = shape.conform(shape_of_it, _without_nulls(tree), "metadata")
     errors = shape.check(shape_of_it, conformed, "metadata")
     if errors:
+        # what stands in the place of something else is wrong as a whole, and nothing in it is unknown
+        wrong = tuple(f"{error.path}." for error in errors)
+        unknown = [path for path in unknown if not path.startswith(wrong)]
         return None, unknown, [FieldError(error.path, FieldCode.TYPE_INVALID, error.message) for error in errors]
     return ObjectMeta.model_validate(conformed), unknown, []
 

@@ -188,13 +188,15 @@ def _parse(kind: Kind, document: Document, writer: Writer, live: Document | None
             Code.BAD_REQUEST,
             f"the object provided is a {found}, this address takes a {kind.name} in version {API_VERSION}",
         )
+    if writer.validation == "Strict" and (unknown := manifest.unknown_fields(kind, document)):
+        listed = ", ".join(f'unknown field "{path}"' for path in unknown)
+        raise TenantryError(Code.BAD_REQUEST, f"strict decoding error: {listed}")
     parsed = manifest.parse(document, old=live["spec"] if live else None)
     if isinstance(parsed, list):
-        name = (document.get("metadata") or {}).get("name") or ""
-        raise invalid(kind, str(name), parsed)
-    if parsed.unknown and writer.validation == "Strict":
-        listed = ", ".join(f'unknown field "{path}"' for path in parsed.unknown)
-        raise TenantryError(Code.BAD_REQUEST, f"strict decoding error: {listed}", kind=kind.name, name="")
+        if manifest.is_malformed(parsed):
+            listed = "; ".join(f"{error.path}: {error.message}" for error in parsed)
+            raise TenantryError(Code.BAD_REQUEST, f"the document cannot be decoded: {listed}", parsed)
+        raise invalid(kind, str((document.get("metadata") or {}).get("name") or ""), parsed)
     return parsed
 
 

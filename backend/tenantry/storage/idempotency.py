@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import peewee
 
@@ -19,7 +21,9 @@ _INSERT = Statement(
     })
 )  # fmt: skip
 _GET = Statement(
-    _table.select(_table.request_hash, _table.status, _table.body, _table.secret).where(_table.key == arg("key"))
+    _table.select(_table.request_hash, _table.status, _table.body, _table.secret, _table.expires_at).where(
+        _table.key == arg("key")
+    )
 )
 _FINISH = Statement(
     _table.update({"status": arg("status"), "body": arg("body"), "secret": arg("secret")}).where(
@@ -60,18 +64,32 @@ def begin(unit: Unit, key: str, request_hash: str, *, at: int, expires_at: int) 
     try:
         unit.execute(_INSERT, key=key, request_hash=request_hash, expires_at=expires_at)
     except peewee.IntegrityError:
-        stored_hash, status, body, secret = unit.execute(_GET, key=key).fetchone()
-        if stored_hash != request_hash:
-            raise TenantryError(
-                Code.IDEMPOTENCY_MISMATCH, "this Idempotency-Key was used for another request"
-            ) from None
-        return Answer(status, body, bool(secret))
+        return _answer(unit.execute(_GET, key=key).fetchone(), request_hash)
     return None
+
+
+def find(unit: Unit, key: str, request_hash: str, at: int) -> Answer | None:
+    """The answer that the request got before and that counts at ``at``, if any.
+
+    Raises:
+        TenantryError: as :func:`begin`.
+    """
+    row = unit.execute(_GET, key=key).fetchone()
+    if row is None or row[4] <= at:
+        return None
+    return _answer(row, request_hash)
 
 
 def finish(unit: Unit, key: str, answer: Answer) -> None:
     """Keep the answer; it may name the seqs, and so may follow them."""
     unit.conclude(_FINISH, key=key, status=answer.status, body=answer.body, secret=int(answer.secret))
+
+
+def _answer(row: Sequence[Any], request_hash: str) -> Answer:
+    stored_hash, status, body, secret, _ = row
+    if stored_hash != request_hash:
+        raise TenantryError(Code.IDEMPOTENCY_MISMATCH, "this Idempotency-Key was used for another request")
+    return Answer(status, body, bool(secret))
 
 
 def forget_expired(unit: Unit, at: int, limit: int) -> int:

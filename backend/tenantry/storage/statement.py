@@ -46,7 +46,7 @@ class Statement:
         dialect = type(database)
         compiled = self._compiled.get(dialect)
         if compiled is None:
-            sql, places = database.get_sql_context().sql(self.query).query()  # type: ignore[no-untyped-call]
+            sql, places = database.get_sql_context().sql(self.query).query()
             compiled = self._compiled[dialect] = sql, tuple(places)
         sql, places = compiled
         return sql, [values[place.name] if type(place) is _Name else place for place in places]

@@ -242,6 +242,15 @@ class ServiceAccount(Model):
         primary_key = CompositeKey("cluster", "namespace", "name")
 
 
+class Instance(Model):
+    """The one row that tells this database from every other."""
+
+    id = CharField(primary_key=True)
+
+    class Meta:  # noqa: D106
+        table_name = "instance"
+
+
 ALL: tuple[type[Model], ...] = (
     Resource,
     ResourceLabel,
@@ -258,13 +267,5 @@ ALL: tuple[type[Model], ...] = (
     AuditEvent,
     ApiKey,
     ServiceAccount,
+    Instance,
 )
-
-
-class Instance(Model):
-    """The one row that tells this database from every other."""
-
-    id = CharField(primary_key=True)
-
-    class Meta:  # noqa: D106
-        table_name = "instance"

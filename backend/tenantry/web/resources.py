@@ -193,10 +193,10 @@ async def _document(request: web.Request, *, yaml: bool = False) -> Document:
 
 
 def _metadata(document: Document) -> Document:
-    meta = document.get("metadata") or {}
-    if not isinstance(meta, dict):
+    meta = document.get("metadata")
+    if meta is not None and not isinstance(meta, dict):
         raise TenantryError(Code.BAD_REQUEST, "metadata must be an object")
-    return meta
+    return meta or {}
 
 
 def _check_address(meta: Document, at: Address) -> None:

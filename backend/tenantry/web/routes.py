@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from tenantry.model.fields import Model
 from tenantry.model.identity import Actor, Permission
 from tenantry.wiring import Services
 
@@ -21,6 +22,33 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 ACTOR = web.RequestKey("actor", Actor)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """What the OpenAPI document tells of a route beyond its method, path and permission.
+
+    Args:
+        name: ``operationId``, unique among all.
+        summary: one line.
+        description: the rest that there is to say.
+        query: the query parameters.
+        body: what is sent.
+        answer: what is answered; None when it is none of our models.
+        status: HTTP code of a good answer.
+        conditional: a write that honours ``If-Match``.
+        media_type: of the answer.
+    """
+
+    name: str
+    summary: str
+    description: str = ""
+    query: type[Model] | None = None
+    body: type[Model] | None = None
+    answer: type[Model] | None = None
+    status: int = 200
+    conditional: bool = False
+    media_type: str = "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One entry of a module's ``ROUTES``.
@@ -30,12 +58,14 @@ class Route:
         path: template as aiohttp has it (``/apis/.../tenants/{name}``); it is also the label of the metrics.
         handler: what answers.
         needs: the permission that the caller must hold. There is no default: :attr:`Permission.PUBLIC` is spelled out.
+        operation: what is told of it; None for the Kubernetes paths, which ``kubernetes_openapi.py`` tells of.
     """
 
     method: str
     path: str
     handler: Handler
     needs: Permission
+    operation: Operation | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.needs, Permission):

@@ -33,5 +33,5 @@ def effective(spec: TenantSpec, plan: PlanSpec) -> Limits:
     """The tenant's defaults, and where it has none the plan's."""
     own, fallback = spec.limits or Limits(), plan.limits or Limits()
     return Limits(
-        default=own.default or fallback.default, default_request=own.default_request or fallback.default_request
+        default=own.default or fallback.default, defaultRequest=own.default_request or fallback.default_request
     )

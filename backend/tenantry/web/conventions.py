@@ -1,0 +1,304 @@
+"""The conventions of everything below ``/v1``: what a handler gets, what it returns, and what both look like in HTTP.
+
+A handler takes a :class:`Call`, whose query and body are parsed already, and returns a :class:`Reply`. Unknown fields
+are refused; a GET has an ETag and answers 304; a write honours ``If-Match``; a POST honours ``Idempotency-Key``;
+lists are paged by cursor. :func:`endpoint` makes the route, and what is declared there is what OpenAPI tells.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
+
+from aiohttp import web
+from pydantic import Field, ValidationError
+
+from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.fields import Model
+from tenantry.model.identity import Actor, Permission
+from tenantry.model.kinds import Address, Kind
+from tenantry.services import answers
+from tenantry.services.answers import Once, ReplayedError
+from tenantry.storage.idempotency import Answer
+from tenantry.web import bodies, cursors
+from tenantry.web.routes import ACTOR, SERVICES, Handler, Operation, Route
+from tenantry.wiring import Services
+
+Q = TypeVar("Q", bound=Model)
+B = TypeVar("B", bound=Model)
+T = TypeVar("T")
+
+_ANY = "*"
+_FIELD_CODES = {
+    "missing": FieldCode.REQUIRED,
+    "extra_forbidden": FieldCode.FORBIDDEN,
+    "literal_error": FieldCode.NOT_SUPPORTED,
+    "enum": FieldCode.NOT_SUPPORTED,
+    "string_too_long": FieldCode.TOO_LONG,
+    "too_long": FieldCode.TOO_MANY,
+}
+
+
+class Nothing(Model):
+    """No parameters, or no body."""
+
+
+class PageQuery(Model):
+    """Which part of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=500)] = 100
+    """Entries on a page."""
+    cursor: Annotated[str, Field(max_length=2048)] = ""
+    """`next` of the page before; the first page when empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a handler answers.
+
+    Args:
+        body: a model, or JSON text.
+        etag: the entity tag without quotes; of the body when empty.
+        kept: what an Idempotency-Key keeps in the place of a body with a secret, and where that is to be found.
+    """
+
+    body: Model | str
+    etag: str = ""
+    kept: Model | None = None
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[Q, B]):
+    """A request as a handler gets it."""
+
+    actor: Actor
+    services: Services
+    path: Mapping[str, str]
+    query: Q
+    body: B
+    status: int  # of a good answer
+    scope: str  # the list that a cursor belongs to
+    matches: tuple[str, ...] | None  # the entity tags in If-Match
+    request: answers.Request | None  # by its Idempotency-Key
+
+    def address(self, kind: Kind) -> Address:
+        """The object that the path names."""
+        return Address(kind, self.path.get("namespace", ""), self.path["name"])
+
+    def number(self, name: str) -> int:
+        """A part of the path that is a number; NOT_FOUND when it is none."""
+        text = self.path[name]
+        if not (text.isascii() and text.isdigit() and len(text) <= 18):  # noqa: PLR2004 - below 2^63
+            raise TenantryError(Code.NOT_FOUND, f"there is no {name} {text[:64]}")
+        return int(text)
+
+    def check_match(self, etag: str) -> None:
+        """Refuse to change what is not as the caller has seen it.
+
+        Raises:
+            TenantryError: ``PRECONDITION_FAILED`` (RFC 9110, 13.1.1).
+        """
+        if self.matches is not None and _ANY not in self.matches and etag not in self.matches:
+            raise TenantryError(
+                Code.PRECONDITION_FAILED, f'it has changed: its ETag is "{etag}" now; read it and decide again'
+            )
+
+    def after(self) -> str:
+        """The key after which the page begins; empty for the first page."""
+        cursor: str = getattr(self.query, "cursor", "")
+        return cursors.decode(self.scope, cursor) if cursor else ""
+
+    def next(self, key: str) -> str:
+        """The cursor of the page after ``key``."""
+        return cursors.encode(self.scope, key)
+
+    def once(self, render: Callable[[T], Reply]) -> Once[T] | None:
+        """What keeps the answer that ``render`` makes, when the caller named an Idempotency-Key."""
+
+        def answer(result: T) -> Answer:
+            reply = render(result)
+            return Answer(self.status, _text(reply.kept or reply.body), secret=reply.kept is not None)
+
+        return Once(self.request, answer) if self.request else None
+
+
+Handle = Callable[[Call[Q, B]], Awaitable[Reply]]
+
+
+def endpoint(  # noqa: PLR0913 - the parts of a declaration
+    method: str,
+    path: str,
+    handle: Handle[Q, B],
+    *,
+    needs: Permission,
+    answer: type[Model] | None,
+    query: type[Q] = Nothing,  # type: ignore[assignment]
+    body: type[B] = Nothing,  # type: ignore[assignment]
+    status: int = 200,
+    conditional: bool = False,
+    of: Kind | None = None,
+) -> Route:
+    """A route below ``/v1``; its summary and description are the docstring of ``handle``.
+
+    Args:
+        method: HTTP method.
+        path: template.
+        handle: what answers.
+        needs: the permission that the caller must hold.
+        answer: what is answered; None for a whole resource.
+        query: the query parameters.
+        body: what is sent.
+        status: HTTP code of a good answer.
+        conditional: it calls :meth:`Call.check_match`.
+        of: the kind that it is about, when there is one such route for each.
+    """
+    first, _, rest = (handle.__doc__ or "").partition("\n")
+    operation = Operation(
+        name=_camel(handle.__name__) + (of.name if of else ""),
+        summary=first.rstrip("."),
+        description=" ".join(rest.split()),
+        query=None if query is Nothing else query,
+        body=None if body is Nothing else body,
+        answer=answer,
+        status=status,
+        conditional=conditional,
+    )
+    return Route(method, path, _handler(handle, operation, query, body, method), needs, operation)
+
+
+def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: type[B], method: str) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        services = request.app[SERVICES]
+        sent = await _read_body(request, body, expected=operation.body is not None)
+        repeatable = await _identify(request, operation) if method == "POST" else None
+        call = Call(
+            actor=request[ACTOR],
+            services=services,
+            path=request.match_info,
+            query=read_query(request, query),
+            body=sent,
+            status=operation.status,
+            scope=_scope(request),
+            matches=_matches(request, operation),
+            request=repeatable,
+        )
+        try:
+            given = await answers.find(services.db, repeatable) if repeatable else None
+            if given is not None:
+                return _replay(given)
+            return respond(request, await handle(call), operation.status)
+        except ReplayedError as replayed:
+            return _replay(replayed.answer)
+
+    return handler
+
+
+def respond(request: web.Request, reply: Reply, status: int = 200) -> web.Response:
+    """``reply`` in HTTP; 304 when a GET has seen it already."""
+    text = _text(reply.body)
+    reading = request.method in {"GET", "HEAD"}
+    headers = {"Cache-Control": "private, no-cache"} if reading else {}
+    etag = reply.etag or (hashlib.blake2b(text.encode(), digest_size=16).hexdigest() if reading else "")
+    if etag:
+        headers["ETag"] = f'"{etag}"'
+    if reply.location:
+        headers["Location"] = reply.location
+    if reading and any(tag.value in {_ANY, etag} for tag in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=text.encode(), status=status, headers=headers, content_type="application/json")
+
+
+def read_query(request: web.Request, model: type[Q]) -> Q:
+    """The query parameters; BAD_REQUEST with each that is wrong, unknown or repeated."""
+    parameters = request.query
+    errors = [
+        FieldError(name, FieldCode.DUPLICATE, "Duplicate value: it may be given once")
+        for name in dict.fromkeys(parameters)
+        if len(parameters.getall(name)) > 1
+    ]
+    try:
+        if not errors:
+            return model.model_validate_strings(dict(parameters))
+    except ValidationError as error:
+        errors = list(_field_errors(error, "parameter"))
+    raise TenantryError(Code.BAD_REQUEST, "the query parameters are wrong; see errors", errors)
+
+
+async def _read_body(request: web.Request, model: type[B], *, expected: bool) -> B:
+    """The body; INVALID with each field that is wrong or unknown."""
+    if not expected:
+        return model()
+    if request.content_type != "application/json":
+        raise TenantryError(Code.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
+    try:
+        return model.model_validate(await bodies.read_json(request))
+    except ValidationError as error:
+        raise TenantryError(
+            Code.INVALID, "the body is not what is expected here; see errors", list(_field_errors(error, "field"))
+        ) from None
+
+
+def _field_errors(error: ValidationError, what: str) -> Iterator[FieldError]:
+    for details in error.errors(include_url=False, include_input=False, include_context=False):
+        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details["loc"])
+        code = _FIELD_CODES.get(details["type"])
+        if code is None:
+            code = FieldCode.TYPE_INVALID if details["type"].endswith("_type") else FieldCode.INVALID
+        message = f"unknown {what}" if details["type"] == "extra_forbidden" else details["msg"]
+        yield FieldError(path.removeprefix("."), code, message)
+
+
+def _matches(request: web.Request, operation: Operation) -> tuple[str, ...] | None:
+    tags = request.if_match
+    if tags is None or request.method in {"GET", "HEAD"}:
+        return None
+    if not operation.conditional:
+        raise TenantryError(
+            Code.BAD_REQUEST, "If-Match has no meaning here: this request changes nothing that has an ETag"
+        )
+    return tuple(tag.value for tag in tags if not tag.is_weak)
+
+
+async def _identify(request: web.Request, operation: Operation) -> answers.Request | None:
+    """What an Idempotency-Key makes of a request."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not (0 < len(key) <= 255 and key.isprintable()):  # noqa: PLR2004 - said in the message
+        raise TenantryError(Code.BAD_REQUEST, "Idempotency-Key must be 1 to 255 printable characters")
+    content = f"{request.rel_url}\0{request.headers.get('If-Match', '')}".encode(errors="replace")
+    return answers.Request(
+        key=_sha(f"{request[ACTOR].name}\0{request.method}\0{operation.name}\0{key}".encode(errors="replace")),
+        content=_sha(content + b"\0" + await request.read()),
+    )
+
+
+def _replay(answer: Answer) -> web.Response:
+    if answer.secret:
+        raise TenantryError(
+            Code.SECRET_ALREADY_SHOWN,
+            f"this Idempotency-Key has made {answer.body} already, and its secret is shown once: make another",
+        )
+    return web.Response(body=answer.body.encode(), status=answer.status, content_type="application/json")
+
+
+def _scope(request: web.Request) -> str:
+    """What a cursor belongs to: the list and its filters."""
+    filters = sorted((name, value) for name, value in request.query.items() if name not in {"cursor", "limit"})
+    return f"{request.path}?{filters}"
+
+
+def _text(body: Model | str) -> str:
+    return body if isinstance(body, str) else body.model_dump_json(by_alias=True, exclude_none=True)
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
