@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 from click.testing import CliRunner, Result
 
-from tenantry.cli import main
+from tenantry.cli.main import main
 from tenantry.model.identity import Permission
 from tenantry.settings import Settings
 from tenantry.web import server as server_module
@@ -138,7 +138,7 @@ async def _scopes(tmp_path: Path, token: str) -> frozenset[str]:
 
 
 def test_serve_loads_nothing_that_it_does_not_need() -> None:
-    script = "import sys, tenantry.cli, tenantry.web.server; print(*sys.modules)"
+    script = "import sys, tenantry.cli.main, tenantry.cli.serve; print(*sys.modules)"
     loaded = set(
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     )

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from tenantry import metrics, settings
-from tenantry.cli import main
+from tenantry.cli.main import main
 from tenantry.settings import Settings, WrongSettingError, read_settings
 
 CLUSTER = {"name": "east", "issuer": "https://k", "jwks_url": "https://k/jwks", "subjects": {}}

@@ -1,7 +1,7 @@
 """Errors as data: one exception type, a closed set of codes, and field errors with their paths.
 
 Three small tables elsewhere map a :class:`Code` to an HTTP answer (``web/errors.py``), to a requeue decision
-(``tenantry_operator/errors.py``) and to a process exit code (``cli.py``).
+(``tenantry_operator/errors.py``) and to a process exit code (``cli/exits.py``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,42 @@
+"""Commands that run with this machine's settings: the server itself, and what works on its database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any
+
+from tenantry import logs
+from tenantry.cli.exits import Exit, exit_of, fail
+from tenantry.datadir import DataDirectoryError
+from tenantry.model.errors import TenantryError
+from tenantry.settings import WrongSettingError, read_settings
+
+
+def local(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A command of an asynchronous function, which gets the settings first; its errors end in one line."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            settings = read_settings()
+            logs.configure(settings.log_level)
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(function(settings, *args, **kwargs))
+        except TenantryError as error:
+            fail(error, exit_of(error))
+        except WrongSettingError as error:
+            fail(error, Exit.WRONG_SETTING)
+        except DataDirectoryError as error:
+            fail(error, Exit.CANNOT_CREATE)
+
+    return run
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - an optional extra
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

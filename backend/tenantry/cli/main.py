@@ -1,0 +1,62 @@
+"""The table of contents: every command, by the module that has it. A module is imported when its command is called."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+#: heading of the help -> command -> module
+COMMANDS = {
+    "Run a server": {"serve": "serve", "migrate": "migrate", "admin": "admin"},
+    "Look things up": {"version": "version"},
+}
+
+
+class _Contents(click.Group):
+    """A group that knows where its commands are, and loads them when they are wanted."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return [name for commands in COMMANDS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        module = next((names[cmd_name] for names in COMMANDS.values() if cmd_name in names), None)
+        if module is None:
+            return None
+        command: click.Command = getattr(import_module(f"tenantry.cli.{module}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for heading, names in COMMANDS.items():
+            found = ((name, self.get_command(ctx, name)) for name in names)
+            with formatter.section(heading):
+                formatter.write_dl([(name, command.get_short_help_str(78)) for name, command in found if command])
+
+
+@click.group(cls=_Contents, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Tenantry, the tenant and configuration control plane.
+
+    A first look, with nothing but this program:
+
+    \b
+      tenantry serve                       starts a server on SQLite
+      tenantry apply -f k8s/samples/       in another terminal
+      tenantry get tenants
+      tenantry explain tenant acme         why it is Ready, or why not
+
+    Commands that talk to a server find it by --server and --token, by TENANTRY_SERVER and TENANTRY_TOKEN, or by the
+    kubeconfig which `tenantry serve` wrote into its data directory.
+
+    \b
+    Exit codes:
+       0  done
+       1  failed, or something in it did
+       2  wrong command line
+      69  the server, the database or a port is not to be had
+      73  the data directory cannot be written to
+      77  no valid credential, or not allowed
+      78  wrong setting
+    """
