@@ -54,7 +54,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     kube = Kube(find_access())
     token = TokenFile(settings.api_token_file)
     try:
-        async with Session(settings.api_url, token, ca_file=settings.api_ca_file) as session:
+        async with Session(settings.api_url, token, ca=settings.api_ca_file) as session:
             yield Services(
                 kube=kube,
                 cache=Cache(),

@@ -163,3 +163,35 @@ def test_any_text_is_read_or_refused(text: str) -> None:
 
 def test_numbers_are_finite() -> None:
     assert math.isfinite(yamldoc.load("a: 1.0e+308")[0].tree["a"])
+
+
+TREES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    # what a reader may take for something else, among whatever text there is
+    | st.text()
+    | st.text(alphabet="0123456789abxoe_.:-+=<~yn \t\n#'\"|>&*", max_size=12),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=20,
+)
+
+
+@given(TREES)
+def test_what_is_dumped_is_loaded_as_the_same(tree: Any) -> None:
+    text = yamldoc.dump({"tree": tree})
+    (document,) = yamldoc.load(text)
+    assert document.tree == {"tree": tree}
+    assert yaml.safe_load(text) == {"tree": tree}
+
+
+@pytest.mark.parametrize("text", ["on", "y", "0777", "0o17", "1e3", "12:30", "2026-01-01", "<<", "=", "1_000", "null"])
+def test_text_that_readers_disagree_on_is_quoted(text: str) -> None:
+    assert yamldoc.dump({text: text}) == f'"{text}": "{text}"\n'
+
+
+def test_a_text_of_lines_is_dumped_as_lines_and_a_shared_tree_twice() -> None:
+    shared = {"text": "one\ntwo\n"}
+    lines = "  text: |\n    one\n    two\n"
+    assert yamldoc.dump({"a": shared, "b": shared}) == f"a:\n{lines}b:\n{lines}"

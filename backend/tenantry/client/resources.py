@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from tenantry.client.errors import read_status
-from tenantry.client.session import APPLY, Request, Session
+from tenantry.client.session import APPLY, JSON, Request, Session
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import Address, Kind
 from tenantry.model.resource import API_VERSION, Verb
 
 Document = dict[str, Any]
 PAGE = 500
+_TABLE = f"application/json;as=Table;v=v1;g=meta.k8s.io,{JSON}"
 #: seconds after which the server ends a watch, and the silence that is taken for a dead connection
 _WATCH_SECONDS, _SILENCE = 290, 300
 _LONGEST_PAUSE = 10.0
@@ -47,8 +48,20 @@ class Event:
     object: Document
 
 
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Objects as the server would have them shown.
+
+    ``columns`` are the server's definitions (name, type, priority...); each row has ``cells`` and the ``object``'s
+    metadata.
+    """
+
+    columns: list[Document]
+    rows: list[Document]
+
+
 class Resources:
-    """Documents in, documents out; ``manager`` is the field manager of every write."""
+    """Documents in, documents out; ``manager`` is the field manager of every write. Unknown fields are refused."""
 
     def __init__(self, session: Session, manager: str) -> None:
         self._session = session
@@ -61,14 +74,23 @@ class Resources:
     async def list(self, query: Query) -> tuple[list[Document], str]:
         """All objects, read page by page, and the resourceVersion from which a watch goes on."""
         items: list[Document] = []
-        following: dict[str, str] = {}
-        while True:
-            page = await self._session.send(query.request(limit=str(PAGE), **following))
+        version = ""
+        async for page in self._pages(query, JSON):
             items += page["items"]
-            metadata = page["metadata"]
-            if not metadata.get("continue"):
-                return items, metadata["resourceVersion"]
-            following = {"continue": metadata["continue"]}
+            version = page["metadata"]["resourceVersion"]
+        return items, version
+
+    async def table(self, query: Query) -> Table:
+        """All objects as a table."""
+        table = Table([], [])
+        async for page in self._pages(query, _TABLE):
+            table = Table(page["columnDefinitions"], table.rows + page["rows"])
+        return table
+
+    async def row(self, at: Address) -> Table:
+        """One object as a table; NOT_FOUND when there is none."""
+        found = await self._session.send(Request(method="GET", path=path_of(at), accept=_TABLE))
+        return Table(found["columnDefinitions"], found["rows"])
 
     async def create(self, at: Address, document: Document, *, dry_run: bool = False) -> Document:
         """The object as it was created; ALREADY_EXISTS when the name is taken."""
@@ -83,9 +105,14 @@ class Resources:
         params = self._writing(dry_run=dry_run) | {"force": "true" if force else "false"}
         return await self._send("PATCH", at, params, document, APPLY)
 
-    async def delete(self, at: Address, *, uid: str = "") -> None:
-        """Delete the object; with ``uid`` only that one, CONFLICT when it is another by now."""
-        await self._send("DELETE", at, body={"preconditions": {"uid": uid}} if uid else None)
+    async def delete(self, at: Address, *, uid: str = "") -> Document | None:
+        """Delete the object; with ``uid`` only that one, CONFLICT when it is another by now.
+
+        Returns:
+            None when it is gone, the object when finalizers hold it.
+        """
+        found = await self._send("DELETE", at, body={"preconditions": {"uid": uid}} if uid else None)
+        return None if found["kind"] == "Status" else found
 
     async def watch(self, query: Query, since: str) -> AsyncIterator[Event]:
         """Every change after the resourceVersion ``since``, across lost connections, without end.
@@ -115,7 +142,17 @@ class Resources:
             await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.1 * 2**failures)))  # noqa: S311 - spread
 
     def _writing(self, *, dry_run: bool) -> dict[str, str]:
-        return {"fieldManager": self._manager} | ({"dryRun": "All"} if dry_run else {})
+        params = {"fieldManager": self._manager, "fieldValidation": "Strict"}
+        return params | ({"dryRun": "All"} if dry_run else {})
+
+    async def _pages(self, query: Query, accept: str) -> AsyncIterator[Document]:
+        following: dict[str, str] = {}
+        while True:
+            page = await self._session.send(replace(query.request(limit=str(PAGE), **following), accept=accept))
+            yield page
+            if not page["metadata"].get("continue"):
+                return
+            following = {"continue": page["metadata"]["continue"]}
 
     async def _send(
         self,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -38,6 +40,7 @@ class Request:
     params: Mapping[str, str] | None = None
     body: Any = None
     content_type: str = JSON
+    accept: str = JSON
 
     @property
     def is_idempotent(self) -> bool:
@@ -51,7 +54,7 @@ class Session:
     Args:
         url: where the server is, with its path prefix if it has one.
         token: the bearer token, None for anonymous requests.
-        ca_file: the CA that signed the server's certificate; the system's when None.
+        ca: the CA that signed the server's certificate, as a file or as PEM text; the system's when None.
         timeout: seconds that one attempt may take.
         attempts: how often a request that may be repeated is sent before its failure counts.
     """
@@ -61,7 +64,7 @@ class Session:
         url: str,
         token: Token | None = None,
         *,
-        ca_file: Path | None = None,
+        ca: Path | str | None = None,
         timeout: float = 10.0,
         attempts: int = 3,
     ) -> None:
@@ -69,10 +72,10 @@ class Session:
         self._token = token
         self._attempts = attempts
         self._limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 5.0))
-        context = ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else True
+        context = _trust(ca) if url.startswith("https:") else True
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context),
-            headers={"User-Agent": f"tenantry/{__version__}", "Accept": JSON},
+            headers={"User-Agent": f"tenantry/{__version__}"},
         )
 
     async def __aenter__(self) -> Self:
@@ -87,7 +90,7 @@ class Session:
         """The parsed answer to ``request``, None when it has no body.
 
         Raises:
-            TenantryError: the server refused, or could not be reached (``UNAVAILABLE``, ``TIMEOUT``).
+            TenantryError: the server refused, could not be reached (``UNAVAILABLE``, ``TIMEOUT``), or is none of ours.
         """
         attempt = 1
         while True:
@@ -99,7 +102,7 @@ class Session:
                 if pause is None:
                     raise
             else:
-                return orjson.loads(body) if body else None
+                return self._parse(body)
             await asyncio.sleep(pause)
             attempt += 1
 
@@ -116,7 +119,9 @@ class Session:
 
     @asynccontextmanager
     async def _open(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token is not None else {}
+        headers = {"Accept": request.accept}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
         if request.body is not None:
             headers["Content-Type"] = request.content_type
         try:
@@ -135,7 +140,13 @@ class Session:
         except TimeoutError:
             raise TenantryError(Code.TIMEOUT, f"{self.url} did not answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise TenantryError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {error}") from None
+            raise TenantryError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {_reason(error)}") from None
+
+    def _parse(self, body: bytes) -> Any:
+        try:
+            return orjson.loads(body) if body else None
+        except orjson.JSONDecodeError:
+            raise TenantryError(Code.INTERNAL, f"{self.url} answered no JSON: is it a Tenantry server?") from None
 
     def _pause(self, request: Request, attempt: int, error: TenantryError) -> float | None:
         """Seconds to wait before the next attempt, None when there is to be none."""
@@ -145,6 +156,22 @@ class Session:
         if error.retry_after is not None:
             pause += error.retry_after
         return pause if pause <= _LONGEST_PAUSE else None
+
+
+def _trust(ca: Path | str | None) -> ssl.SSLContext:
+    if isinstance(ca, str):
+        return ssl.create_default_context(cadata=ca)
+    return ssl.create_default_context(cafile=ca)
+
+
+def _reason(error: Exception) -> str:
+    """Why a connection failed, without aiohttp's own words around it."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted: {error.certificate_error}"
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno:
+        return str(cause.strerror) if isinstance(cause, socket.gaierror | ssl.SSLError) else os.strerror(cause.errno)
+    return str(error) or type(error).__name__
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -15,8 +15,14 @@ from typing import Any, NoReturn
 
 import yaml
 
+try:
+    from yaml import CSafeDumper as _SafeDumper
+except ImportError:  # a PyYAML that was built without libyaml
+    from yaml import SafeDumper as _SafeDumper  # type: ignore[assignment]
+
 MAX_DEPTH = 64
 MAX_NODES = 200_000  # after every alias is replaced by what it stands for
+_WIDTH = 1 << 16  # characters after which a line of output is folded: never, for people
 _INT64 = range(-(2**63), 2**63)
 
 #: plain scalars on which the two versions disagree (YAML 1.1 type repository; YAML 1.2.2, section 10.3.2)
@@ -99,6 +105,12 @@ def load(text: str | bytes) -> list[Document]:
         YamlError: it is not YAML, not UTF-8, or one of the things said above; with every problem that was found.
     """
     return _Loader(_decode(text) if isinstance(text, bytes) else text).load()
+
+
+def dump(tree: Any) -> str:
+    """``tree`` as one YAML document which :func:`load` and every other reader of YAML take for the same tree."""
+    text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return text
 
 
 def depth_of(tree: Any) -> int:
@@ -241,6 +253,27 @@ class _Loader:
     def _stop(self, line: int, message: str) -> NoReturn:
         self._complain(line, message)
         raise _StopError
+
+
+class _Dumper(_SafeDumper):
+    """Quotes what readers of YAML disagree on, and writes no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        del data
+        return True
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else None if _is_text_when_plain(text) else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+
+
+def _is_text_when_plain(text: str) -> bool:
+    return text not in _WORDS and not any(
+        pattern.fullmatch(text) for pattern in (_AMBIGUOUS, _NOT_FINITE, _INTEGER, _FLOAT)
+    )
 
 
 class _StopError(Exception):
