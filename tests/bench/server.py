@@ -66,7 +66,8 @@ async def serving(backend: str, database_url: str = "") -> AsyncIterator[Target]
         }
         environment = {**os.environ, **settings}
         if database_url:
-            subprocess.run([sys.executable, "-m", "tenantry", "migrate"], env=environment, check=True)  # noqa: ASYNC221
+            migrate = [sys.executable, "-m", "tenantry", "migrate"]
+            subprocess.run(migrate, env=environment, check=True, stdout=subprocess.DEVNULL)  # noqa: ASYNC221
         process = subprocess.Popen(  # noqa: ASYNC220 - before the clock starts
             [sys.executable, "-m", "tests.bench.server"],
             env=environment,

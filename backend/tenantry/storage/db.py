@@ -65,9 +65,13 @@ class Database:
         fn: Callable[[Unit, *Ts], T],
         *args: *Ts,
         write: bool = False,
+        snapshot: bool = False,
         timeout: float = 5.0,  # noqa: ASYNC109 - bounds the wait for a thread, not the call
     ) -> T:
         """What ``fn(unit, *args)`` returns: with ``write``, from one committed transaction.
+
+        With ``snapshot``, all its statements read the state of one moment; without either, each reads what is
+        committed when it begins.
 
         It must have begun within ``timeout`` seconds, and is not tried again after them. Cancelling the awaiter does
         not take back what has begun.
@@ -77,7 +81,7 @@ class Database:
                 database is away; what ``fn`` raised otherwise.
         """
         lane = self._writes if write else self._reads
-        return await lane.run(fn, args, write=write, timeout=timeout)
+        return await lane.run(fn, args, write=write, snapshot=snapshot, timeout=timeout)
 
     async def administer(
         self,

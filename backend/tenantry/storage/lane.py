@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +20,11 @@ from tenantry.storage.unit import Unit
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-#: A function that runs longer holds up others (on SQLite every other writer), and is named in the log.
-SLOW = 0.020  # seconds
+#: A slow function is named in the log this often, in seconds; the metrics count all of them.
+SLOW_LOG_INTERVAL = 60.0
 
 logger = logging.getLogger(__name__)
+_named: dict[str, float] = {}  # slow functions, and when the log last named each
 
 
 @dataclass(slots=True, eq=False)
@@ -32,6 +34,7 @@ class Job:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     write: bool
+    snapshot: bool  # all that it reads is of one moment
     deadline: float  # of time.monotonic(): it must have begun by then
     future: asyncio.Future[Any]
     slow: float  # seconds; a longer run is logged
@@ -52,7 +55,8 @@ class Job:
         finally:
             elapsed = time.perf_counter() - started
             metrics.DB_UNIT_SECONDS.labels(self.name, unit.dialect).observe(elapsed)
-            if elapsed > self.slow:
+            if elapsed > self.slow and _named.get(self.name, -math.inf) < started - SLOW_LOG_INTERVAL:
+                _named[self.name] = started
                 logger.warning("unit %s took %d ms", self.name, elapsed * 1000)
 
 
@@ -73,7 +77,7 @@ class Lane:
         serve: what each thread runs: it takes jobs from :meth:`jobs` until they end, and settles each.
         threads: how many.
         limit: jobs waiting or running; one more is refused.
-        slow: seconds after which a job is named in the log.
+        slow: seconds after which a function is named in the log.
         on_commit: called on the loop with the highest seq of a commit that took some.
     """
 
@@ -84,7 +88,7 @@ class Lane:
         *,
         threads: int,
         limit: int,
-        slow: float = SLOW,
+        slow: float,
         on_commit: Callable[[int], None] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -110,6 +114,7 @@ class Lane:
         arguments: tuple[*Ts],
         *,
         write: bool,
+        snapshot: bool = False,
         timeout: float,  # noqa: ASYNC109 - bounds the wait for a thread, not the call
     ) -> T:
         """Run ``function(unit, *arguments)`` on one of the threads.
@@ -126,7 +131,7 @@ class Lane:
         future: asyncio.Future[T] = self._loop.create_future()
         self._admitted += 1
         self._gauge.inc()
-        self._queue.put(Job(function, arguments, write, time.monotonic() + timeout, future, self._slow))
+        self._queue.put(Job(function, arguments, write, snapshot, time.monotonic() + timeout, future, self._slow))
         return await future
 
     async def close(self, grace: float = 20.0) -> None:

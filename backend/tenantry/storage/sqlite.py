@@ -18,6 +18,7 @@ from tenantry.storage.unit import Unit
 READERS = 4
 BATCH_UNITS = 64
 BATCH_SECONDS = 0.005
+SLOW_SECONDS = 0.020  # a function that writes for longer holds up every other writer
 BUSY_SECONDS = 5  # another process may be writing: a migration, an administrator's command
 
 #: Primary result codes that tell of the file or the machine, not of the statement.
@@ -42,15 +43,15 @@ class SQLite:
     def lanes(self, *, threads: int, limit: int, on_commit: Callable[[int], None]) -> tuple[Lane, Lane]:
         """The lane for jobs that read and the one for jobs that write."""
         return (
-            Lane("sqlite-read", self.serve_reads, threads=min(threads, READERS), limit=limit),
-            Lane("sqlite-write", self.serve_writes, threads=1, limit=limit, on_commit=on_commit),
+            Lane("sqlite-read", self.serve_reads, threads=min(threads, READERS), limit=limit, slow=SLOW_SECONDS),
+            Lane("sqlite-write", self.serve_writes, threads=1, limit=limit, slow=SLOW_SECONDS, on_commit=on_commit),
         )
 
     def serve_reads(self, lane: Lane) -> None:
         """Serve jobs that write nothing, until the lane ends."""
         database = self._connection(query_only=1)
         for job in lane.jobs():
-            lane.settle([self._run(database, job)])
+            lane.settle([self._run_snapshot(database, job) if job.snapshot else self._run(database, job)])
         database.close()
 
     def serve_writes(self, lane: Lane) -> None:
@@ -82,6 +83,18 @@ class SQLite:
             database.connect(reuse_if_open=True)
             return Outcome(job, job.call(Unit(database, dialect="sqlite", write=job.write)))
         except BaseException as error:  # noqa: BLE001 - it belongs to the awaiter, and this thread lives on
+            return Outcome(job, error=self._translate(error))
+
+    def _run_snapshot(self, database: SQLiteConnection, job: Job) -> Outcome:
+        try:
+            database.connect(reuse_if_open=True)
+            with database.manual_commit():
+                database.run("BEGIN")
+                try:
+                    return self._run(database, job)
+                finally:
+                    database.rollback()
+        except BaseException as error:  # noqa: BLE001 - as above
             return Outcome(job, error=self._translate(error))
 
     def _run_batch(self, database: SQLiteConnection, outcomes: list[Outcome], lane: Lane) -> int:
