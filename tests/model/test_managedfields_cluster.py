@@ -480,9 +480,10 @@ SPECS = DENSE | subset(
     anything=JSON.filter(lambda value: value is not None),
     open=subset(known=PAIRS, x=JSON),
 )
+# owners of a kind that nobody serves: of any other the garbage collector finds that they are not there
 REFERENCES = unique(
     st.fixed_dictionaries(
-        {"apiVersion": st.just("v1"), "kind": st.just("ConfigMap"), "name": TEXTS, "uid": some("u1", "u2")}
+        {"apiVersion": st.just("absent.dev/v1"), "kind": st.just("Owner"), "name": TEXTS, "uid": some("u1", "u2")}
     ),
     "uid",
     least=1,
