@@ -20,6 +20,7 @@ import orjson
 from tenantry import __version__
 from tenantry.client.errors import read_error
 from tenantry.client.tokens import Token
+from tenantry.logs import REQUEST
 from tenantry.model.errors import Code, TenantryError
 
 JSON = "application/json"
@@ -119,11 +120,10 @@ class Session:
 
     @asynccontextmanager
     async def _open(self, request: Request, limits: aiohttp.ClientTimeout) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"Accept": request.accept}
-        if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
+        try:
+            headers = self._headers(request)
+        except OSError as error:
+            raise TenantryError(Code.UNAUTHENTICATED, f"the token cannot be read: {error}") from None
         try:
             async with self._http.request(
                 request.method,
@@ -147,6 +147,16 @@ class Session:
             return orjson.loads(body) if body else None
         except orjson.JSONDecodeError:
             raise TenantryError(Code.INTERNAL, f"{self.url} answered no JSON: is it a Tenantry server?") from None
+
+    def _headers(self, request: Request) -> dict[str, str]:
+        headers = {"Accept": request.accept}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token}"
+        if request.body is not None:
+            headers["Content-Type"] = request.content_type
+        if scope := REQUEST.get():
+            headers["X-Request-ID"] = scope.request_id
+        return headers
 
     def _pause(self, request: Request, attempt: int, error: TenantryError) -> float | None:
         """Seconds to wait before the next attempt, None when there is to be none."""
