@@ -37,6 +37,7 @@ class Ledger:
         self._known: dict[Key, _Known] = {}
         self._reported: dict[Key, bytes] = {}
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._asked: dict[Key, object] = {}  # one for each question whose answer may still be remembered
         self._instance = ""
 
     async def sync(self, obj: Object) -> Record:
@@ -53,12 +54,14 @@ class Ledger:
             known = self._known.get(key)
             if known and known.stamp == stamp and _now() < known.until:
                 return known.record
+            question = self._asked[key] = object()
             record = await self._records.put(_address(key), obj.document)
             self._instance = self._instance or record.instance
             if record.instance != self._instance:
                 raise WrongInstanceError(f"the API's database is {record.instance} and was {self._instance}")
             is_well = all(condition["status"] == "True" for condition in record.conditions)
-            self._known[key] = _Known(stamp, record, _now() + (FRESH if is_well else FRESH_WHILE_WRONG))
+            if self._asked.pop(key, None) is question:
+                self._known[key] = _Known(stamp, record, _now() + (FRESH if is_well else FRESH_WHILE_WRONG))
             return record
 
     def known(self, key: Key) -> Record | None:
@@ -69,6 +72,7 @@ class Ledger:
     def expire(self, key: Key) -> None:
         """Ask the API again at the next :meth:`sync`: something else has changed that this object depends on."""
         self._known.pop(key, None)
+        self._asked.pop(key, None)  # the answer that is on its way is of before
 
     async def report(self, obj: Object, status: Document) -> None:
         """Tell the API the status of an object, unless it was told."""
@@ -84,7 +88,7 @@ class Ledger:
 
     def forget(self, key: Key) -> None:
         """The object is no more."""
-        self._known.pop(key, None)
+        self.expire(key)
         self._reported.pop(key, None)
         self._locks.pop(key, None)
 

@@ -43,7 +43,7 @@ def _behind(services: Services, key: Key, record: Record) -> tuple[Key, ...]:
     behind = []
     for tenant in services.cache.tenants_on(key.name):
         known = services.ledger.known(tenant)
-        if known and (known.plan or {}).get("revision") != record.revision:
+        if known is None or (known.plan or {}).get("revision") != record.revision:
             services.ledger.expire(tenant)
             behind.append(tenant)
     return tuple(behind)
