@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from tenantry.model import quantity
+from tenantry_operator import metrics
 from tenantry_operator.kube import LIMITS, MANAGER, NAMESPACES, QUOTAS, TENANTS, Resource
 from tenantry_operator.objects import Key, Object
 
@@ -32,6 +33,7 @@ class Own:
     version: int
     plan: str  # the one that a Tenant is on
     text: bytes  # the object as JSON, without managedFields
+    conditions: tuple[tuple[str, str], ...]  # type and status of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Cache:
         if old and _is_older(new, old):
             return False
         self._own[key] = new
+        _count(key, old, new)
         return old is None or old.text != new.text
 
     def remove_own(self, key: Key, uid: str) -> bool:
@@ -95,7 +98,7 @@ class Cache:
         old = self._own.get(key)
         if old is None or old.uid != uid:
             return False
-        del self._own[key]
+        self._drop_own(key)
         return True
 
     def put_child(self, resource: Resource, document: Document) -> set[str]:
@@ -129,7 +132,7 @@ class Cache:
         news = {key for key, document in listed.items() if self.put_own(key, document)}
         gone = {key for key in self.keys(kind) if key not in listed and self._own[key].version <= version}
         for key in gone:
-            del self._own[key]
+            self._drop_own(key)
         return news | gone
 
     def keep_children(self, resource: Resource, documents: Iterable[Document], version: int) -> set[str]:
@@ -143,6 +146,9 @@ class Cache:
             if key not in listed and self._children[key].version <= version:
                 news |= self._forget(key)
         return news
+
+    def _drop_own(self, key: Key) -> None:
+        _count(key, self._own.pop(key), None)
 
     def _forget(self, key: Key) -> set[str]:
         tenant = self._children.pop(key).tenant
@@ -183,7 +189,17 @@ def _own(document: Document) -> Own:
     spec = document.get("spec") or {}
     slim = {"metadata": metadata, "spec": spec, "status": document.get("status") or {}}
     plan = (spec.get("planRef") or {}).get("name", "")
-    return Own(metadata["uid"], version, plan, orjson.dumps(slim))
+    conditions = tuple((each["type"], each["status"]) for each in slim["status"].get("conditions", ()))
+    return Own(metadata["uid"], version, plan, orjson.dumps(slim), conditions)
+
+
+def _count(key: Key, old: Own | None, new: Own | None) -> None:
+    if key.kind != TENANTS.kind:
+        return
+    for condition in old.conditions if old else ():
+        metrics.TENANT_CONDITIONS.labels(*condition).dec()
+    for condition in new.conditions if new else ():
+        metrics.TENANT_CONDITIONS.labels(*condition).inc()
 
 
 def child_of(resource: Resource, document: Document) -> Child:
