@@ -169,15 +169,19 @@ class Kube:
         path = resource.path(metadata.get("namespace", ""), metadata["name"])
         return await self._patch(path, {"metadata": same | {"finalizers": finalizers}}, MERGE_PATCH)
 
-    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str) -> None:
-        """Delete that very object; when it is gone or another one has its name, there is nothing to do."""
+    async def delete(self, resource: Resource, name: str, namespace: str = "", *, uid: str) -> Document | None:
+        """Delete that very object: it, while something keeps it there, or a ``Status``.
+
+        None when it is gone already or another one has its name: there is nothing to do.
+        """
         try:
-            await self._send("DELETE", resource.path(namespace, name), body={"preconditions": {"uid": uid}})
+            return await self._send("DELETE", resource.path(namespace, name), body={"preconditions": {"uid": uid}})
         except NotFoundError:
-            pass
+            return None
         except ConflictError as error:
             if "UID in precondition" not in error.message:
                 raise
+            return None
 
     async def create(self, resource: Resource, document: Document, namespace: str = "") -> Document:
         """The object, as created; ConflictError when the name is taken."""
@@ -214,7 +218,7 @@ class Kube:
             ) as response:
                 answer: Document = orjson.loads(await response.read())
                 if not response.ok:
-                    raise read_error(response.status, answer, response.headers.get("Retry-After"))
+                    raise read_error(response.status, answer)
                 return answer
         except TimeoutError:
             raise UnavailableError(f"kube-apiserver did not answer within {TIMEOUT.total} s") from None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tenantry_operator import metrics
-from tenantry_operator.cache import Child, child_of, content_of
+from tenantry_operator.cache import CHILDREN, Child, child_of, content_of
 from tenantry_operator.errors import KubeError
-from tenantry_operator.kube import Resource
+from tenantry_operator.kube import NAMESPACES, Resource
 from tenantry_operator.objects import Key
+from tenantry_operator.tenant import quota
 from tenantry_operator.wiring import Services
 
 Document = dict[str, Any]
@@ -27,9 +28,19 @@ async def ensure(services: Services, resource: Resource, wanted: Document) -> No
 async def remove(services: Services, resource: Resource, namespace: str, name: str) -> None:
     """See that there is none."""
     child = services.cache.child(resource, namespace, name)
-    services.agreed.pop(Key(resource.kind, namespace, name), None)
+    expect_nothing(services, resource, namespace, name)
     if child and not child.deleting:
-        await services.kube.delete(resource, name, namespace, uid=child.uid)
+        answer = await services.kube.delete(resource, name, namespace, uid=child.uid)
+        if answer and answer["kind"] == resource.kind:  # it is not gone yet: a namespace never is at once
+            services.cache.put_child(resource, answer)
+
+
+def expect_nothing(services: Services, resource: Resource, namespace: str, name: str) -> None:
+    """Forget that the object was as wanted: should it be made again, that repairs nothing."""
+    services.agreed.pop(Key(resource.kind, namespace, name), None)
+    if resource is NAMESPACES:
+        for inner in CHILDREN:
+            services.agreed.pop(Key(inner.kind, name, quota.NAME), None)
 
 
 async def apply(services: Services, resource: Resource, wanted: Document, *, only_new: bool = False) -> Child:

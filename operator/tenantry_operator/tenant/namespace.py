@@ -11,10 +11,9 @@ import orjson
 from tenantry.model import names
 from tenantry.model.plan import PlanPodSecurity, PlanSpec
 from tenantry.model.tenant import TenantNamespace, TenantSpec
-from tenantry_operator.cache import CHILDREN, TENANT_ID_LABEL, TENANT_LABEL, Child, child_of
+from tenantry_operator.cache import CHILDREN, TENANT_ID_LABEL, TENANT_LABEL, Cache, Child, child_of
 from tenantry_operator.errors import ConflictError
 from tenantry_operator.kube import NAMESPACES
-from tenantry_operator.objects import Key
 from tenantry_operator.tenant import children, quota
 from tenantry_operator.wiring import Services
 
@@ -82,6 +81,18 @@ def security_of(spec: TenantSpec, plan: PlanSpec) -> PlanPodSecurity:
     )
 
 
+def held(cache: Cache, tenant: str, tenant_id: str) -> dict[str, Child]:
+    """The namespaces that carry the labels of a tenant and a name that only it can give; labels alone, anybody can set.
+
+    Without a ``tenant_id``, which a Tenant lacks that was never reported on, the tenant's name has to do.
+    """
+    return {
+        name: child
+        for name, child in cache.namespaces_of(tenant).items()
+        if name.rpartition("-")[0] == tenant and tenant_id in ("", child.tenant_id)
+    }
+
+
 async def ensure(services: Services, wanted: Document, claim: Claim, *, may_create: bool) -> Place:
     """See that the namespace is there, is the tenant's and has our labels.
 
@@ -121,7 +132,7 @@ async def detach(services: Services, name: str, tenant: str) -> None:
         if child is None or child.deleting:
             continue
         content = orjson.loads(child.content)
-        services.agreed.pop(Key(resource.kind, where, what), None)
+        children.expect_nothing(services, resource, where, what)
         metadata = {
             "name": what,
             "uid": child.uid,

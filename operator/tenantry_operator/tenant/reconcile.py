@@ -163,8 +163,8 @@ class _Work:
 
     async def let_go(self, states: dict[str, str]) -> None:
         """Namespaces that are not wanted: deleted where the entry says so and it is surely that one, else detached."""
-        for name, child in self.services.cache.namespaces_of(self.name).items():
-            if states.get(name) == PRESENT or child.tenant_id != self.tenant_id:
+        for name, child in namespace.held(self.services.cache, self.name, self.tenant_id).items():
+            if states.get(name) == PRESENT:
                 continue
             try:
                 if states.get(name) == DELETED and child.uid in self._recorded():

@@ -65,9 +65,7 @@ async def _leave_namespaces(services: Services, tenant: Object, tenant_id: str) 
     """Detach or delete the tenant's namespaces; those that are still there and must not be."""
     recorded = {each.get("uid") for each in tenant.status.get("namespaces", ())}
     rest = {}
-    for name, child in services.cache.namespaces_of(tenant.key.name).items():
-        if child.tenant_id != tenant_id:
-            continue
+    for name, child in namespace.held(services.cache, tenant.key.name, tenant_id).items():
         if tenant.spec["deletionPolicy"] == "Delete" and child.uid in recorded:
             await children.remove(services, NAMESPACES, "", name)
             rest[name] = child
