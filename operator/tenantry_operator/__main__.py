@@ -12,6 +12,7 @@ from tenantry import __version__, logs
 from tenantry.settings import WrongSettingError
 from tenantry_operator import rbac
 from tenantry_operator.access import NoAccessError
+from tenantry_operator.errors import KubeError
 from tenantry_operator.lifecycle import run as run_operator
 from tenantry_operator.settings import read_settings
 
@@ -33,6 +34,9 @@ def run() -> None:
     except (WrongSettingError, NoAccessError) as error:
         click.echo(f"tenantry-operator: {error}", err=True)
         sys.exit(WRONG_SETTING)
+    except KubeError as error:  # from the first look at the cluster; whoever runs us tries again
+        click.echo(f"tenantry-operator: {error}", err=True)
+        sys.exit(1)
 
 
 @main.command()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
+from tenantry import logs
 from tenantry_operator import metrics
 from tenantry_operator.cache import CHILDREN, TENANT_LABEL
 from tenantry_operator.config.reconcile import reconcile as reconcile_config
-from tenantry_operator.errors import Again
+from tenantry_operator.errors import Again, KubeError, judge
 from tenantry_operator.kube import CONFIGS, PLANS, TENANTS
 from tenantry_operator.objects import OWN, Key, tenant_key
 from tenantry_operator.plan.reconcile import reconcile as reconcile_plan
@@ -94,22 +96,32 @@ class Controller:
         self.services.newcomers.pop(uid, None)
         self.queue.add(key)
         if key.kind == PLANS.kind:
-            for tenant in self.services.cache.tenants_on(key.name):
-                self.services.ledger.expire(tenant)
-                self.queue.add(tenant)
+            self._lose_plan(key.name)
+
+    def _lose_plan(self, name: str) -> None:
+        for tenant in self.services.cache.tenants_on(name):
+            self.services.ledger.expire(tenant)
+            self.queue.add(tenant)
 
     async def _handle(self, key: Key) -> None:
         controller = key.kind.lower() or "cache"
+        scope = logs.RequestScope(secrets.token_hex(8))
+        scope.actor = f"operator/{self.services.events.identity}"
+        logs.REQUEST.set(scope)  # of this worker's task: for its log lines, and for what it asks the API
         start = time.monotonic()
         try:
             result = await self._reconcile(key)
-        except Exception:
+        except Exception as error:
             metrics.RECONCILE_ERRORS.labels(controller).inc()
             metrics.RECONCILES.labels(controller, "error").inc()
-            raise
+            if not isinstance(error, KubeError):
+                raise
+            logger.warning("%s: %s", " ".join(filter(None, key)) or "listing everything", error.message)
+            result = Result(judge(error).again if key.kind else Again.SOON)
+        else:
+            metrics.RECONCILES.labels(controller, _RESULTS[result.again]).inc()
         finally:
             metrics.RECONCILE_SECONDS.labels(controller).observe(time.monotonic() - start)
-        metrics.RECONCILES.labels(controller, _RESULTS[result.again]).inc()
         self._follow(key, result)
 
     async def _reconcile(self, key: Key) -> Result:
@@ -117,6 +129,8 @@ class Controller:
             return await RECONCILERS[key.kind](self.services, key)
         for changed in await self._relist():
             self.queue.add(changed)
+            if changed.kind == PLANS.kind and not self.services.cache.holds(changed):
+                self._lose_plan(changed.name)
         self.queue.add_after(EVERYTHING, RELIST)
         return Result()
 

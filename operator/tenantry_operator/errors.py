@@ -11,13 +11,11 @@ from tenantry.model.errors import Code, TenantryError
 
 
 class KubeError(Exception):
-    """A request that kube-apiserver did not fulfil; ``retry_after`` is in seconds, 0 when it did not say."""
+    """A request that kube-apiserver did not fulfil."""
 
-    def __init__(self, message: str, *, reason: str = "", retry_after: float = 0) -> None:
+    def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
-        self.reason = reason
-        self.retry_after = retry_after
 
 
 class NotFoundError(KubeError):
@@ -51,12 +49,11 @@ _TYPES: dict[int, type[KubeError]] = {
 _UNDECLARED = "failed to create typed patch object"
 
 
-def read_error(code: int, status: dict[str, Any], retry_after: str | None) -> KubeError:
-    """The error that an answer is: its HTTP code, its ``kind: Status`` and its Retry-After header."""
+def read_error(code: int, status: dict[str, Any]) -> KubeError:
+    """The error that an answer is: its HTTP code and its ``kind: Status``."""
     message = str(status.get("message") or f"kube-apiserver answered {code}")
     wanted = RejectedError if message.startswith(_UNDECLARED) else _TYPES.get(code, UnavailableError)
-    seconds = float(retry_after) if retry_after and retry_after.isdecimal() else 0
-    return wanted(message, reason=str(status.get("reason") or ""), retry_after=seconds)
+    return wanted(message)
 
 
 class WrongInstanceError(TenantryError):
@@ -116,4 +113,4 @@ def judge(error: KubeError | TenantryError) -> Verdict:
         return _KUBE[type(error)]
     if isinstance(error, WrongInstanceError):
         return Verdict("WrongInstance", Again.LATER)
-    return _API.get(error.code, Verdict("DatabaseUnavailable", Again.SOON))
+    return _API.get(error.code, Verdict("APIError", Again.SOON))

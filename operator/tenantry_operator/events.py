@@ -21,7 +21,7 @@ class Recorder:
 
     def __init__(self, kube: Kube, identity: str) -> None:
         self._kube = kube
-        self._identity = identity
+        self.identity = identity
 
     async def post(self, obj: Object, *, reason: str, note: str, warning: bool) -> None:
         """Say what happened to an object; that this fails hurts nobody."""
@@ -30,7 +30,7 @@ class Recorder:
             "metadata": {"name": f"{obj.key.name}.{secrets.token_hex(8)}"},
             "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "reportingController": CONTROLLER,
-            "reportingInstance": self._identity,
+            "reportingInstance": self.identity,
             "action": "Reconcile",
             "reason": reason,
             "type": "Warning" if warning else "Normal",

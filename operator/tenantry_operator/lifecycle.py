@@ -97,6 +97,7 @@ async def _elected(settings: Settings, kube: Kube, stop: asyncio.Event) -> Async
         won.cancel()
         yield
         return
+    won.result()
     keeper = asyncio.create_task(_keep_or_die(election))
     try:
         yield

@@ -107,6 +107,7 @@ class WorkQueue(Generic[K]):
             _, late = await asyncio.wait(self._workers, timeout=patience)
             for worker in late:
                 worker.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _work(self) -> None:
         while (key := await self._ready.get()) is not None and not self._closed:

@@ -35,7 +35,9 @@ async def reconcile(services: Services, key: Key) -> Result:
     problem = misplaced(spec, key.namespace, home.tenant if home else "", services.namespace)
     if problem:
         refused = Check("Validated", ok=False, reason="ScopeNotAllowed", message=problem)
-        return Result(await _report(services, config, spec, [refused]))
+        return Result(
+            await _report(services, config, spec, [refused], Again.LATER)
+        )  # a namespace can become a tenant's
     await finalizer.keep(services, config)
     return Result(await _publish(services, config, spec))
 
