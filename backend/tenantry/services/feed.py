@@ -1,8 +1,9 @@
 """The change feed: one poller a process reads the change log in seq order and hands each change to its subscribers.
 
 Between two polls a commit of this process wakes it; other replicas' commits are seen by the next poll. A window of the
-last changes is kept in memory, so that a watch which starts at a recent seq replays from there, and the step from
-replay to live is one statement of the event loop: nothing is lost or sent twice in between.
+last changes is kept in memory, so that a watch which starts at a recent seq replays from there. A subscriber reads what
+it has missed in batches, as fast as it can take them, and joins where the feed is: nothing is lost or sent twice in
+between.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import contextlib
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
-from itertools import takewhile
+from itertools import islice
+from typing import Protocol
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.resource import Change
@@ -24,13 +25,23 @@ log = logging.getLogger(__name__)
 
 #: seconds between two polls that nothing woke
 POLL = (0.25, 0.5)
-#: changes kept in memory, and read from the database at a time
+#: changes kept in memory, and how many characters of objects at most
 WINDOW = 4096
+WINDOW_SIZE = 16 * 1024 * 1024
 #: seconds that a list waits for a seq which this replica has not seen
 PATIENCE = 3.0
+#: changes read from the database at a time
 BATCH = 500
 
-Subscriber = Callable[[list[Change]], None]
+
+class Subscriber(Protocol):
+    """Who is handed the changes."""
+
+    def __call__(self, batch: list[Change]) -> None:
+        """Take the next changes."""
+
+    def fail(self, error: TenantryError) -> None:
+        """Learn that changes are missing, and that no more come."""
 
 
 class Feed:
@@ -39,6 +50,7 @@ class Feed:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._window: deque[Change] = deque()
+        self._size = 0  # characters of the objects in the window
         self._subscribers: set[Subscriber] = set()
         self._wake = asyncio.Event()
         self._advanced = asyncio.Condition()
@@ -49,6 +61,7 @@ class Feed:
         """Poll until cancelled; an unreachable database is waited for."""
         self._db.on_commit(lambda _: self._wake.set())
         self.seq = self._start = await self._first_seq()
+        await self._tell()
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(random.uniform(*POLL)):  # noqa: S311 - jitter
@@ -69,44 +82,57 @@ class Feed:
 
     async def _catch_up(self) -> None:
         while batch := await self._db.run(changes.read, self.seq, BATCH):
+            if batch[0].seq != self.seq + 1:
+                self._skip(batch[0].seq - 1)
             self._publish(batch)
-            async with self._advanced:
-                self._advanced.notify_all()
+            await self._tell()
             if len(batch) < BATCH:
                 return
 
+    async def _tell(self) -> None:
+        async with self._advanced:
+            self._advanced.notify_all()
+
     def _publish(self, batch: list[Change]) -> None:
         self._window.extend(batch)
-        while len(self._window) > WINDOW:
-            self._start = self._window.popleft().seq
+        self._size += sum(len(change.object) for change in batch)
+        while len(self._window) > WINDOW or self._size > WINDOW_SIZE:
+            oldest = self._window.popleft()
+            self._size -= len(oldest.object)
+            self._start = oldest.seq
         self.seq = batch[-1].seq
         for subscriber in tuple(self._subscribers):
             subscriber(batch)
 
-    async def subscribe(self, subscriber: Subscriber, after: int) -> list[Change]:
-        """Register ``subscriber`` for what comes, and return every change after ``after`` that it has missed.
+    def _skip(self, seq: int) -> None:
+        """Go on after ``seq``: this process was away for longer than the log is kept, and so were its subscribers."""
+        error = expired(self.seq, seq)
+        self._window.clear()
+        self._size, self._start, self.seq = 0, seq, seq
+        for subscriber in tuple(self._subscribers):
+            self.unsubscribe(subscriber)
+            subscriber.fail(error)
+
+    async def read(self, after: int) -> list[Change]:
+        """The changes after ``after``, which the feed has passed: the next of them, at least one.
 
         Raises:
             TenantryError: EXPIRED when the log no longer reaches back to ``after``.
         """
-        missed: list[Change] = []
-        while after < self._start:
-            oldest = await self._db.run(changes.compacted_to)
-            if after < oldest:
-                raise expired(after, oldest)
-            batch = await self._db.run(changes.read, after, BATCH)
-            if not batch:
-                break
-            missed += batch
-            after = batch[-1].seq
-        # from here on nothing awaits: the window and the subscription meet without a gap
-        missed += self._after(after)
-        self._subscribers.add(subscriber)
-        return missed
+        if after >= self._start:
+            first = after - self._start  # seqs have no gaps
+            return list(islice(self._window, first, first + BATCH))
+        batch = await self._db.run(changes.read, after, BATCH)
+        if not batch or batch[0].seq != after + 1:
+            raise expired(after, await self._db.run(changes.compacted_to))
+        return [change for change in batch if change.seq <= self.seq]  # the rest will be handed out
 
-    def _after(self, seq: int) -> list[Change]:
-        newer = list(takewhile(lambda change: change.seq > seq, reversed(self._window)))
-        return newer[::-1]
+    def subscribe(self, subscriber: Subscriber, after: int) -> bool:
+        """Hand every change after ``after`` to ``subscriber``; False, and nothing, unless the feed is there."""
+        if after != self.seq:
+            return False
+        self._subscribers.add(subscriber)
+        return True
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Hand nothing more to ``subscriber``."""

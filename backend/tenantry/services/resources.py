@@ -83,7 +83,7 @@ class ResourceService:
 
     async def list(self, actor: Actor, query: Query) -> Page:
         """One page of the objects that the actor may see, ordered by namespace and name."""
-        return await self._db.run(transactions.page, actor, query)
+        return await self._db.run(transactions.page, actor, query, snapshot=True)
 
     async def visible_fields(self, actor: Actor, query: Query) -> Selector:
         """The field selector of ``query``, narrowed to what the actor may see: what a watch goes by."""

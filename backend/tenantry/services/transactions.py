@@ -43,7 +43,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A part of a list; ``seq`` is the change number that it is at least as new as."""
+    """A part of a list: the first one is the state as of ``seq``, further ones are at least as new."""
 
     items: list[Resource]
     seq: int
@@ -70,7 +70,7 @@ def _own_names(unit: Unit, actor: Actor, kind: Kind) -> tuple[str, ...]:
 
 
 def page(unit: Unit, actor: Actor, query: Query) -> Page:
-    """One page of a list, and the seq that it is at least as new as."""
+    """One page of a list; the unit must read a snapshot, so that the clock belongs to the rows."""
     seq = query.since or changes.current_seq(unit)
     if query.exact not in (None, seq):
         raise TenantryError(Code.EXPIRED, f"the state at resource version {query.exact} is no longer kept")

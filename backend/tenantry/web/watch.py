@@ -1,15 +1,17 @@
 """Watches: the change feed as JSON lines, written to each client's transport as it comes.
 
 Watchers that look at the same thing in the same form share one :class:`Encoder`, which encodes a batch once; what is
-left for each watcher is one write to its socket. One that stays behind is cut off and resumes from its last
-resourceVersion, as the protocol provides for.
+left for each watcher is one write to its socket. The state and what was missed are sent as fast as the client reads;
+one that stays behind later is cut off and resumes from its last resourceVersion, as the protocol provides for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from weakref import WeakValueDictionary
 
 import orjson
@@ -20,7 +22,7 @@ from tenantry.model.errors import TenantryError
 from tenantry.model.kinds import Kind
 from tenantry.model.resource import API_VERSION, Change, Verb
 from tenantry.model.selectors import EVERYTHING, Selector
-from tenantry.services.feed import Feed
+from tenantry.services.feed import BATCH, Feed
 from tenantry.services.transactions import Page
 from tenantry.web import errors, tables
 from tenantry.web.negotiation import Accepted, Form
@@ -28,6 +30,8 @@ from tenantry.web.routes import STOPPING
 
 #: bytes that may wait for one slow client before it is cut off
 MAX_BEHIND = 4 * 1024 * 1024
+#: bytes beyond which a transport no longer takes more, and an answer cannot end before the client reads
+STALLED = 64 * 1024
 #: seconds between bookmarks
 BOOKMARK = 60.0
 #: a watch without timeoutSeconds ends after this many seconds, at random, as kube-apiserver's does
@@ -114,7 +118,7 @@ class Watcher:
     """One open watch: what the feed calls with each batch, and the socket behind it."""
 
     def __init__(self, response: web.StreamResponse, transport: asyncio.Transport, encoder: Encoder) -> None:
-        self._chunked = response.chunked
+        self._response = response
         self._transport = transport
         self._encoder = encoder
         self._events = metrics.WATCH_EVENTS.labels(encoder.view.scope.kind.name)
@@ -125,6 +129,17 @@ class Watcher:
         if lines := self._encoder.encode(batch):
             self.write(lines)
 
+    def fail(self, error: TenantryError) -> None:
+        """Tell the client why the watch ends."""
+        self.write(_line("ERROR", orjson.dumps(errors.status_of(error)).decode()))
+        self.done.set()
+
+    async def replay(self, batch: list[Change]) -> None:
+        """Write what this watcher sees of ``batch`` as fast as the client takes it."""
+        if lines := self._encoder.encode(batch):
+            self._events.inc(lines.count(b"\n"))
+            await self._response.write(lines)
+
     def write(self, lines: bytes) -> None:
         """Write whole lines past aiohttp's payload writer, which would cost as much as all the rest."""
         if self._transport.is_closing():
@@ -134,7 +149,12 @@ class Watcher:
             self.done.set()
         else:
             self._events.inc(lines.count(b"\n"))
-            self._transport.write(b"%x\r\n%b\r\n" % (len(lines), lines) if self._chunked else lines)
+            self._transport.write(b"%x\r\n%b\r\n" % (len(lines), lines) if self._response.chunked else lines)
+
+    def close(self) -> None:
+        """Cut the client off if it has stopped to read: the end of the answer would wait for it."""
+        if self._transport.get_write_buffer_size() > STALLED:
+            self._transport.abort()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,30 +185,54 @@ async def serve(  # noqa: PLR0913 - all that a watch is made of
     transport = request.transport
     if transport is None:
         return response
-    encoder = _encoder(View(scope, accepted.form, include))
-    watcher = Watcher(response, transport, encoder)
+    watcher = Watcher(response, transport, _encoder(View(scope, accepted.form, include)))
+    seconds = timeout if timeout is not None else random.uniform(*TIMEOUT)  # noqa: S311 - spread, not secrecy
+    sending = asyncio.create_task(_send(watcher, scope.kind, feed, start, bookmarks=bookmarks))
+    stopping = asyncio.create_task(request.app[STOPPING].wait())
     with metrics.WATCHES.labels(scope.kind.name).track_inprogress():
         try:
-            await _begin(watcher, encoder, feed, start)
-        except TenantryError as error:
-            watcher.write(_line("ERROR", orjson.dumps(errors.status_of(error)).decode()))
-            return response
-        stopping = asyncio.create_task(request.app[STOPPING].wait())
-        stopping.add_done_callback(lambda _: watcher.done.set())
-        try:
-            seconds = timeout if timeout is not None else random.uniform(*TIMEOUT)  # noqa: S311 - spread, not secrecy
-            await _follow(watcher, scope.kind, feed, seconds, bookmarks=bookmarks)
+            await asyncio.wait({sending, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for task in (sending, stopping):
+                task.cancel()
+            await asyncio.gather(sending, stopping, return_exceptions=True)
             feed.unsubscribe(watcher)
-            stopping.cancel()
+            watcher.close()
+    if not sending.cancelled():
+        sending.result()
     return response
 
 
-async def _begin(watcher: Watcher, encoder: Encoder, feed: Feed, start: Start) -> None:
-    known: dict[str, int] = {}
-    if start.initial:
-        known = {item.uid: item.seq for item in start.initial.items if item.seq > start.after}
-        changes = [
+async def _send(watcher: Watcher, kind: Kind, feed: Feed, start: Start, *, bookmarks: bool) -> None:
+    """The state, what has changed since, and then each change as it comes."""
+    try:
+        if start.initial:
+            for batch in _batches(start.initial):
+                await watcher.replay(batch)
+            if start.mark_initial:
+                watcher.write(_bookmark(kind, start.after, initial_end=True))
+        seq = start.after
+        await feed.wait_for(seq, timeout=float("inf"))
+        while not feed.subscribe(watcher, seq):
+            batch = await feed.read(seq)
+            await watcher.replay(batch)
+            seq = batch[-1].seq
+    except TenantryError as error:
+        watcher.fail(error)
+    while not watcher.done.is_set():
+        try:
+            async with asyncio.timeout(BOOKMARK):
+                await watcher.done.wait()
+        except TimeoutError:
+            if bookmarks:
+                watcher.write(_bookmark(kind, feed.seq))
+
+
+def _batches(page: Page) -> Iterator[list[Change]]:
+    """The state as ADDED events."""
+    items = iter(page.items)
+    while part := list(islice(items, BATCH)):
+        yield [
             Change(
                 seq=item.seq,
                 kind=item.kind,
@@ -200,30 +244,8 @@ async def _begin(watcher: Watcher, encoder: Encoder, feed: Feed, start: Start) -
                 prev_labels="{}",
                 at=0,
             )
-            for item in start.initial.items
+            for item in part
         ]
-        watcher(changes)
-        if start.mark_initial:
-            watcher.write(_bookmark(encoder.view.scope.kind, start.after, initial_end=True))
-    await feed.wait_for(start.after, timeout=float("inf"))
-    missed = await feed.subscribe(watcher, start.after)
-    # what the state has shown already is not shown again
-    if unseen := [change for change in missed if change.seq > known.get(change.uid, 0)]:
-        watcher(unseen)
-
-
-async def _follow(watcher: Watcher, kind: Kind, feed: Feed, seconds: float, *, bookmarks: bool) -> None:
-    loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
-    while (left := end - loop.time()) > 0:
-        try:
-            async with asyncio.timeout(min(left, BOOKMARK)):
-                await watcher.done.wait()
-        except TimeoutError:
-            if bookmarks:
-                watcher.write(_bookmark(kind, feed.seq))
-        else:
-            return
 
 
 def _bookmark(kind: Kind, seq: int, *, initial_end: bool = False) -> bytes:
