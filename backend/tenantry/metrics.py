@@ -111,10 +111,12 @@ class LoopHistogram(Collector):
         return observe
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """The buckets as Prometheus takes them."""
+        """The buckets as Prometheus takes them, of every series that has observed something."""
         family = HistogramMetricFamily(self._metric.name, self._metric.help, labels=self._metric.labels)
         bounds = [*map(floatToGoString, self._bounds), "+Inf"]
         for labels, (*counts, total) in self._series.items():
+            if not any(counts):
+                continue
             family.add_metric(labels, list(zip(bounds, accumulate(counts), strict=True)), total)
         yield family
 
