@@ -8,7 +8,13 @@ from collections.abc import Generator
 
 import pytest
 
-pytest_plugins = ["tests.support.cluster", "tests.support.server", "tests.support.databases"]
+# what others import stands before them
+pytest_plugins = [
+    "tests.support.cluster",
+    "tests.support.server",
+    "tests.support.databases",
+    "tests.support.application",
+]
 
 #: start of a test's id -> why it may skip where CI is set
 MAY_SKIP: dict[str, str] = {}
