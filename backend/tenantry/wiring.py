@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tenantry.datadir import DataDirectory
 from tenantry.services.authentication import Authenticator
 from tenantry.services.feed import Feed
+from tenantry.services.history import History
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
 from tenantry.services.records import Records
@@ -28,6 +29,7 @@ class Services:
     keys: Keys
     authenticator: Authenticator
     resources: ResourceService
+    history: History
     records: Records
     feed: Feed
     worker: Worker
@@ -52,13 +54,15 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(keysets.close)
         authenticator = Authenticator(db, keysets)
         stack.push_async_callback(authenticator.close)
+        resources = ResourceService(db)
         yield Services(
             settings=settings,
             directory=directory,
             db=db,
             keys=Keys(db),
             authenticator=authenticator,
-            resources=ResourceService(db),
+            resources=resources,
+            history=History(db, resources),
             records=Records(db),
             feed=Feed(db),
             worker=Worker(db),

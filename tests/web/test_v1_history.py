@@ -1,6 +1,7 @@
 """Revisions, what differs between two of them, and the way back."""
 
 import asyncio
+from typing import Any
 
 import pytest
 

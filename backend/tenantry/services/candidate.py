@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from tenantry.model import canonical, ids, jsontree, manifest, printer, schema
+from tenantry.model import canonical, fielderrors, ids, jsontree, manifest, printer, schema
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
 from tenantry.model.kinds import Address, Kind
@@ -20,10 +20,12 @@ from tenantry.model.managedfields import ownership
 from tenantry.model.managedfields.schema import ObjectType, compile_schema
 from tenantry.model.manifest import Document, Manifest
 from tenantry.model.objectmeta import ObjectMeta
+from tenantry.model.quoting import quote
 from tenantry.model.resource import API, API_VERSION, Resource, timestamp
 
 #: parts of metadata that a client sets, in the form in which they are stored
 _CLIENT_META = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
+_STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 _SERVER_META = ("deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -39,6 +41,7 @@ class Writer:
     subresource: str = ""  # "status" or nothing
     owner: str = API  # managed_by of a new object
     applies: bool = False
+    patches: bool = False  # what is wrong with the document is the fault of a patch
     validation: str = "Warn"  # of unknown fields: Ignore, Warn or Strict
 
 
@@ -52,6 +55,7 @@ class Candidate:
     typed: Model | None  # the spec; None when only status is written
     labels: dict[str, str]
     warnings: tuple[str, ...] = ()
+    message: str = ""  # why, for people: kept with the revision and the audit row
 
     @property
     def unchanged(self) -> bool:
@@ -81,6 +85,7 @@ def create(kind: Kind, document: Document, namespace: str, writer: Writer) -> Ca
         TenantryError: INVALID with the field errors, BAD_REQUEST when a server-owned field is set.
     """
     meta = dict(document.get("metadata") or {})
+    meta.pop("namespace", None)
     if not meta.get("name") and meta.get("generateName"):
         meta["name"] = ids.generate_name(meta["generateName"])
     if meta.get("resourceVersion") not in (None, "", "0"):
@@ -96,28 +101,34 @@ def create(kind: Kind, document: Document, namespace: str, writer: Writer) -> Ca
         managed_by=writer.owner,
         created_at=writer.now,
     )
-    return _finish(parsed, resource, None, writer, entries=meta.get("managedFields"), spec=canonical.dumps(parsed.spec))
+    entries = meta.get("managedFields") or None
+    return _finish(parsed, resource, None, writer, entries=entries, spec=canonical.dumps(parsed.spec))
 
 
 def update(kind: Kind, document: Document, current: Resource, writer: Writer) -> Candidate:
     """``current`` with what ``document`` says: a PUT, or a patch that was applied to it.
 
     Raises:
-        TenantryError: INVALID with the field errors, CONFLICT when ``resourceVersion`` or ``uid`` is another.
+        TenantryError: INVALID with the field errors, CONFLICT when ``resourceVersion`` or ``uid`` is another,
+            BAD_REQUEST when it is another object or none.
     """
+    _check_type(kind, document, writer)
     meta = document.get("metadata") or {}
-    _check_preconditions(kind, meta, current)
+    if not isinstance(meta, dict):
+        raise _undecodable(writer, "metadata must be an object")
+    check_address(Address(kind, current.namespace, current.name), meta)
+    _check_preconditions(kind, meta, current, writer)
     live = current.document()
     if jsontree.equal(document, live):
         return Candidate(kind=kind, resource=current, current=current, typed=None, labels={})
     if writer.subresource:
         return _update_status(kind, document, current, writer)
-    server_owned = {"name": current.name, **({"namespace": current.namespace} if current.namespace else {})}
+    server_owned = {"name": current.name, "namespace": current.namespace or None}
     parsed = _parse(kind, {**document, "metadata": {**meta, **server_owned}}, writer, live)
     _check_finalizers(kind, parsed.metadata, current)
     spec = canonical.dumps(parsed.spec)
     generation = current.generation + (spec != current.spec)
-    entries = meta.get("managedFields", live["metadata"].get("managedFields"))
+    entries = meta.get("managedFields") or live["metadata"].get("managedFields")
     return _finish(parsed, current, live, writer, entries=entries, spec=spec, generation=generation)
 
 
@@ -129,10 +140,12 @@ def apply(at: Address, config: Document, current: Resource | None, writer: Write
     """
     kind = at.kind
     meta = dict(config.get("metadata") or {})
-    meta |= {"name": at.name} | ({"namespace": at.namespace} if kind.namespaced else {})
+    meta["name"] = meta.get("name") or at.name
+    if kind.namespaced:
+        meta["namespace"] = meta.get("namespace") or at.namespace
+    else:
+        meta.pop("namespace", None)
     config = {**config, "metadata": meta}
-    if current is not None:
-        _check_preconditions(kind, meta, current)
     merged = ownership.apply(
         object_type(kind),
         current.document() if current else None,
@@ -142,12 +155,14 @@ def apply(at: Address, config: Document, current: Resource | None, writer: Write
         force=force,
         subresource=writer.subresource,
     )
-    if current is None:
-        merged["metadata"].pop("uid", None)
-        return create(kind, merged, at.namespace, writer)
-    if writer.subresource:
-        return _update_status(kind, merged, current, writer)
-    return update(kind, merged, current, writer)
+    if current is not None:
+        return update(kind, merged, current, writer)
+    check_address(at, merged["metadata"])
+    if uid := merged["metadata"].get("uid"):
+        message = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise TenantryError(Code.CONFLICT, message, kind=kind.name, name=at.name)
+    merged["metadata"].pop("resourceVersion", None)
+    return create(kind, merged, at.namespace, writer)
 
 
 def _update_status(kind: Kind, document: Document, current: Resource, writer: Writer) -> Candidate:
@@ -182,22 +197,50 @@ def invalid(kind: Kind, name: str, errors: list[FieldError]) -> TenantryError:
 
 
 def _parse(kind: Kind, document: Document, writer: Writer, live: Document | None = None) -> Manifest:
-    if document.get("apiVersion") != API_VERSION or document.get("kind") != kind.name:
-        found = f"{document.get('kind')} in version {document.get('apiVersion')}"
-        raise TenantryError(
-            Code.BAD_REQUEST,
-            f"the object provided is a {found}, this address takes a {kind.name} in version {API_VERSION}",
-        )
+    _check_type(kind, document, writer)
     if writer.validation == "Strict" and (unknown := manifest.unknown_fields(kind, document)):
         listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise TenantryError(Code.BAD_REQUEST, f"strict decoding error: {listed}")
+        raise _undecodable(writer, f"strict decoding error: {listed}")
     parsed = manifest.parse(document, old=live["spec"] if live else None)
     if isinstance(parsed, list):
         if manifest.is_malformed(parsed):
             listed = "; ".join(f"{error.path}: {error.message}" for error in parsed)
-            raise TenantryError(Code.BAD_REQUEST, f"the document cannot be decoded: {listed}", parsed)
+            raise _undecodable(writer, f"the document cannot be decoded: {listed}")
         raise invalid(kind, str((document.get("metadata") or {}).get("name") or ""), parsed)
     return parsed
+
+
+def _check_type(kind: Kind, document: Document, writer: Writer) -> None:
+    version, found = document.get("apiVersion"), document.get("kind")
+    if version != API_VERSION or not isinstance(found, str) or not found:
+        message = f"the object is a {found} in version {version}, and here it must be a {kind.name} in {API_VERSION}"
+        raise _undecodable(writer, message)
+    if found != kind.name:
+        meta = document.get("metadata")
+        name = str(meta.get("name") or "") if isinstance(meta, dict) else ""
+        error = fielderrors.invalid("kind", found, f"must be {kind.name}")
+        raise TenantryError(Code.INVALID, f"{error.path}: {error.message}", [error], kind=found, name=name)
+
+
+def check_address(at: Address, meta: Document) -> None:
+    """Refuse an object that is not the one at ``at``; what it leaves out is no contradiction."""
+    name, namespace = meta.get("name"), meta.get("namespace")
+    if at.name and name not in (None, "", at.name):
+        raise TenantryError(
+            Code.BAD_REQUEST, f"the name of the object ({name}) does not match the name on the URL ({at.name})"
+        )
+    if at.kind.namespaced and namespace not in (None, "", at.namespace):
+        raise TenantryError(
+            Code.BAD_REQUEST,
+            "the namespace of the provided object does not match the namespace sent on the request",
+        )
+
+
+def _undecodable(writer: Writer, message: str) -> TenantryError:
+    """The error of a document that cannot be read: the fault of who sent it, or of the patch that made it."""
+    if not writer.patches:
+        return TenantryError(Code.BAD_REQUEST, message)
+    return TenantryError(Code.INVALID, f"after the patch {message}", [fielderrors.broken("patch", message)])
 
 
 def _finish(
@@ -226,8 +269,23 @@ def _finish(
         current=base if live else None,
         typed=parsed.typed,
         labels=client.get("labels", {}),
-        warnings=tuple(f'unknown field "{path}"' for path in parsed.unknown if writer.validation == "Warn"),
+        warnings=(*_unqualified(meta, live), *_unknown(parsed, writer)),
     )
+
+
+def _unknown(parsed: Manifest, writer: Writer) -> list[str]:
+    return [f'unknown field "{path}"' for path in parsed.unknown] if writer.validation == "Warn" else []
+
+
+def _unqualified(meta: Document, live: Document | None) -> list[str]:
+    """Warnings of new finalizers whose names others may come upon as well."""
+    known = (*_STANDARD_FINALIZERS, *(live["metadata"].get("finalizers", ()) if live else ()))
+    advice = "prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"
+    return [
+        f"metadata.finalizers: {quote(name)}: {advice}"
+        for name in meta.get("finalizers", ())
+        if "/" not in name and name not in known
+    ]
 
 
 def _entries(kind: Kind, live: Document | None, new: Document, entries: Any, writer: Writer) -> Any:
@@ -257,10 +315,12 @@ def _plan_of(kind: Kind, parsed: Manifest) -> str:
     return ""
 
 
-def _check_preconditions(kind: Kind, meta: Document, current: Resource) -> None:
+def _check_preconditions(kind: Kind, meta: Document, current: Resource, writer: Writer) -> None:
     version, uid = meta.get("resourceVersion"), meta.get("uid")
     if version not in (None, "", "0", str(current.seq)):
         raise modified(kind, current.name)
+    if uid not in (None, "", current.uid) and (writer.patches or writer.applies):
+        raise invalid(kind, current.name, [fielderrors.invalid("metadata.uid", uid, "field is immutable")])
     if uid not in (None, "", current.uid):
         message = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.uid}"
         raise TenantryError(Code.CONFLICT, message, kind=kind.name, name=current.name)

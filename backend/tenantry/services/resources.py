@@ -6,10 +6,8 @@ fails if somebody else was faster; a write that did not name a ``resourceVersion
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -21,13 +19,11 @@ from tenantry.model.manifest import Document
 from tenantry.model.resource import API, Resource
 from tenantry.model.selectors import Selector
 from tenantry.services import candidate, transactions
+from tenantry.services.attempts import PERSISTENT, retrying
 from tenantry.services.candidate import Candidate, Writer
 from tenantry.services.transactions import Page, Query
 from tenantry.storage import resources
 from tenantry.storage.db import Database
-
-#: how often a write without a precondition is computed again when it lost a race
-ATTEMPTS = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +35,14 @@ class Options:
     dry_run: bool = False
     validation: str = "Warn"  # of unknown fields: Ignore, Warn or Strict
 
-    def writer(self, subresource: str = "", *, applies: bool = False) -> Writer:
+    def writer(self, subresource: str = "", *, applies: bool = False, patches: bool = False) -> Writer:
         """Who writes with these options, now."""
         return Writer(
             manager=self.manager,
             now=ids.now_micros(),
             subresource=subresource,
             applies=applies,
+            patches=patches,
             validation=self.validation,
         )
 
@@ -91,8 +88,12 @@ class ResourceService:
 
     async def create(self, actor: Actor, at: Address, document: Document, options: Options) -> Written:
         """A new object; ALREADY_EXISTS when the name is taken, NAME_TOMBSTONED when it is kept for another."""
-        new = candidate.create(at.kind, document, at.namespace, options.writer())
-        return await self._store(actor, new, options, "create")
+
+        async def attempt() -> Written:
+            new = candidate.create(at.kind, document, at.namespace, options.writer())
+            return await self._store(actor, new, options, "create")
+
+        return await retrying(attempt, final=Code.ALREADY_EXISTS)
 
     async def replace(self, actor: Actor, at: Address, document: Document, options: Options) -> Written:
         """A PUT: the document takes the place of the object at the ``resourceVersion`` that it names."""
@@ -112,10 +113,11 @@ class ResourceService:
 
         async def attempt() -> Written:
             current = await self.get(actor, at)
-            new = candidate.update(at.kind, change(current.document()), current, options.writer(at.subresource))
+            writer = options.writer(at.subresource, patches=True)
+            new = candidate.update(at.kind, change(current.document()), current, writer)
             return await self._store(actor, new, options, "patch")
 
-        return await _retrying(attempt)
+        return await retrying(attempt)
 
     async def apply(self, actor: Actor, at: Address, config: Document, options: Options) -> Written:
         """Server-side apply (KEP-555): the manager's whole opinion, merged with what others own."""
@@ -128,7 +130,7 @@ class ResourceService:
             new = candidate.apply(at, config, current, writer, force=options.force)
             return await self._store(actor, new, options, "apply" if current else "create")
 
-        return await _retrying(attempt)
+        return await retrying(attempt)
 
     async def delete(self, actor: Actor, at: Address, wanted: Preconditions, options: Options) -> Written:
         """Delete the object, or mark it while finalizers hold it."""
@@ -136,7 +138,7 @@ class ResourceService:
         async def attempt() -> Written:
             current = await self.get(actor, at)
             _check_preconditions(at.kind, current, wanted)
-            _check_writable(at.kind, current)
+            check_writable(at.kind, current)
             _check_protection(at.kind, current)
             meta = current.meta_dict()
             if not meta.get("finalizers"):
@@ -147,7 +149,7 @@ class ResourceService:
             new = Candidate(kind=at.kind, resource=marked, current=current, typed=None, labels=current.labels())
             return await self._store(actor, new, options, "delete")
 
-        return await _retrying(attempt)
+        return await retrying(attempt, PERSISTENT)
 
     async def _find(self, actor: Actor, at: Address) -> Resource | None:
         found = await self._db.run(resources.get, at.kind.name, at.namespace, at.name)
@@ -158,7 +160,7 @@ class ResourceService:
     async def _store(self, actor: Actor, new: Candidate, options: Options, action: str) -> Written:
         current, resource = new.current, new.resource
         if current is not None:
-            _check_writable(new.kind, current)
+            check_writable(new.kind, current)
             if new.unchanged:
                 return Written(resource=current, warnings=new.warnings)
             meta = resource.meta_dict()
@@ -179,19 +181,8 @@ class ResourceService:
             return Written(resource=last or current, deleted=True)
         now = ids.now_micros()
         gone = await self._db.run(transactions.remove, actor, current, last or current, now, write=True)
-        return Written(resource=gone, deleted=True)
-
-
-async def _retrying(attempt: Callable[[], Awaitable[Written]]) -> Written:
-    """Run ``attempt`` again while it loses races, with growing jitter; the last lost race is the caller's."""
-    for number in range(1, ATTEMPTS):
-        try:
-            return await attempt()
-        except TenantryError as error:
-            if not error.raced:
-                raise
-        await asyncio.sleep(random.uniform(0, 0.005 * number))  # noqa: S311 - jitter
-    return await attempt()
+        # the one who let it go is shown it as it was, at a version from which a watch sees it go
+        return Written(resource=replace(gone, seq=current.seq), deleted=True)
 
 
 def _not_found(at: Address) -> TenantryError:
@@ -208,7 +199,8 @@ def _check_preconditions(kind: Kind, current: Resource, wanted: Preconditions) -
             raise TenantryError(Code.CONFLICT, message, kind=kind.name, name=current.name)
 
 
-def _check_writable(kind: Kind, current: Resource) -> None:
+def check_writable(kind: Kind, current: Resource) -> None:
+    """Refuse a write to what a cluster manages."""
     if current.managed_by != API:
         raise TenantryError(
             Code.MANAGED_ELSEWHERE,

@@ -7,11 +7,12 @@ status, revision, tombstone and audit row, and the clock last.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
 from tenantry.model import canonical, ids
-from tenantry.model.audit import AuditEvent
+from tenantry.model.audit import AuditEvent, describe
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, PLAN, TENANT, Kind
@@ -25,6 +26,10 @@ from tenantry.storage.changes import PendingChange
 from tenantry.storage.unit import Unit
 
 _ALL = 2**31
+#: where kubectl keeps a whole manifest, to compare it with the next one
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+#: the parts of metadata that people and programs set, and that an audit row tells of
+_AUTHORED = ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,14 +130,14 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
     else:
         resources.update(unit, resource, current.seq, new.labels if new.labels != prev_labels else None)
     if new.spec_changed:
-        revisions.append(unit, _revision(resource, number, actor))
+        revisions.append(unit, _revision(resource, number, actor, new.message))
     meaning.touch_others(unit, current, resource, resource.updated_at)
     change = PendingChange(
         resource=resource,
         verb=Verb.MODIFIED if current else Verb.ADDED,
         prev_labels=prev_labels,
         at=resource.updated_at,
-        audit=_audit(actor, action, resource),
+        audit=_audit(actor, action, resource, new.message, _difference(new)),
     )
     (stored,) = changes.commit(unit, [change])
     return stored
@@ -196,7 +201,7 @@ def _next_revision(unit: Unit, resource: Resource, *, changed: bool) -> int:
     return revisions.latest(unit, (*resource.key, resource.tenant_id)) + changed
 
 
-def _revision(resource: Resource, number: int, actor: Actor) -> Revision:
+def _revision(resource: Resource, number: int, actor: Actor, message: str) -> Revision:
     return Revision(
         kind=resource.kind,
         namespace=resource.namespace,
@@ -207,7 +212,7 @@ def _revision(resource: Resource, number: int, actor: Actor) -> Revision:
         doc=resource.spec,
         checksum=canonical.checksum(resource.spec),
         author=actor.name,
-        message="",
+        message=message,
         created_at=resource.updated_at,
     )
 
@@ -226,7 +231,21 @@ def _tombstone(current: Resource, now: int) -> Tombstone:
     )
 
 
-def _audit(actor: Actor, action: str, some: Resource) -> AuditEvent:
+def _difference(new: Candidate) -> str:
+    """What the write does to the parts that its author sets, for the audit row."""
+    part = "spec" if new.typed is not None or new.spec_changed else "status"
+    before = _authored(new.current, part) if new.current else {"metadata": {}, part: {}}
+    return describe(before, _authored(new.resource, part))
+
+
+def _authored(some: Resource, part: str) -> dict[str, Any]:
+    meta = some.meta_dict()
+    annotations = {key: value for key, value in meta.pop("annotations", {}).items() if key != _LAST_APPLIED}
+    meta |= {"annotations": annotations} if annotations else {}
+    return {"metadata": {key: meta[key] for key in _AUTHORED if key in meta}, part: orjson.loads(getattr(some, part))}
+
+
+def _audit(actor: Actor, action: str, some: Resource, message: str = "", difference: str = "{}") -> AuditEvent:
     return AuditEvent(
         id=ids.uuid7(),
         at=ids.now_micros(),
@@ -238,4 +257,6 @@ def _audit(actor: Actor, action: str, some: Resource) -> AuditEvent:
         tenant_id=some.tenant_id,
         request_id=actor.request_id,
         ip=actor.ip,
+        message=message,
+        diff=difference,
     )

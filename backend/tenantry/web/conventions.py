@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 from aiohttp import web
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
 from tenantry.model.identity import Actor, Permission
-from tenantry.model.kinds import Address, Kind
+from tenantry.model.kinds import TENANT, Address, Kind
 from tenantry.services import answers
 from tenantry.services.answers import Once, ReplayedError
 from tenantry.storage.idempotency import Answer
 from tenantry.web import bodies, cursors
-from tenantry.web.routes import ACTOR, SERVICES, Handler, Operation, Route
+from tenantry.web.routes import ACTOR, SERVICES, Handler, Operation, Route, Whole
 from tenantry.wiring import Services
 
 Q = TypeVar("Q", bound=Model)
@@ -39,6 +39,12 @@ _FIELD_CODES = {
     "string_too_long": FieldCode.TOO_LONG,
     "too_long": FieldCode.TOO_MANY,
 }
+
+
+class View(Model):
+    """What is answered, made from Python by the names that its fields have there."""
+
+    model_config = ConfigDict(validate_by_name=True)
 
 
 class Nothing(Model):
@@ -79,14 +85,15 @@ class Call(Generic[Q, B]):
     path: Mapping[str, str]
     query: Q
     body: B
+    kind: Kind  # that the route is about; any, where it is about none
     status: int  # of a good answer
     scope: str  # the list that a cursor belongs to
     matches: tuple[str, ...] | None  # the entity tags in If-Match
     request: answers.Request | None  # by its Idempotency-Key
 
-    def address(self, kind: Kind) -> Address:
+    def address(self) -> Address:
         """The object that the path names."""
-        return Address(kind, self.path.get("namespace", ""), self.path["name"])
+        return Address(self.kind, self.path.get("namespace", ""), self.path["name"])
 
     def number(self, name: str) -> int:
         """A part of the path that is a number; NOT_FOUND when it is none."""
@@ -134,28 +141,29 @@ def endpoint(  # noqa: PLR0913 - the parts of a declaration
     handle: Handle[Q, B],
     *,
     needs: Permission,
-    answer: type[Model] | None,
+    answer: type[Model] | Whole,
     query: type[Q] = Nothing,  # type: ignore[assignment]
     body: type[B] = Nothing,  # type: ignore[assignment]
     status: int = 200,
     conditional: bool = False,
     of: Kind | None = None,
 ) -> Route:
-    """A route below ``/v1``; its summary and description are the docstring of ``handle``.
+    """A route below ``/v1``; its summary and description are the docstring of ``handle``, ``{kind}`` being ``of``.
 
     Args:
         method: HTTP method.
         path: template.
         handle: what answers.
         needs: the permission that the caller must hold.
-        answer: what is answered; None for a whole resource.
+        answer: what is answered.
         query: the query parameters.
         body: what is sent.
         status: HTTP code of a good answer.
         conditional: it calls :meth:`Call.check_match`.
         of: the kind that it is about, when there is one such route for each.
     """
-    first, _, rest = (handle.__doc__ or "").partition("\n")
+    kind = of or TENANT
+    first, _, rest = (handle.__doc__ or "").replace("{kind}", kind.name).partition("\n")
     operation = Operation(
         name=_camel(handle.__name__) + (of.name if of else ""),
         summary=first.rstrip("."),
@@ -166,19 +174,20 @@ def endpoint(  # noqa: PLR0913 - the parts of a declaration
         status=status,
         conditional=conditional,
     )
-    return Route(method, path, _handler(handle, operation, query, body, method), needs, operation)
+    return Route(method, path, _handler(handle, operation, query, body, kind), needs, operation)
 
 
-def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: type[B], method: str) -> Handler:
+def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: type[B], kind: Kind) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
         sent = await _read_body(request, body, expected=operation.body is not None)
-        repeatable = await _identify(request, operation) if method == "POST" else None
+        repeatable = await _identify(request, operation) if request.method == "POST" else None
         call = Call(
             actor=request[ACTOR],
             services=services,
             path=request.match_info,
             query=read_query(request, query),
+            kind=kind,
             body=sent,
             status=operation.status,
             scope=_scope(request),
@@ -227,9 +236,14 @@ def read_query(request: web.Request, model: type[Q]) -> Q:
     raise TenantryError(Code.BAD_REQUEST, "the query parameters are wrong; see errors", errors)
 
 
+def is_body_required(model: type[Model]) -> bool:
+    """Whether there is a field that must be sent."""
+    return any(field.is_required() for field in model.model_fields.values())
+
+
 async def _read_body(request: web.Request, model: type[B], *, expected: bool) -> B:
-    """The body; INVALID with each field that is wrong or unknown."""
-    if not expected:
+    """The body; INVALID with each field that is wrong or unknown. None at all says nothing."""
+    if not expected or not (request.body_exists or is_body_required(model)):
         return model()
     if request.content_type != "application/json":
         raise TenantryError(Code.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from tenantry.model.fields import Model
 from tenantry.model.identity import Actor, Permission
+from tenantry.model.kinds import Kind
 from tenantry.wiring import Services
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,6 +23,14 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 ACTOR = web.RequestKey("actor", Actor)
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An answer that is a whole object of ``kind`` as its Kubernetes path has it, or a page of ``many``."""
+
+    kind: Kind
+    many: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """What the OpenAPI document tells of a route beyond its method, path and permission.
@@ -32,7 +41,7 @@ class Operation:
         description: the rest that there is to say.
         query: the query parameters.
         body: what is sent.
-        answer: what is answered; None when it is none of our models.
+        answer: what is answered; None when it is neither.
         status: HTTP code of a good answer.
         conditional: a write that honours ``If-Match``.
         media_type: of the answer.
@@ -43,7 +52,7 @@ class Operation:
     description: str = ""
     query: type[Model] | None = None
     body: type[Model] | None = None
-    answer: type[Model] | None = None
+    answer: type[Model] | Whole | None = None
     status: int = 200
     conditional: bool = False
     media_type: str = "application/json"
