@@ -14,7 +14,7 @@ import orjson
 
 from tenantry.model import ids
 from tenantry.model.audit import AuditEvent
-from tenantry.model.errors import TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
 from tenantry.services import meaning
@@ -49,27 +49,38 @@ class Worker:
         renew_at = tidy_at = 0.0
         try:
             while True:
-                try:
-                    if loop.time() >= renew_at:
-                        lease = await self._hold(lease)
-                        renew_at = loop.time() + LEASE_SECONDS / 3
-                    if lease:
-                        await self._work()
-                        if loop.time() >= tidy_at:
-                            await self._tidy()
-                            tidy_at = loop.time() + HOUSEKEEPING
-                except TenantryError as error:
-                    lease, renew_at = None, loop.time() + 1
-                    log.warning("the worker rests: %s", error.message)
+                if loop.time() >= renew_at:
+                    lease = await self._hold(lease)
+                    renew_at = loop.time() + (LEASE_SECONDS / 3 if lease else 1)
+                if lease:
+                    tidy = loop.time() >= tidy_at
+                    if await self._try_work(tidy=tidy) and tidy:
+                        tidy_at = loop.time() + HOUSEKEEPING
                 await asyncio.sleep(TICK)
         finally:
             if lease:
                 await asyncio.shield(self._db.run(leases.release, lease, write=True))
 
     async def _hold(self, lease: leases.Lease | None) -> leases.Lease | None:
-        if lease:
-            return await self._db.run(leases.renew, lease, LEASE_SECONDS, write=True)
-        return await self._db.run(leases.acquire, LEASE, self._holder, LEASE_SECONDS, write=True)
+        try:
+            if lease:
+                return await self._db.run(leases.renew, lease, LEASE_SECONDS, write=True)
+            return await self._db.run(leases.acquire, LEASE, self._holder, LEASE_SECONDS, write=True)
+        except TenantryError as error:
+            log.warning("the worker rests: %s", error.message)
+            return None if error.code is Code.CONFLICT else lease
+
+    async def _try_work(self, *, tidy: bool) -> bool:
+        """Do what there is to do; False when it is left for the next look, as when a write was faster."""
+        try:
+            await self._work()
+            if tidy:
+                await self._tidy()
+        except TenantryError as error:
+            if not error.raced:
+                log.warning("the work waits: %s", error.message)
+            return False
+        return True
 
     async def _work(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import peewee
 
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.resource import Revision
 from tenantry.storage import tables
 from tenantry.storage.mapping import Rows
@@ -33,8 +34,21 @@ Key = tuple[str, str, str, str]
 
 
 def append(unit: Unit, revision: Revision) -> None:
-    """Write ``revision``; its number is :func:`latest` + 1, read in the same unit under the resource's row lock."""
-    unit.execute(_rows.insert, **_rows.values(revision))
+    """Write ``revision``; its number is :func:`latest` + 1, read in the same unit.
+
+    Raises:
+        TenantryError: ``CONFLICT``, an object of that name came and went since the number was read.
+    """
+    try:
+        unit.execute(_rows.insert, **_rows.values(revision))
+    except peewee.IntegrityError as error:
+        raise TenantryError(
+            Code.CONFLICT,
+            f'another {revision.kind} "{revision.name}" came and went meanwhile; try again',
+            kind=revision.kind,
+            name=revision.name,
+            raced=True,
+        ) from error
 
 
 def latest(unit: Unit, key: Key) -> int:
