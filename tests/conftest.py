@@ -12,6 +12,7 @@ import pytest
 pytest_plugins = [
     "tests.support.cluster",
     "tests.support.server",
+    "tests.support.cli",
     "tests.support.databases",
     "tests.support.application",
 ]

@@ -68,7 +68,12 @@ async def list_keys(settings: Settings) -> None:
 @click.argument("identifier", metavar="ID")
 @local
 async def revoke_key(settings: Settings, identifier: str) -> None:
-    """Take an API key back: its next request is refused. `tenantry admin key list` has the ids."""
+    """Take an API key back: its next request is refused.
+
+    \b
+    Example:
+      tenantry admin key revoke 7Qm2xW9LrT4bVh1c        an ID of `tenantry admin key list`
+    """
     async with open_services(settings) as services:
         found = await services.keys.revoke(ACTOR, identifier)
         click.echo(f"revoked {found.id} ({found.name})")

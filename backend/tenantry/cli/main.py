@@ -9,7 +9,14 @@ import click
 #: heading of the help -> command -> module
 COMMANDS = {
     "Run a server": {"serve": "serve", "migrate": "migrate", "admin": "admin"},
-    "Look things up": {"version": "version"},
+    "Work with plans, tenants and configs": {
+        "apply": "apply",
+        "get": "get",
+        "describe": "describe",
+        "delete": "delete",
+        "export": "export",
+    },
+    "Without a server": {"validate": "validate", "version": "version"},
 }
 
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -79,6 +80,12 @@ class Resources:
             items += page["items"]
             version = page["metadata"]["resourceVersion"]
         return items, version
+
+    async def each(self, query: Query) -> AsyncIterator[Document]:
+        """All objects one after the other, with a page of them in memory."""
+        async for page in self._pages(query, JSON):
+            for item in page["items"]:
+                yield item
 
     async def table(self, query: Query) -> Table:
         """All objects as a table."""
@@ -169,8 +176,6 @@ class Resources:
 
 def path_of(at: Address) -> str:
     """The Kubernetes path of an object or, without a name, of a collection."""
-    parts = ["", "apis", API_VERSION]
-    if at.namespace:
-        parts += ["namespaces", at.namespace]
+    parts = ["namespaces", at.namespace] if at.namespace else []
     parts += [part for part in (at.kind.plural, at.name, at.subresource) if part]
-    return "/".join(parts)
+    return "/".join([f"/apis/{API_VERSION}", *(quote(part, safe="") for part in parts)])

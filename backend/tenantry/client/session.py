@@ -177,7 +177,8 @@ def _trust(ca: Path | str | None) -> ssl.SSLContext:
 def _reason(error: Exception) -> str:
     """Why a connection failed, without aiohttp's own words around it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate is not trusted: {error.certificate_error}"
+        why = getattr(error.certificate_error, "verify_message", error.certificate_error)
+        return f"its certificate is not trusted: {why}"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.errno:
         return str(cause.strerror) if isinstance(cause, socket.gaierror | ssl.SSLError) else os.strerror(cause.errno)

@@ -1,0 +1,175 @@
+"""Manifests in files: every document that FILE, DIR or - holds, where it stands, and what is wrong with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tenantry.model import yamldoc
+from tenantry.model.errors import FieldError
+from tenantry.model.kinds import Address
+from tenantry.model.manifest import kind_of
+from tenantry.model.yamldoc import YamlError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def files(*, required: bool = True) -> Callable[[Command], Command]:
+    """The option -f."""
+    return click.option(
+        "-f",
+        "--filename",
+        "sources",
+        multiple=True,
+        required=required,
+        metavar="FILE|DIR|-",
+        type=click.Path(allow_dash=True),
+        help="File, directory of .yaml, .yml and .json files, or - for standard input; repeatable.",
+    )
+
+
+recursive = click.option("-R", "--recursive", is_flag=True, help="Take the directories below a directory too.")
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that is wrong in a file: ``file:path: message (line 3)``."""
+
+    source: str
+    message: str
+    path: str = ""
+    line: int = 0
+
+    def __str__(self) -> str:
+        where = f"{self.source}:{self.path}" if self.path else self.source
+        return f"{where}: {self.message}" + (f" (line {self.line})" if self.line else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One document: what it is, and where."""
+
+    source: str
+    document: yamldoc.Document
+    path: str  # of it in the file's document: items[0] in a List
+
+    @property
+    def tree(self) -> Any:
+        """The object."""
+        return _at(self.document.tree, self.path)
+
+    def complain(self, path: str, message: str) -> Complaint:
+        """Something is wrong with a field, or for an empty path with the whole."""
+        path = f"{self.path}.{path}".strip(".")
+        return Complaint(self.source, message, path, self.document.line_of(path))
+
+    @property
+    def place(self) -> str:
+        """Where it begins, for a sentence."""
+        return f"{self.source}, line {self.document.line_of(self.path)}"
+
+
+def read(sources: Iterable[str], *, recursive: bool) -> Iterator[Found | list[Complaint]]:
+    """Every document in order, and in the place of a file that cannot be read all that is wrong with it."""
+    for source in sources:
+        if source == "-":
+            yield from _documents("<stdin>", sys.stdin.buffer.read())
+        else:
+            for path in _paths(Path(source), recursive=recursive):
+                if isinstance(path, Complaint):
+                    yield [path]
+                else:
+                    yield from _file(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A document and the object that it is about."""
+
+    found: Found
+    at: Address
+
+
+class Addresses:
+    """Which objects were seen: one that stands twice is a mistake, because only one can win."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Address, Found] = {}
+
+    def add(self, at: Address, found: Found) -> Complaint | None:
+        """Note an object; what is wrong when it was seen before."""
+        first = self._seen.setdefault(at, found)
+        if first is found:
+            return None
+        return found.complain("", f'{at.kind.singular} "{at.name}" stands in {first.place} already: remove one')
+
+
+def named(found: Iterable[Found | list[Complaint]], namespace: str) -> Iterator[Named | list[Complaint]]:
+    """Which object each document is about; complaints pass through."""
+    seen = Addresses()
+    for each in found:
+        if isinstance(each, list):
+            yield each
+            continue
+        at = address(each, namespace)
+        if isinstance(at, Complaint):
+            yield [at]
+        else:
+            again = seen.add(at, each)
+            yield [again] if again else Named(each, at)
+
+
+def address(found: Found, namespace: str) -> Address | Complaint:
+    """The object that a document is about; one of a namespaced kind that names no namespace is in ``namespace``."""
+    kind = kind_of(found.tree)
+    if isinstance(kind, FieldError):
+        return found.complain(kind.path, kind.message)
+    metadata = found.tree.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    name = metadata.get("name")
+    if not name or not isinstance(name, str):
+        return found.complain("metadata.name", "Required value: an object is known by its name")
+    return Address(kind, str(metadata.get("namespace") or namespace) if kind.namespaced else "", name)
+
+
+def _paths(path: Path, *, recursive: bool) -> Iterator[Path | Complaint]:
+    if not path.is_dir():
+        yield path
+        return
+    below = sorted(each for each in path.glob("**/*" if recursive else "*") if each.suffix in SUFFIXES)
+    yield from below
+    if not below:
+        yield Complaint(str(path), "there is no .yaml, .yml or .json file in it")
+
+
+def _file(path: Path) -> Iterator[Found | list[Complaint]]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        yield [Complaint(str(path), str(error.strerror))]
+    else:
+        yield from _documents(str(path), content)
+
+
+def _documents(source: str, content: bytes) -> Iterator[Found | list[Complaint]]:
+    try:
+        documents = yamldoc.load(content)
+    except YamlError as error:
+        yield [Complaint(source, problem.message, line=problem.line) for problem in error.problems]
+        return
+    for document in documents:
+        tree = document.tree
+        if isinstance(tree, dict) and isinstance(tree.get("items"), list) and str(tree.get("kind")).endswith("List"):
+            yield from (Found(source, document, f"items[{index}]") for index in range(len(tree["items"])))
+        else:
+            yield Found(source, document, "")
+
+
+def _at(tree: Any, path: str) -> Any:
+    return tree["items"][int(path.removeprefix("items[").removesuffix("]"))] if path else tree

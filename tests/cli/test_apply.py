@@ -1,0 +1,117 @@
+"""`tenantry apply`: what becomes of each document, whatever is wrong with the others."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import Tenantry
+from tests.support.server import ServerInProcess
+from tests.worktree import ROOT
+
+SAMPLES = str(ROOT / "k8s/samples")
+PLAN = """
+apiVersion: tenantry.dev/v1alpha1
+kind: Plan
+metadata: {name: gold}
+spec: {displayName: Gold}
+"""
+TENANT = """
+apiVersion: tenantry.dev/v1alpha1
+kind: Tenant
+metadata: {name: initech}
+spec: {displayName: Initech, planRef: {name: gold}}
+"""
+
+
+async def test_a_directory_is_applied_and_then_unchanged(tenantry: Tenantry) -> None:
+    first = await tenantry("apply", "-f", SAMPLES)
+    assert first.exit_code == 0, first.output
+    assert "tenant.tenantry.dev/acme created\n" in first.stdout
+    assert first.stdout.endswith("\n8 created, 0 configured, 0 unchanged, 0 failed\n")
+    second = await tenantry("apply", "-f", SAMPLES)
+    assert second.exit_code == 0
+    assert second.stdout.endswith("\n0 created, 0 configured, 8 unchanged, 0 failed\n")
+
+
+async def test_plans_come_first_whatever_the_order(tenantry: Tenantry) -> None:
+    applied = await tenantry("apply", "-f", "-", given=f"{TENANT}---{PLAN}")
+    assert applied.stdout.splitlines() == [
+        "plan.tenantry.dev/gold created",
+        "tenant.tenantry.dev/initech created",
+        "2 created, 0 configured, 0 unchanged, 0 failed",
+    ]
+
+
+async def test_what_differs_is_configured(tenantry: Tenantry) -> None:
+    await tenantry("apply", "-f", "-", given=PLAN)
+    changed = await tenantry("apply", "-f", "-", given=PLAN.replace("Gold", "Golden"))
+    assert changed.stdout.splitlines()[0] == "plan.tenantry.dev/gold configured"
+    assert "displayName: Golden" in (await tenantry("get", "plan", "gold", "-o", "yaml")).stdout
+
+
+async def test_what_is_wrong_stops_nothing_else(tenantry: Tenantry, tmp_path: Path) -> None:
+    (tmp_path / "1-broken.yaml").write_text("a: [1\n")
+    (tmp_path / "2-wrong.yaml").write_text(PLAN + "---" + TENANT.replace("{name: gold}", "{name: Gold}"))
+    (tmp_path / "3-unknown.yml").write_text(PLAN.replace("displayName", "dispalyName").replace("gold", "tin"))
+    (tmp_path / "4-foreign.json").write_text('{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "x"}}')
+    (tmp_path / "5-good.yaml").write_text(TENANT.replace("initech", "hooli"))
+    (tmp_path / "6-nameless.yaml").write_text(PLAN.replace("{name: gold}", "{}"))
+    (tmp_path / "notes.txt").write_text("not read")
+    applied = await tenantry("apply", "-f", str(tmp_path), "-f", str(tmp_path / "missing.yaml"))
+    assert applied.exit_code == 1
+    assert applied.stdout.splitlines() == [
+        "plan.tenantry.dev/gold created",
+        "tenant.tenantry.dev/hooli created",
+        "2 created, 0 configured, 0 unchanged, 6 failed",
+    ]
+    begins = [
+        "1-broken.yaml: it is not valid YAML: ",
+        '2-wrong.yaml:spec.planRef.name: Invalid value: "Gold": ',
+        "3-unknown.yml: failed to create typed patch object ",
+        '4-foreign.json:apiVersion: Unsupported value: "v1": ',
+        "6-nameless.yaml:metadata.name: Required value: ",
+        "missing.yaml: No such file or directory",
+    ]
+    complaints = sorted(applied.stderr.replace(f"{tmp_path}/", "").splitlines())
+    assert [line for line, begin in zip(complaints, begins, strict=True) if not line.startswith(begin)] == []
+    assert complaints[1].endswith("(line 10)")
+
+
+async def test_a_file_of_one_object_twice_is_told_of(tenantry: Tenantry) -> None:
+    applied = await tenantry("apply", "-f", "-", given=f"{PLAN}---{PLAN}")
+    assert applied.exit_code == 1
+    assert applied.stderr == '<stdin>: plan "gold" stands in <stdin>, line 2 already: remove one (line 7)\n'
+
+
+async def test_a_list_is_what_is_in_it(tenantry: Tenantry) -> None:
+    await tenantry("apply", "-f", SAMPLES)
+    listed = (await tenantry("get", "plans", "-o", "yaml")).stdout
+    assert listed.startswith("apiVersion: v1\nkind: List\n")
+    checked = await tenantry("validate", "-f", "-", given=listed)
+    assert checked.stderr == "3 valid, 0 wrong\n", checked.stdout
+
+
+async def test_a_dry_run_stores_nothing(tenantry: Tenantry) -> None:
+    applied = await tenantry("apply", "--dry-run", "-f", "-", given=PLAN)
+    assert applied.stdout.splitlines()[0] == "plan.tenantry.dev/gold created (dry run)"
+    assert (await tenantry("get", "plans")).stdout == ""
+
+
+async def test_fields_of_others_are_taken_over_by_force_only(tenantry: Tenantry, server: ServerInProcess) -> None:
+    await tenantry("apply", "-f", "-", given=PLAN)
+    async with server.session() as session:
+        path = "/apis/tenantry.dev/v1alpha1/plans/gold?fieldManager=somebody"
+        body = {"spec": {"displayName": "Theirs"}}
+        async with session.patch(path, json=body, headers={"Content-Type": "application/merge-patch+json"}) as answer:
+            assert answer.status == 200
+    refused = await tenantry("apply", "-f", "-", given=PLAN)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith('<stdin>:spec.displayName: conflict with "somebody"')
+    assert "--force-conflicts takes the field over (line 5)" in refused.stderr
+    forced = await tenantry("apply", "--force-conflicts", "-f", "-", given=PLAN)
+    assert forced.stdout.splitlines()[0] == "plan.tenantry.dev/gold configured"
+
+
+@pytest.mark.parametrize("text", ["", "# nothing here\n", "---\n---\n"])
+async def test_nothing_to_apply_is_a_failure(tenantry: Tenantry, text: str) -> None:
+    assert (await tenantry("apply", "-f", "-", given=text)).exit_code == 1

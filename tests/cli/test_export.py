@@ -1,0 +1,77 @@
+"""`tenantry export`: what it prints makes the same objects on an empty server."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.cli import Tenantry, beside
+from tests.support.server import running_server
+from tests.worktree import ROOT
+
+#: labels, annotations, finalizers, multi-line text, and text that readers of YAML disagree on
+AWKWARD = """
+apiVersion: tenantry.dev/v1alpha1
+kind: Config
+metadata:
+  name: awkward
+  namespace: elsewhere
+  labels: {tenantry.example/ring: "on", version: "1e3"}
+  annotations:
+    note: "12:30:00"
+    text: |
+      one
+        two
+
+      three
+  finalizers: [tenants.example/hold]
+spec:
+  configSet: other
+  scope: {plan: {ref: pro}}
+  values:
+    "on": "off"
+    "0o17": ["0777", "1_000", "2026-01-01", "<<", "=", "~", "null", ""]
+    number: 1.5
+    large: 123456789012345678
+    "tab\\t": "quote\\" back\\\\slash \\u2028 \\U0001F600 \\x7f"
+"""
+
+
+async def test_an_empty_server_gets_the_same(tenantry: Tenantry, tmp_path: Path) -> None:
+    for manifests, given in ((str(ROOT / "k8s/samples"), ""), ("-", AWKWARD)):
+        applied = await tenantry("apply", "-f", manifests, given=given)
+        assert applied.exit_code == 0, applied.output
+    exported = await tenantry("export")
+    assert exported.exit_code == 0
+    async with running_server(tmp_path / "other") as server:
+        other = beside(server)
+        applied = await other("apply", "-f", "-", given=exported.stdout)
+        assert applied.stdout.endswith("\n9 created, 0 configured, 0 unchanged, 0 failed\n"), applied.output
+        assert (await other("export")).stdout == exported.stdout
+        assert await objects(other) == await objects(tenantry)
+
+
+async def objects(tenantry: Tenantry) -> list[Any]:
+    """All objects without what is one server's own."""
+    listed = yaml.safe_load((await tenantry("get", "all", "-A", "-o", "yaml")).stdout)["items"]
+    for each in listed:
+        for own in ("uid", "resourceVersion", "creationTimestamp", "managedFields"):
+            each["metadata"].pop(own, None)
+        del each["status"]  # computed from what is compared here, some of it later
+    return list(listed)
+
+
+async def test_what_is_being_deleted_is_left_out(tenantry: Tenantry) -> None:
+    await tenantry("apply", "-f", "-", given=AWKWARD)
+    await tenantry("delete", "-f", "-", given=AWKWARD)
+    exported = await tenantry("export")
+    assert exported.stdout == ""
+    assert exported.stderr == "tenantry: left out, being deleted: config.tenantry.dev/awkward\n"
+
+
+async def test_a_part_can_be_exported(tenantry: Tenantry) -> None:
+    await tenantry("apply", "-f", str(ROOT / "k8s/samples"))
+    plans = list(yaml.safe_load_all((await tenantry("export", "plans")).stdout))
+    assert [each["metadata"]["name"] for each in plans] == ["ent", "pro", "starter"]
+    internal = list(yaml.safe_load_all((await tenantry("export", "-l", "ring=internal")).stdout))
+    assert [each["metadata"]["name"] for each in internal] == ["acme"]
