@@ -2,14 +2,21 @@
 
 import asyncio
 import json
+import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from prometheus_client import Gauge
+from yarl import URL
 
 from tenantry import metrics
+from tenantry.model import ids
+from tenantry.storage import changes
+from tenantry.web import watch as watch_module
+from tenantry.web.server import GRACE_SECONDS
 from tests.support.server import ServerInProcess, running_server
 
 PLANS = "/apis/tenantry.dev/v1alpha1/plans"
@@ -28,6 +35,50 @@ def plan(name: str, **labels: str) -> dict[str, Any]:
 async def events(response: aiohttp.ClientResponse, count: int) -> list[dict[str, Any]]:
     async with asyncio.timeout(SECONDS):
         return [json.loads(await response.content.readline()) for _ in range(count)]
+
+
+async def fill(server: ServerInProcess, count: int, first: int = 0) -> None:
+    """Create plans of 100 kB each."""
+    async with server.session() as http:
+        for number in range(first, first + count):
+            document = plan(f"big-{number}")
+            document["metadata"]["annotations"] = {"tenantry.example/filler": "x" * 100_000}
+            async with http.post(PLANS, json=document) as answer:
+                assert answer.status == 201
+
+
+async def compact(server: ServerInProcess) -> None:
+    """Remove the whole change log."""
+    while await server.services.db.run(changes.compact, ids.now_micros(), 0, write=True):
+        pass
+
+
+async def stalled_watch(server: ServerInProcess, **parameters: str) -> socket.socket:
+    """A watch that has begun, by a client that has read no more than its head."""
+    loop = asyncio.get_running_loop()
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+    client.settimeout(0)
+    url = URL(server.base_url)
+    await loop.sock_connect(client, (url.host, url.port))
+    target = URL(PLANS).with_query({"watch": "true", **parameters})
+    head = (
+        f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {server.token}\r\n\r\n"
+    )
+    await loop.sock_sendall(client, head.encode())
+    async with asyncio.timeout(SECONDS):
+        assert (await loop.sock_recv(client, 15)) == b"HTTP/1.1 200 OK"
+    return client
+
+
+async def rest_of(client: socket.socket) -> bytes:
+    """What is left to read until the server closes the connection."""
+    loop = asyncio.get_running_loop()
+    received = bytearray()
+    async with asyncio.timeout(SECONDS):
+        while part := await loop.sock_recv(client, 1024 * 1024):
+            received += part
+    return bytes(received)
 
 
 def value_of(gauge: Gauge) -> float:
@@ -107,11 +158,80 @@ async def test_a_watch_goes_with_its_client(server: ServerInProcess) -> None:
 
 
 async def test_a_server_that_stops_ends_its_watches(tmp_path: Path) -> None:
+    """Also one that waits for a version to come, and one whose client has stopped to read."""
     async with aiohttp.ClientSession() as http:
-        async with running_server(tmp_path) as server:
-            watch = await http.get(server.base_url + PLANS, params={"watch": "true"}, headers=server.headers)
+        async with AsyncExitStack() as stack:
+            server = await stack.enter_async_context(running_server(tmp_path))
+            url, waiting = server.base_url + PLANS, {"watch": "true", "resourceVersion": "1000"}
+            await fill(server, 100)
+            stalled = await stalled_watch(server)
+            recent = {"watch": "true", "resourceVersion": "100"}
+            watch = await http.get(url, params=recent, headers=server.headers)
+            early = await http.get(url, params=waiting, headers=server.headers)
+            async with asyncio.timeout(GRACE_SECONDS / 2):
+                await stack.aclose()
         async with asyncio.timeout(SECONDS):
             assert await watch.read() == b""
+            assert await early.read() == b""
+        stalled.close()
+
+
+async def test_a_watch_from_before_the_log_is_told_so(tmp_path: Path) -> None:
+    async with running_server(tmp_path) as server, server.session() as http:
+        for name in "abc":
+            await http.post(PLANS, json=plan(name))
+    async with running_server(tmp_path) as server, server.session() as http:  # which has none of it in memory
+        await compact(server)
+        async with http.get(PLANS, params={"watch": "true", "resourceVersion": "2"}) as watch:
+            (event,) = await events(watch, 1)
+            assert await watch.content.readline() == b""
+        assert event["type"] == "ERROR"
+        assert (event["object"]["code"], event["object"]["reason"]) == (410, "Expired")
+        assert event["object"]["message"] == "too old resource version: 2 (3)"
+        async with http.get(PLANS, params={"watch": "true", "resourceVersion": "3"}) as watch:
+            await http.delete(f"{PLANS}/a")
+            assert names(await events(watch, 1)) == [("DELETED", "a")]
+
+
+async def test_a_slow_replay_that_the_log_overtakes_ends_with_an_error(tmp_path: Path) -> None:
+    async with running_server(tmp_path) as server:
+        await fill(server, 300)
+    async with running_server(tmp_path) as server:
+        slow = await stalled_watch(server, resourceVersion="1")
+        await compact(server)
+        lines = (await rest_of(slow)).splitlines()
+        slow.close()
+    *replayed, last = [json.loads(line) for line in lines if line.startswith(b"{")]
+    versions = [int(event["object"]["metadata"]["resourceVersion"]) for event in replayed]
+    assert versions == list(range(2, len(versions) + 2))
+    assert len(versions) < 299
+    assert (last["type"], last["object"]["code"]) == ("ERROR", 410)
+
+
+async def test_a_client_that_stops_to_read_is_cut_off_and_holds_up_nobody(
+    server: ServerInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "MAX_BEHIND", 1024 * 1024)
+    open_watches = metrics.WATCHES.labels("Plan")
+    slow = await stalled_watch(server)
+    async with server.session() as http, http.get(PLANS, params={"watch": "true"}) as watch:
+        count = 0
+        while value_of(open_watches) == 2 and count < 400:
+            await fill(server, 1, first=count)
+            assert names(await events(watch, 1)) == [("ADDED", f"big-{count}")]
+            count += 1
+        assert value_of(open_watches) == 1
+    slow.close()
+
+
+async def test_a_client_that_never_reads_the_state_goes_when_its_time_is_up(server: ServerInProcess) -> None:
+    open_watches = metrics.WATCHES.labels("Plan")
+    await fill(server, 100)
+    stalled = await stalled_watch(server, timeoutSeconds="1")
+    async with server.session() as http, asyncio.timeout(SECONDS):
+        while value_of(open_watches):
+            await http.get(PLANS, params={"limit": "1"})
+    stalled.close()
 
 
 @pytest.mark.slow

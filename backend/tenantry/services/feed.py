@@ -30,8 +30,9 @@ WINDOW = 4096
 WINDOW_SIZE = 16 * 1024 * 1024
 #: seconds that a list waits for a seq which this replica has not seen
 PATIENCE = 3.0
-#: changes read from the database at a time
+#: changes read from the database at a time: for everybody, and for one subscriber that has missed them
 BATCH = 500
+REPLAYED = 100
 
 
 class Subscriber(Protocol):
@@ -121,8 +122,8 @@ class Feed:
         """
         if after >= self._start:
             first = after - self._start  # seqs have no gaps
-            return list(islice(self._window, first, first + BATCH))
-        batch = await self._db.run(changes.read, after, BATCH)
+            return list(islice(self._window, first, first + REPLAYED))
+        batch = await self._db.run(changes.read, after, REPLAYED)
         if not batch or batch[0].seq != after + 1:
             raise expired(after, await self._db.run(changes.compacted_to))
         return [change for change in batch if change.seq <= self.seq]  # the rest will be handed out

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from weakref import WeakValueDictionary
 
 import orjson
@@ -20,9 +19,9 @@ from aiohttp import HttpVersion11, web
 from tenantry import metrics
 from tenantry.model.errors import TenantryError
 from tenantry.model.kinds import Kind
-from tenantry.model.resource import API_VERSION, Change, Verb
+from tenantry.model.resource import API_VERSION, Change, Resource, Verb
 from tenantry.model.selectors import EVERYTHING, Selector
-from tenantry.services.feed import BATCH, Feed
+from tenantry.services.feed import Feed
 from tenantry.services.transactions import Page
 from tenantry.web import errors, tables
 from tenantry.web.negotiation import Accepted, Form
@@ -134,11 +133,12 @@ class Watcher:
         self.write(_line("ERROR", orjson.dumps(errors.status_of(error)).decode()))
         self.done.set()
 
-    async def replay(self, batch: list[Change]) -> None:
+    async def replay(self, batch: Iterable[Change]) -> None:
         """Write what this watcher sees of ``batch`` as fast as the client takes it."""
-        if lines := self._encoder.encode(batch):
-            self._events.inc(lines.count(b"\n"))
-            await self._response.write(lines)
+        for part in _parts(batch):
+            if lines := self._encoder.encode(part):
+                self._events.inc(lines.count(b"\n"))
+                await self._response.write(lines)
 
     def write(self, lines: bytes) -> None:
         """Write whole lines past aiohttp's payload writer, which would cost as much as all the rest."""
@@ -153,7 +153,7 @@ class Watcher:
 
     def close(self) -> None:
         """Cut the client off if it has stopped to read: the end of the answer would wait for it."""
-        if self._transport.get_write_buffer_size() > STALLED:
+        if not self._transport.is_closing() and self._transport.get_write_buffer_size() > STALLED:
             self._transport.abort()
 
 
@@ -178,7 +178,7 @@ async def serve(  # noqa: PLR0913 - all that a watch is made of
     timeout: float | None,  # noqa: ASYNC109 - the protocol's timeoutSeconds
 ) -> web.StreamResponse:
     """Answer with a watch, until it times out, the client goes or the server stops."""
-    response = web.StreamResponse(headers={"Content-Type": accepted.content_type, "Cache-Control": "no-cache, private"})
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"})
     if request.version >= HttpVersion11:
         response.enable_chunked_encoding()
     await response.prepare(request)
@@ -207,8 +207,7 @@ async def _send(watcher: Watcher, kind: Kind, feed: Feed, start: Start, *, bookm
     """The state, what has changed since, and then each change as it comes."""
     try:
         if start.initial:
-            for batch in _batches(start.initial):
-                await watcher.replay(batch)
+            await watcher.replay(map(_as_added, start.initial.items))
             if start.mark_initial:
                 watcher.write(_bookmark(kind, start.after, initial_end=True))
         seq = start.after
@@ -228,24 +227,32 @@ async def _send(watcher: Watcher, kind: Kind, feed: Feed, start: Start, *, bookm
                 watcher.write(_bookmark(kind, feed.seq))
 
 
-def _batches(page: Page) -> Iterator[list[Change]]:
-    """The state as ADDED events."""
-    items = iter(page.items)
-    while part := list(islice(items, BATCH)):
-        yield [
-            Change(
-                seq=item.seq,
-                kind=item.kind,
-                namespace=item.namespace,
-                name=item.name,
-                uid=item.uid,
-                verb=Verb.ADDED,
-                object=item.to_json(),
-                prev_labels="{}",
-                at=0,
-            )
-            for item in part
-        ]
+def _parts(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """``changes`` in parts that are small enough to wait in memory for one client."""
+    part: list[Change] = []
+    size = 0
+    for change in changes:
+        part.append(change)
+        size += len(change.object)
+        if size >= STALLED:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _as_added(item: Resource) -> Change:
+    return Change(
+        seq=item.seq,
+        kind=item.kind,
+        namespace=item.namespace,
+        name=item.name,
+        uid=item.uid,
+        verb=Verb.ADDED,
+        object=item.to_json(),
+        prev_labels="{}",
+        at=0,
+    )
 
 
 def _bookmark(kind: Kind, seq: int, *, initial_end: bool = False) -> bytes:
@@ -253,7 +260,7 @@ def _bookmark(kind: Kind, seq: int, *, initial_end: bool = False) -> bytes:
     shown = {
         "kind": kind.name,
         "apiVersion": API_VERSION,
-        "metadata": {"resourceVersion": str(seq), "creationTimestamp": None, **annotations},
+        "metadata": {"resourceVersion": str(seq), **annotations},
     }
     return _line("BOOKMARK", orjson.dumps(shown).decode())
 
