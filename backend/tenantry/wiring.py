@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tenantry.datadir import DataDirectory
+from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
 from tenantry.services.feed import Feed
 from tenantry.services.history import History
@@ -28,6 +29,7 @@ class Services:
     db: Database
     keys: Keys
     authenticator: Authenticator
+    audit: AuditLog
     resources: ResourceService
     history: History
     records: Records
@@ -54,6 +56,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(keysets.close)
         authenticator = Authenticator(db, keysets)
         stack.push_async_callback(authenticator.close)
+        audit = AuditLog(db)
+        stack.push_async_callback(audit.close)
         resources = ResourceService(db)
         yield Services(
             settings=settings,
@@ -61,6 +65,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             db=db,
             keys=Keys(db),
             authenticator=authenticator,
+            audit=audit,
             resources=resources,
             history=History(db, resources),
             records=Records(db),

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from tenantry.model import ids
-from tenantry.model.audit import AuditEvent, Result
+from tenantry.model.audit import AuditEvent, Filter, Result
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import ApiKey
 from tenantry.model.resource import Revision, Tombstone, Verb
@@ -202,17 +202,18 @@ async def test_audit_rows_are_filtered_and_paged_newest_first(database: Database
     ]
     events = [replace(one, id=f"{TENANT_ID[:-1]}{number}") for number, one in enumerate(events)]
     await database.run(audit.append, *events, write=True)
-    for columns, expected in (
-        ({}, [3, 2, 1, 0]),
-        ({"tenant_id": TENANT_ID}, [1, 0]),
-        ({"kind": "Config"}, [2]),
-        ({"kind": "Tenant", "name": "acme", "actor": "key:2"}, [0]),
-        ({"namespace": "a"}, [2]),
-        ({"limit": 2}, [3, 2]),
-        ({"before": events[2].id}, [1, 0]),
+    for wanted, expected in (
+        (Filter(), [3, 2, 1, 0]),
+        (Filter(tenant_id=TENANT_ID), [1, 0]),
+        (Filter(kind="Config"), [2]),
+        (Filter(kind="Tenant", name="acme", actor="key:2"), [0]),
+        (Filter(namespace="a"), [2]),
+        (Filter(action="key.create"), [3]),
+        (Filter(result="denied"), [3]),
     ):
-        found = await database.run(partial(audit.page, **columns))
-        assert found == [events[number] for number in expected], columns
+        assert await database.run(audit.page, wanted) == [events[number] for number in expected], wanted
+    assert await database.run(partial(audit.page, limit=2)) == [events[3], events[2]]
+    assert await database.run(partial(audit.page, before=events[2].id)) == [events[1], events[0]]
 
 
 async def test_work_that_is_asked_for_again_is_not_lost(database: Database) -> None:

@@ -43,6 +43,22 @@ class AuditEvent:
     diff: str = "{}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which rows; an empty part lets everything pass."""
+
+    tenant_id: str = ""
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    actor: str = ""
+    action: str = ""
+    result: str = ""
+
+
+EVERYTHING = Filter()
+
+
 REDACTED = "[redacted]"
 #: changes that one row tells of, and bytes of JSON of a value that it tells whole
 MOST_CHANGES = 100

@@ -53,7 +53,6 @@ class Page:
     items: list[Resource]
     seq: int
     more: bool = False
-    remaining: int | None = None
 
 
 def is_visible(actor: Actor, resource: Resource) -> bool:
@@ -143,8 +142,8 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
     return stored
 
 
-def remove(unit: Unit, actor: Actor, current: Resource, last: Resource, now: int) -> Resource:
-    """Delete a row for good, ``last`` being how watchers see it go; a Tenant leaves a tombstone."""
+def remove(unit: Unit, actor: Actor, current: Resource, now: int) -> None:
+    """Delete a row for good; watchers see it go as it was, and a Tenant leaves a tombstone."""
     check_deletable(unit, BY_NAME[current.kind], current)
     resources.delete(unit, current, current.seq)
     meaning.release(unit, current, now)
@@ -152,14 +151,13 @@ def remove(unit: Unit, actor: Actor, current: Resource, last: Resource, now: int
         tombstones.put(unit, _tombstone(current, now))
     meaning.touch_others(unit, current, None, now)
     change = PendingChange(
-        resource=replace(last, updated_at=now),
+        resource=replace(current, updated_at=now),
         verb=Verb.DELETED,
         prev_labels=current.labels(),
         at=now,
         audit=_audit(actor, "delete", current),
     )
-    (gone,) = changes.commit(unit, [change])
-    return gone
+    changes.commit(unit, [change])
 
 
 def _identify(unit: Unit, resource: Resource, action: str) -> tuple[Resource, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tenantry.model.audit import AuditEvent, Result
+import dataclasses
+
+from tenantry.model.audit import EVERYTHING, AuditEvent, Filter, Result
 from tenantry.storage import tables
 from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import insert_rows
@@ -19,23 +21,13 @@ def append(unit: Unit, *events: AuditEvent) -> None:
         unit.execute(statement, **values)
 
 
-def page(  # noqa: PLR0913 - one keyword per filter
-    unit: Unit,
-    *,
-    tenant_id: str = "",
-    kind: str = "",
-    namespace: str = "",
-    name: str = "",
-    actor: str = "",
-    before: str = "",
-    limit: int = 100,
-) -> list[AuditEvent]:
-    """Rows with an id below ``before``, newest first; an empty filter lets everything pass."""
-    wanted = {"tenant_id": tenant_id, "kind": kind, "namespace": namespace, "name": name, "actor": actor}
+def page(unit: Unit, wanted: Filter = EVERYTHING, *, before: str = "", limit: int = 100) -> list[AuditEvent]:
+    """Rows with an id below ``before``, newest first."""
     query = _rows.select.order_by(_table.id.desc()).limit(limit)
-    for column, value in wanted.items():
+    for field in dataclasses.fields(wanted):
+        value = getattr(wanted, field.name)
         if value:
-            query = query.where(getattr(_table, column) == value)
+            query = query.where(getattr(_table, field.name) == value)
     if before:
         query = query.where(_table.id < before)
     return _rows.all(unit.execute(query))

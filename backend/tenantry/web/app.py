@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
-from tenantry.web import discovery, history, kubernetes_openapi, me, objects, records, resources, reviews
+from tenantry.web import audit, discovery, history, kubernetes_openapi, me, objects, records, resources, reviews
 from tenantry.web.bodies import MAX_BODY
 from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.routes import SERVICES, STOPPING, Route
@@ -23,6 +23,7 @@ ROUTES: tuple[Route, ...] = (
     *me.ROUTES,
     *objects.ROUTES,
     *history.ROUTES,
+    *audit.ROUTES,
     *records.ROUTES,
 )
 

@@ -74,9 +74,9 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 check_host(headers.get("Host"))
                 actor = await authenticate(request, authenticator, address)
                 scope.actor = actor.name
+                request[ACTOR] = _on_request(actor, scope.request_id, address)
                 if not actor.may(binding.needs):
                     raise forbidden(request, actor)  # noqa: TRY301 - it ends here like every other refusal
-                request[ACTOR] = _on_request(actor, scope.request_id, address)
                 response = await handler(request)
             except (ConnectionError, asyncio.CancelledError):
                 raise
@@ -84,6 +84,8 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 response = redirection
                 raise
             except Exception as error:
+                if isinstance(error, TenantryError) and error.code is Code.FORBIDDEN:
+                    services.audit.note_denied(request[ACTOR], request.method, request.path, error)
                 response = _render(error, request, scope.request_id)
                 if scope.answered:
                     raise ConnectionAbortedError from error  # a second head would be read as part of the body

@@ -16,7 +16,7 @@ def up(migrator: object, db: Connection) -> None:  # noqa: ARG001, D103 - playho
         "tenant_id": "id",
         "result": "word",
         "seq": "int",
-        "request_id": "word",
+        "request_id": "name",
         "ip": "word",
         "message": "text",
         "diff": "json",

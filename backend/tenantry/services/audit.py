@@ -1,0 +1,101 @@
+"""The audit log: who did what, read newest first; and who was refused what, which no transaction tells of."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tenantry.model import ids
+from tenantry.model.audit import AuditEvent, Filter, Result
+from tenantry.model.errors import TenantryError
+from tenantry.model.identity import Actor
+from tenantry.storage import audit
+from tenantry.storage.db import Database
+
+#: what one caller is refused is written once for each method and path, and that often, within these seconds
+WINDOW_SECONDS = 60.0
+MOST_DENIALS = 20
+#: callers whose refusals are counted, and refusals that wait to be written
+_CALLERS = 1024
+_WAITING = 64
+_MESSAGE = 1000  # characters
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Window:
+    """What a caller was refused since ``began``."""
+
+    began: float
+    seen: set[tuple[str, str]]
+
+
+class AuditLog:
+    """The audit log over one database."""
+
+    def __init__(self, db: Database, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._db = db
+        self._monotonic = monotonic
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._writing: set[asyncio.Task[None]] = set()
+
+    async def list(self, actor: Actor, wanted: Filter, *, before: str, limit: int) -> list[AuditEvent]:
+        """At most ``limit`` rows with ids below ``before``, newest first; a tenant's credential sees that tenant's."""
+        if actor.tenant_id:
+            if wanted.tenant_id not in {"", actor.tenant_id}:
+                return []
+            wanted = replace(wanted, tenant_id=actor.tenant_id)
+        return await self._db.run(partial(audit.page, before=before, limit=limit), wanted)
+
+    def note_denied(self, actor: Actor, method: str, path: str, error: TenantryError) -> None:
+        """Write, when there is time, that ``actor`` was refused a request; one that repeats itself fills no disk."""
+        if not self._is_news(actor.name, method, path):
+            return
+        if len(self._writing) >= _WAITING:
+            logger.warning("too many refusals at once: %s %s by %s is not in the audit log", method, path, actor.name)
+            return
+        event = AuditEvent(
+            id=ids.uuid7(),
+            at=ids.now_micros(),
+            actor=actor.name,
+            action=method.lower(),
+            kind=error.kind,
+            name=error.name,
+            tenant_id=actor.tenant_id,
+            result=Result.DENIED,
+            request_id=actor.request_id,
+            ip=actor.ip,
+            message=error.message[:_MESSAGE],
+        )
+        task = asyncio.create_task(self._write(event))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def close(self) -> None:
+        """Let what waits be written."""
+        await asyncio.gather(*self._writing)
+
+    def _is_news(self, caller: str, method: str, path: str) -> bool:
+        now, request = self._monotonic(), (method, path)
+        window = self._windows.get(caller)
+        if window is None or now - window.began >= WINDOW_SECONDS:
+            window = self._windows[caller] = _Window(now, set())
+            self._windows.move_to_end(caller)
+            if len(self._windows) > _CALLERS:
+                self._windows.popitem(last=False)
+        if request in window.seen or len(window.seen) >= MOST_DENIALS:
+            return False
+        window.seen.add(request)
+        return True
+
+    async def _write(self, event: AuditEvent) -> None:
+        try:
+            await self._db.run(audit.append, event, write=True)
+        except TenantryError as error:
+            logger.warning("a refusal of %s is not in the audit log: %s", event.actor, error.message)
