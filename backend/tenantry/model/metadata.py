@@ -59,7 +59,7 @@ def _filled(value: Any, zero: Any) -> Any:
 
 
 def check(meta: ObjectMeta, *, namespaced: bool) -> list[FieldError]:
-    """The errors in ``meta`` beyond its types."""
+    """The errors in ``meta`` beyond its types; a namespace means nothing on a kind without, and no harm."""
     return list(_errors(meta, namespaced))
 
 
@@ -67,8 +67,6 @@ def _errors(meta: ObjectMeta, namespaced: bool) -> Iterator[FieldError]:  # noqa
     yield from _name_errors(meta)
     if namespaced and meta.namespace:
         yield from _invalid("metadata.namespace", meta.namespace, names.check_dns_label(meta.namespace))
-    if meta.namespace and not namespaced:
-        yield fielderrors.forbidden("metadata.namespace", "not allowed on this type")
     for key, value in (meta.labels or {}).items():
         yield from _invalid("metadata.labels", key, labels.check_key(key))
         yield from _invalid("metadata.labels", value, labels.check_value(value))

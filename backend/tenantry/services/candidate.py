@@ -119,6 +119,7 @@ def update(kind: Kind, document: Document, current: Resource, writer: Writer) ->
     check_address(Address(kind, current.namespace, current.name), meta)
     _check_preconditions(kind, meta, current, writer)
     live = current.document()
+    _check_immutable(kind, meta, live["metadata"])
     if jsontree.equal(document, live):
         return Candidate(kind=kind, resource=current, current=current, typed=None, labels={})
     if writer.subresource:
@@ -140,7 +141,6 @@ def apply(at: Address, config: Document, current: Resource | None, writer: Write
     """
     kind = at.kind
     meta = dict(config.get("metadata") or {})
-    meta["name"] = meta.get("name") or at.name
     if kind.namespaced:
         meta["namespace"] = meta.get("namespace") or at.namespace
     else:
@@ -223,9 +223,12 @@ def _check_type(kind: Kind, document: Document, writer: Writer) -> None:
 
 
 def check_address(at: Address, meta: Document) -> None:
-    """Refuse an object that is not the one at ``at``; what it leaves out is no contradiction."""
+    """Refuse an object that is not the one at ``at``, which may be a collection."""
     name, namespace = meta.get("name"), meta.get("namespace")
-    if at.name and name not in (None, "", at.name):
+    if at.name and not name:
+        message = f"the name of the object ({at.name} based on URL) was undeterminable: name must be provided"
+        raise TenantryError(Code.BAD_REQUEST, message)
+    if at.name and name != at.name:
         raise TenantryError(
             Code.BAD_REQUEST, f"the name of the object ({name}) does not match the name on the URL ({at.name})"
         )
@@ -315,13 +318,28 @@ def _plan_of(kind: Kind, parsed: Manifest) -> str:
     return ""
 
 
+def _check_immutable(kind: Kind, meta: Document, live: Document) -> None:
+    """Refuse to change what a delete alone sets, and to make another object of this one."""
+    errors = []
+    if meta.get("uid") not in (None, "", live["uid"]):
+        errors.append(fielderrors.invalid("metadata.uid", meta["uid"], "field is immutable"))
+    if meta.get("deletionTimestamp") is not None and "deletionTimestamp" not in live:
+        errors.append(
+            fielderrors.invalid("metadata.deletionTimestamp", meta["deletionTimestamp"], "field is immutable")
+        )
+    grace = meta.get("deletionGracePeriodSeconds")
+    if grace not in (None, live.get("deletionGracePeriodSeconds")):
+        detail = "field is immutable; may only be changed via deletion"
+        errors.append(fielderrors.invalid("metadata.deletionGracePeriodSeconds", grace, detail))
+    if errors:
+        raise invalid(kind, live["name"], errors)
+
+
 def _check_preconditions(kind: Kind, meta: Document, current: Resource, writer: Writer) -> None:
     version, uid = meta.get("resourceVersion"), meta.get("uid")
     if version not in (None, "", "0", str(current.seq)):
         raise modified(kind, current.name)
-    if uid not in (None, "", current.uid) and (writer.patches or writer.applies):
-        raise invalid(kind, current.name, [fielderrors.invalid("metadata.uid", uid, "field is immutable")])
-    if uid not in (None, "", current.uid):
+    if uid not in (None, "", current.uid) and not (writer.patches or writer.applies):
         message = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.uid}"
         raise TenantryError(Code.CONFLICT, message, kind=kind.name, name=current.name)
 

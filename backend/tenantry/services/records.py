@@ -109,7 +109,7 @@ class Records:
         if current.source_uid != uid:
             message = f"the record is of the object {current.source_uid}, not of {uid}"
             raise TenantryError(Code.CONFLICT, message, kind=at.kind.name, name=at.name)
-        await self._db.run(transactions.remove, actor, current, current, ids.now_micros(), write=True)
+        await self._db.run(transactions.remove, actor, current, ids.now_micros(), write=True)
 
     async def _find(self, at: Address, cluster: str) -> Resource | None:
         """The living resource of that name, which must be this cluster's."""

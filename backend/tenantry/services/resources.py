@@ -7,7 +7,7 @@ fails if somebody else was faster; a write that did not name a ``resourceVersion
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import orjson
 
@@ -151,6 +151,17 @@ class ResourceService:
 
         return await retrying(attempt, PERSISTENT)
 
+    async def delete_all(self, actor: Actor, query: Query, wanted: Preconditions, options: Options) -> Page:
+        """Delete what ``query`` selects, one after the other until one cannot be; the page is how they were."""
+        page = await self.list(actor, query)
+        for each in page.items:
+            try:
+                await self.delete(actor, Address(query.kind, each.namespace, each.name), wanted, options)
+            except TenantryError as error:
+                if error.code is not Code.NOT_FOUND:
+                    raise
+        return page
+
     async def _find(self, actor: Actor, at: Address) -> Resource | None:
         found = await self._db.run(resources.get, at.kind.name, at.namespace, at.name)
         if found is not None and not transactions.is_visible(actor, found):
@@ -180,9 +191,9 @@ class ResourceService:
             await self._db.run(transactions.check_deletable, kind, current)
             return Written(resource=last or current, deleted=True)
         now = ids.now_micros()
-        gone = await self._db.run(transactions.remove, actor, current, last or current, now, write=True)
+        await self._db.run(transactions.remove, actor, current, now, write=True)
         # the one who let it go is shown it as it was, at a version from which a watch sees it go
-        return Written(resource=replace(gone, seq=current.seq), deleted=True)
+        return Written(resource=last or current, deleted=True)
 
 
 def _not_found(at: Address) -> TenantryError:

@@ -19,6 +19,7 @@ from tenantry.model.errors import Code, TenantryError
 #: bytes: 1.5 MiB, what etcd and so kube-apiserver keeps
 MAX_BODY = 3 << 19
 MAX_DEPTH = yamldoc.MAX_DEPTH
+JSON, YAML = "application/json", "application/yaml"
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -53,6 +54,22 @@ async def read_json(request: web.Request) -> Any:
     if duplicates:
         raise TenantryError(Code.BAD_REQUEST, ", ".join(f'duplicate field "{path}"' for path in duplicates))
     return tree
+
+
+async def read_object(request: web.Request) -> Any:
+    """The tree of the body, which is JSON, also where nothing says so, or YAML.
+
+    Raises:
+        TenantryError: as :func:`read_json` and :func:`read_yaml`, and ``UNSUPPORTED_MEDIA_TYPE``.
+    """
+    if "Content-Type" not in request.headers or request.content_type == JSON:
+        return await read_json(request)
+    if request.content_type == YAML:
+        return await read_yaml(request)
+    raise TenantryError(
+        Code.UNSUPPORTED_MEDIA_TYPE,
+        f"the body of the request was in an unknown format - accepted media types include: {JSON}, {YAML}",
+    )
 
 
 async def read_yaml(request: web.Request) -> Any:

@@ -17,7 +17,7 @@ from tenantry.model.resource import API_VERSION, GROUP, VERSION
 from tenantry.web.negotiation import Form, negotiate
 from tenantry.web.routes import Route
 
-VERBS = ["get", "list", "watch", "create", "update", "patch", "delete"]
+VERBS = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
 STATUS_VERBS = ["get", "update", "patch"]
 #: the virtual resources of other groups, which only take a POST: group -> kind -> plural
 REVIEWS = {

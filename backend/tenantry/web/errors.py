@@ -123,13 +123,15 @@ def _details(error: TenantryError) -> dict[str, Any]:
     details: dict[str, Any] = {}
     if error.name:
         details["name"] = error.name
-    if error.kind in BY_NAME:
-        # NewInvalid names the kind, every other constructor of apimachinery the resource
-        details["group"] = GROUP
-        details["kind"] = error.kind if error.code is Code.INVALID else BY_NAME[error.kind].plural
+    # NewInvalid names the kind, every other constructor of apimachinery the resource
+    if error.kind and error.code is Code.INVALID:
+        details |= {"group": _group(error.kind), "kind": error.kind}
+    elif error.kind in BY_NAME:
+        details |= {"group": GROUP, "kind": BY_NAME[error.kind].plural}
     if error.fields:
         details["causes"] = [
-            {"reason": field.code, "message": field.message, "field": field.path} for field in error.fields
+            {"reason": field.code, "message": field.message} | ({"field": field.path} if field.path else {})
+            for field in error.fields
         ]
     if error.retry_after:
         details["retryAfterSeconds"] = error.retry_after
@@ -138,14 +140,19 @@ def _details(error: TenantryError) -> dict[str, Any]:
 
 def _message(error: TenantryError, rendering: Rendering) -> str:
     kind = BY_NAME.get(error.kind)
-    if kind and error.code is Code.INVALID and error.fields:
-        return f"{kind.name}.{GROUP} {quote(error.name)} is invalid: {_aggregate(error)}"
+    if error.kind and error.code is Code.INVALID and error.fields:
+        return f"{error.kind}.{_group(error.kind)} {quote(error.name)} is invalid: {_aggregate(error)}"
     text = rendering.text
     if text is _FORBIDDEN and not error.name:  # a whole collection
         text = "{resource} is forbidden: {message}"
     if ("{resource}" in text and not kind) or ("{name}" in text and not error.name):
         return error.message
     return text.format(resource=kind and kind.qualified, name=quote(error.name), message=error.message)
+
+
+def _group(kind: str) -> str:
+    """The API group of what is invalid: a resource, or the options of a request."""
+    return "meta.k8s.io" if kind.endswith("Options") else GROUP
 
 
 def _aggregate(error: TenantryError) -> str:

@@ -156,9 +156,12 @@ _WRITE = [
     _query("fieldValidation", "string", "Unknown fields: `Ignore`, `Warn` (default) or `Strict`."),
 ]
 _FORCE = _query("force", "boolean", "Server-side apply: take fields over from other managers.")
+_SELECTION = [
+    _query("labelSelector", "string", "Restrict it by labels."),
+    _query("fieldSelector", "string", "Restrict it by `metadata.name` and `metadata.namespace`."),
+]
 _LIST = [
-    _query("labelSelector", "string", "Restrict the list by labels."),
-    _query("fieldSelector", "string", "Restrict the list by `metadata.name` and `metadata.namespace`."),
+    *_SELECTION,
     _query("limit", "integer", "Objects on a page."),
     _query("continue", "string", "Token of the page before."),
     _query("resourceVersion", "string", "Change number that the answer must have reached."),
@@ -214,6 +217,7 @@ def _paths(kind: Kind) -> Document:
         collection: {
             "get": _operation(kind, "list", f"list{title}", many, parameters=_LIST),
             "post": _operation(kind, "post", f"create{title}", one, parameters=_WRITE, **body),
+            "delete": _operation(kind, "deletecollection", f"deleteCollection{title}", many, parameters=_SELECTION),
             "parameters": place,
         },
         f"{collection}/{{name}}": {

@@ -14,16 +14,16 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from tenantry.model import patches, selectors
-from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model import patches
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, Address, Kind
 from tenantry.model.manifest import Document
 from tenantry.model.resource import API_VERSION, Resource
-from tenantry.model.selectors import Selector
-from tenantry.services.resources import Options, Preconditions, Written
+from tenantry.services.candidate import check_address
+from tenantry.services.resources import Written
 from tenantry.services.transactions import Page, Query
-from tenantry.web import bodies, tables, watch
+from tenantry.web import bodies, options, tables, watch
 from tenantry.web.negotiation import Accepted, Form, negotiate
 from tenantry.web.routes import ACTOR, SERVICES, Handler, Route
 
@@ -31,9 +31,6 @@ _ONE = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA})
 _MANY = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA_LIST})
 _WATCHED = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA})
 _PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
-_MANAGER_LENGTH = 128
-_VALIDATIONS = ("Ignore", "Warn", "Strict")
-
 
 Handle = Callable[[web.Request, Address], Any]
 
@@ -41,8 +38,10 @@ Handle = Callable[[web.Request, Address], Any]
 async def get(request: web.Request, at: Address) -> web.StreamResponse:
     """GET one object."""
     accepted = negotiate(request.headers.get("Accept", ""), _ONE)
-    service = request.app[SERVICES].resources
-    resource = await service.get(request[ACTOR], at)
+    services = request.app[SERVICES]
+    if version := options.read_version(request.query):
+        await services.feed.reach(version)
+    resource = await services.resources.get(request[ACTOR], at)
     return _one(at.kind, resource, accepted, request)
 
 
@@ -63,70 +62,51 @@ async def list_or_watch(request: web.Request, at: Address) -> web.StreamResponse
 
 async def _watch(request: web.Request, at: Address) -> web.StreamResponse:
     accepted = negotiate(request.headers.get("Accept", ""), _WATCHED)
-    parameters = request.query
     services = request.app[SERVICES]
-    labels, fields = _selectors(at.kind, parameters)
-    initial = _flag(parameters, "sendInitialEvents")
-    match = parameters.get("resourceVersionMatch")
-    _check_initial_events(initial, match)
-    version = parameters.get("resourceVersion", "")
-    seq = _number("resourceVersion", version)
-    query = Query(kind=at.kind, namespace=at.namespace or None, labels=labels, fields=fields)
+    asked = options.read_listing(at.kind, request.query, watch=True)
+    query = Query(kind=at.kind, namespace=at.namespace or None, labels=asked.labels, fields=asked.fields)
     visible = await services.resources.visible_fields(request[ACTOR], query)
-    scope = watch.Scope(at.kind, query.namespace, labels, visible)
-    if initial or (initial is None and seq == 0):
-        if seq:
-            await services.feed.reach(seq)
+    scope = watch.Scope(at.kind, query.namespace, asked.labels, visible)
+    if asked.initial or (asked.initial is None and asked.seq == 0):
+        if asked.seq:
+            await services.feed.reach(asked.seq)
         page = await services.resources.list(request[ACTOR], query)
-        start = watch.Start(after=page.seq, initial=page, mark_initial=bool(initial))
-    elif seq == 0:  # sendInitialEvents=false: from now on
+        start = watch.Start(after=page.seq, initial=page, mark_initial=bool(asked.initial))
+    elif asked.seq == 0:  # sendInitialEvents=false: from now on
         start = watch.Start(after=services.feed.seq)
     else:
-        start = watch.Start(after=seq)
-    seconds = parameters.get("timeoutSeconds")
+        start = watch.Start(after=asked.seq)
     return await watch.serve(
         request,
         services.feed,
         scope,
         accepted,
         start,
-        include=_include(parameters),
-        bookmarks=bool(_flag(parameters, "allowWatchBookmarks")),
-        timeout=float(_number("timeoutSeconds", seconds)) if seconds else None,
+        include=_include(request.query),
+        bookmarks=bool(options.flag(request.query, "allowWatchBookmarks")),
+        timeout=asked.timeout,
     )
-
-
-def _check_initial_events(initial: bool | None, match: str | None) -> None:  # noqa: FBT001 - private
-    if initial is not None and match != "NotOlderThan":
-        message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        raise _invalid_options(FieldError("resourceVersionMatch", FieldCode.FORBIDDEN, message))
-    if initial is None and match:
-        message = "Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
-        raise _invalid_options(FieldError("resourceVersionMatch", FieldCode.FORBIDDEN, message))
 
 
 async def create(request: web.Request, at: Address) -> web.StreamResponse:
     """POST a new object."""
     accepted = negotiate(request.headers.get("Accept", ""), _ONE)
-    options = _options(request)
+    wanted = options.read_write(request, "CreateOptions")
     document = await _document(request)
-    meta = _metadata(document)
-    namespace = meta.get("namespace")
-    if at.kind.namespaced and namespace not in (None, "", at.namespace):
-        raise _mismatch("namespace")
+    check_address(replace(at, name=""), _metadata(document))
     service = request.app[SERVICES].resources
-    written = await service.create(request[ACTOR], at, document, options)
+    written = await service.create(request[ACTOR], at, document, wanted)
     return _written(at.kind, written, accepted, request)
 
 
 async def update(request: web.Request, at: Address) -> web.StreamResponse:
     """PUT an object in the place of the one at its resourceVersion."""
     accepted = negotiate(request.headers.get("Accept", ""), _ONE)
-    options = _options(request)
+    wanted = options.read_write(request, "UpdateOptions")
     document = await _document(request)
-    _check_address(_metadata(document), at)
+    check_address(at, _metadata(document))
     service = request.app[SERVICES].resources
-    written = await service.replace(request[ACTOR], at, document, options)
+    written = await service.replace(request[ACTOR], at, document, wanted)
     return _written(at.kind, written, accepted, request)
 
 
@@ -140,34 +120,23 @@ async def patch(request: web.Request, at: Address) -> web.StreamResponse:
         )
     service = request.app[SERVICES].resources
     if request.content_type == "application/apply-patch+yaml":
-        options = _options(request, applies=True)
-        config = await _document(request, yaml=True)
-        _check_address(_metadata(config), at)
-        written = await service.apply(request[ACTOR], at, config, options)
+        wanted = options.read_write(request, "PatchOptions", applies=True)
+        config = _checked(await bodies.read_yaml(request))
+        written = await service.apply(request[ACTOR], at, config, wanted)
     else:
-        options = _options(request)
+        wanted = options.read_write(request, "PatchOptions")
         body = await bodies.read_json(request)
         change = patches.merge_patch if request.content_type == _PATCHES[1] else patches.json_patch
-        written = await service.patch(request[ACTOR], at, lambda document: change(document, body), options)
+        written = await service.patch(request[ACTOR], at, lambda document: change(document, body), wanted)
     return _written(at.kind, written, accepted, request)
 
 
 async def delete(request: web.Request, at: Address) -> web.StreamResponse:
     """DELETE an object, or mark it while finalizers hold it."""
     accepted = negotiate(request.headers.get("Accept", ""), _ONE)
-    body = await bodies.read_json(request) if request.body_exists else {}
-    wanted = body if isinstance(body, dict) else {}
-    required = wanted.get("preconditions") or {}
-    options = _options(request)
-    if wanted.get("dryRun"):
-        options = replace(options, dry_run=_dry_run(wanted["dryRun"]))
+    deletion = options.read_deletion(request, await bodies.read_object(request) if request.body_exists else None)
     service = request.app[SERVICES].resources
-    written = await service.delete(
-        request[ACTOR],
-        at,
-        Preconditions(uid=required.get("uid"), resource_version=required.get("resourceVersion")),
-        options,
-    )
+    written = await service.delete(request[ACTOR], at, deletion.preconditions, deletion.options)
     if not written.deleted:
         return _written(at.kind, written, accepted, request)
     gone = written.resource
@@ -181,14 +150,28 @@ async def delete(request: web.Request, at: Address) -> web.StreamResponse:
     return web.Response(body=orjson.dumps(status), content_type="application/json")
 
 
+async def delete_collection(request: web.Request, at: Address) -> web.StreamResponse:
+    """DELETE what a list with the same selectors would show."""
+    accepted = negotiate(request.headers.get("Accept", ""), _MANY)
+    deletion = options.read_deletion(request, await bodies.read_object(request) if request.body_exists else None)
+    query, _ = _query(request, at)
+    service = request.app[SERVICES].resources
+    page = await service.delete_all(request[ACTOR], query, deletion.preconditions, deletion.options)
+    return await _many(at.kind, page, accepted, request)
+
+
 # -- what a request says ----------------------------------------------------------------------------------------------
 
 
-async def _document(request: web.Request, *, yaml: bool = False) -> Document:
+async def _document(request: web.Request) -> Document:
     """The object in the body."""
-    tree = await (bodies.read_yaml(request) if yaml else bodies.read_json(request))
+    return _checked(await bodies.read_object(request))
+
+
+def _checked(tree: Any) -> Document:
     if not isinstance(tree, dict):
         raise TenantryError(Code.BAD_REQUEST, "the body must be one object with apiVersion, kind, metadata and spec")
+    _metadata(tree)
     return tree
 
 
@@ -199,118 +182,22 @@ def _metadata(document: Document) -> Document:
     return meta or {}
 
 
-def _check_address(meta: Document, at: Address) -> None:
-    if meta.get("name") not in (None, "", at.name):
-        raise TenantryError(
-            Code.BAD_REQUEST,
-            f"the name of the object ({meta['name']}) does not match the name on the URL ({at.name})",
-        )
-    if at.kind.namespaced and meta.get("namespace") not in (None, "", at.namespace):
-        raise _mismatch("namespace")
-
-
-def _mismatch(part: str) -> TenantryError:
-    return TenantryError(
-        Code.BAD_REQUEST, f"the {part} of the provided object does not match the {part} sent on the request"
-    )
-
-
-def _options(request: web.Request, *, applies: bool = False) -> Options:
-    parameters = request.query
-    manager = parameters.get("fieldManager", "")
-    path = "fieldManager"
-    if applies and not manager:
-        raise _invalid_options(FieldError(path, FieldCode.REQUIRED, "Required value: is required for apply patch"))
-    if len(manager) > _MANAGER_LENGTH:
-        message = f"Too long: may not be more than {_MANAGER_LENGTH} bytes"
-        raise _invalid_options(FieldError(path, FieldCode.TOO_LONG, message))
-    if not manager.isprintable():
-        message = "Invalid value: should only contain printable characters"
-        raise _invalid_options(FieldError(path, FieldCode.INVALID, message))
-    force = _flag(parameters, "force")
-    if force is not None and not applies:
-        message = "Forbidden: may not be specified for non-apply patch"
-        raise _invalid_options(FieldError("force", FieldCode.FORBIDDEN, message))
-    validation = parameters.get("fieldValidation") or "Warn"
-    if validation not in _VALIDATIONS:
-        known = ", ".join(f'"{name}"' for name in _VALIDATIONS)
-        message = f'Unsupported value: "{validation}": supported values: {known}'
-        raise _invalid_options(FieldError("fieldValidation", FieldCode.NOT_SUPPORTED, message))
-    return Options(
-        manager=manager or _agent(request),
-        force=bool(force),
-        dry_run=_dry_run(parameters.getall("dryRun", [])),
-        validation=validation,
-    )
-
-
-def _agent(request: web.Request) -> str:
-    """The manager of a client that names none: its User-Agent up to the first slash, as kube-apiserver has it."""
-    name = request.headers.get("User-Agent", "").partition("/")[0]
-    return "".join(filter(str.isprintable, name))[:_MANAGER_LENGTH] or "unknown"
-
-
-def _dry_run(values: Any) -> bool:
-    wanted = [value for value in values if value] if isinstance(values, list) else [values]
-    for value in wanted:
-        if value != "All":
-            message = f'Unsupported value: {orjson.dumps(value).decode()}: supported values: "All"'
-            raise _invalid_options(FieldError("dryRun", FieldCode.NOT_SUPPORTED, message))
-    return bool(wanted)
-
-
-def _invalid_options(error: FieldError) -> TenantryError:
-    return TenantryError(Code.INVALID, f"the options are invalid: {error.path}: {error.message}", [error])
-
-
-def _flag(parameters: Any, name: str) -> bool | None:
-    """A boolean query parameter as Kubernetes converts one: anything but false and 0 is true."""
-    value = parameters.get(name)
-    return None if value is None else value.lower() not in {"false", "0"}
-
-
-def _number(name: str, text: str) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit()) or len(text) > 18:  # noqa: PLR2004 - below 2^63
-        message = f'Invalid value: "{text[:64]}": must be a non-negative integer'
-        raise _invalid_options(FieldError(name, FieldCode.INVALID, message))
-    return int(text)
-
-
-def _selectors(kind: Kind, parameters: Any) -> tuple[Selector, Selector]:
-    labels = selectors.parse_labels(parameters.get("labelSelector", ""))
-    return labels, selectors.parse_fields(parameters.get("fieldSelector", ""), namespaced=kind.namespaced)
-
-
 def _query(request: web.Request, at: Address) -> tuple[Query, int]:
     """The list that is asked for, and the seq that it must have reached (on a further page: the first page's)."""
-    parameters = request.query
-    labels, fields = _selectors(at.kind, parameters)
-    version = parameters.get("resourceVersion", "")
-    seq, match = _number("resourceVersion", version), parameters.get("resourceVersionMatch")
-    token = parameters.get("continue")
-    if match and match not in {"NotOlderThan", "Exact"}:
-        message = f'Unsupported value: "{match}": supported values: "Exact", "NotOlderThan"'
-        raise _invalid_options(FieldError("resourceVersionMatch", FieldCode.NOT_SUPPORTED, message))
-    if match and (token or not version):
-        message = "Forbidden: resourceVersionMatch is forbidden " + (
-            "when continue is provided" if token else "unless resourceVersion is provided"
-        )
-        raise _invalid_options(FieldError("resourceVersionMatch", FieldCode.FORBIDDEN, message))
+    asked = options.read_listing(at.kind, request.query, watch=False)
     query = Query(
         kind=at.kind,
         namespace=at.namespace or None,
-        labels=labels,
-        fields=fields,
-        limit=_number("limit", parameters.get("limit", "")),
-        exact=seq if match == "Exact" else None,
+        labels=asked.labels,
+        fields=asked.fields,
+        limit=asked.limit,
+        exact=asked.seq if asked.match == options.EXACT else None,
     )
-    if not token:
-        return query, seq
-    if seq:
+    if not asked.token:
+        return query, asked.seq
+    if asked.seq:
         raise TenantryError(Code.BAD_REQUEST, "specifying resource version is not allowed when using continue")
-    seq, after = _decode_token(token)
+    seq, after = _decode_token(asked.token)
     return replace(query, after=after, since=seq), seq
 
 
@@ -348,7 +235,7 @@ def _one(kind: Kind, resource: Resource, accepted: Accepted, request: web.Reques
         text = tables.render(kind, [row], seq=str(resource.seq))
     else:
         text = tables.partial(resource)
-    return web.Response(body=text.encode(), headers={"Content-Type": accepted.content_type})
+    return web.Response(body=text.encode(), content_type="application/json")
 
 
 async def _many(kind: Kind, page: Page, accepted: Accepted, request: web.Request) -> web.Response:
@@ -356,21 +243,17 @@ async def _many(kind: Kind, page: Page, accepted: Accepted, request: web.Request
     if accepted.form is Form.TABLE:
         now, include = time.time(), _include(request.query)
         rows = [tables.row(kind, item, now, include) for item in page.items]
-        text = tables.render(kind, rows, seq=str(page.seq), token=token, remaining=page.remaining)
+        text = tables.render(kind, rows, seq=str(page.seq), token=token)
     else:
         show, name, version = (
             (Resource.to_json, f"{kind.name}List", API_VERSION)
             if accepted.form is Form.OBJECT
             else (tables.partial, "PartialObjectMetadataList", "meta.k8s.io/v1")
         )
-        meta = orjson.dumps(
-            {"resourceVersion": str(page.seq)}
-            | ({"continue": token} if token else {})
-            | ({"remainingItemCount": page.remaining} if page.remaining is not None else {})
-        ).decode()
+        meta = orjson.dumps({"resourceVersion": str(page.seq)} | ({"continue": token} if token else {})).decode()
         items = ",".join(show(item) for item in page.items)
         text = f'{{"apiVersion":"{version}","items":[{items}],"kind":"{name}","metadata":{meta}}}'
-    return web.Response(body=text.encode(), headers={"Content-Type": accepted.content_type})
+    return web.Response(body=text.encode(), content_type="application/json")
 
 
 def _written(kind: Kind, written: Written, accepted: Accepted, request: web.Request) -> web.Response:
@@ -401,6 +284,7 @@ def _routes(kind: Kind) -> list[Route]:
     routes = [
         ("GET", collection, list_or_watch, "", read),
         ("POST", collection, create, "", write),
+        ("DELETE", collection, delete_collection, "", write),
         ("GET", one, get, "", read),
         ("PUT", one, update, "", write),
         ("PATCH", one, patch, "", write),

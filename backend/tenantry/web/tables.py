@@ -18,11 +18,9 @@ from tenantry.web.negotiation import Form
 INCLUDE = ("None", "Metadata", "Object")
 
 
-def render(kind: Kind, rows: Iterable[str], *, seq: str, token: str = "", remaining: int | None = None) -> str:
+def render(kind: Kind, rows: Iterable[str], *, seq: str, token: str = "") -> str:
     """A Table of rendered rows as JSON text."""
     more = f',"continue":"{token}"' if token else ""
-    if remaining is not None:
-        more += f',"remainingItemCount":{remaining}'
     return (
         '{"kind":"Table","apiVersion":"meta.k8s.io/v1",'
         f'"metadata":{{"resourceVersion":"{seq}"{more}}},'
@@ -70,6 +68,15 @@ def _age_column(kind: Kind) -> int:
     return next(index for index, column in enumerate(kind.columns) if column.type == "date")
 
 
+#: ``metav1.ObjectMeta``'s description of it
+_NAME = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a "
+    "client to request the generation of an appropriate name automatically. Name is primarily intended for creation "
+    "idempotence and configuration definition. Cannot be updated. More info: "
+    "https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+
+
 @cache
 def columns(kind: Kind) -> str:
     """The column definitions as JSON text."""
@@ -77,7 +84,7 @@ def columns(kind: Kind) -> str:
         "name": "Name",
         "type": "string",
         "format": "name",
-        "description": "Name must be unique within a namespace.",
+        "description": _NAME,
         "priority": 0,
     }
     others = [
