@@ -7,14 +7,14 @@ import sys
 import click
 
 from tenantry.cli import manifests, output
-from tenantry.cli.names import complete_kind, find_objects, shown
+from tenantry.cli.names import complete_object, find_objects, shown
 from tenantry.cli.remote import Remote, remote
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import KINDS, Address
 
 
 @click.command()
-@click.argument("words", metavar="[KIND NAME...]", nargs=-1, shell_complete=complete_kind)
+@click.argument("words", metavar="[KIND NAME...]", nargs=-1, shell_complete=complete_object)
 @manifests.files(required=False)
 @manifests.recursive
 @click.option("--ignore-not-found", is_flag=True, help="What is not there counts as deleted.")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from tenantry.cli import output, table
-from tenantry.cli.names import complete_kind, find_objects
+from tenantry.cli.names import complete_object, find_objects
 from tenantry.cli.remote import Remote, remote
 from tenantry.model import yamldoc
 
@@ -16,7 +16,7 @@ _INDENT = "  "
 
 
 @click.command()
-@click.argument("words", metavar="KIND NAME...", nargs=-1, required=True, shell_complete=complete_kind)
+@click.argument("words", metavar="KIND NAME...", nargs=-1, required=True, shell_complete=complete_object)
 @output.namespace
 @remote
 async def describe(target: Remote, words: tuple[str, ...], *, namespace: str | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from tenantry.cli import output, table
-from tenantry.cli.names import complete_kind, find_kinds, find_objects, shown
+from tenantry.cli.names import complete_object, find_kinds, find_objects, shown
 from tenantry.cli.remote import Remote, remote
 from tenantry.client.resources import Query, Table
 from tenantry.model.errors import Code, TenantryError
@@ -30,7 +30,7 @@ class _Shape:
 
 
 @click.command()
-@click.argument("words", metavar="KIND [NAME]...", nargs=-1, required=True, shell_complete=complete_kind)
+@click.argument("words", metavar="KIND [NAME]...", nargs=-1, required=True, shell_complete=complete_object)
 @click.option("-o", "--output", "form", type=click.Choice(FORMS), help="Whole objects, names, or a wider table.")
 @click.option("-l", "--selector", default="", help="Only with these labels, such as `ring=internal,tier in (a, b)`.")
 @output.namespace

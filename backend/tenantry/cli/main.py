@@ -16,7 +16,12 @@ COMMANDS = {
         "delete": "delete",
         "export": "export",
     },
-    "Without a server": {"validate": "validate", "version": "version"},
+    "Without a server": {
+        "explain": "explain",
+        "validate": "validate",
+        "completion": "completion",
+        "version": "version",
+    },
 }
 
 

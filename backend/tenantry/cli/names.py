@@ -15,7 +15,8 @@ def _spellings(kind: Kind) -> tuple[str, ...]:
     return kind.singular, kind.plural, *kind.short_names, kind.qualified, f"{kind.singular}.{GROUP}"
 
 
-_KINDS = {spelling: kind for kind in KINDS for spelling in _spellings(kind)}
+#: what a kind may be called, in lower case
+SPELLINGS = {spelling: kind for kind in KINDS for spelling in _spellings(kind)}
 
 
 def find_kind(word: str) -> Kind:
@@ -24,7 +25,7 @@ def find_kind(word: str) -> Kind:
     Raises:
         click.UsageError: there is none.
     """
-    kind = _KINDS.get(word.lower())
+    kind = SPELLINGS.get(word.lower())
     if kind is None:
         raise click.UsageError(f'there is no kind "{word}"; kinds are {", ".join(kind.plural for kind in KINDS)}')
     return kind
@@ -67,3 +68,14 @@ def complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -
     """For the shell: the kinds that begin so."""
     del ctx, param
     return [CompletionItem(kind.plural, help=kind.description) for kind in KINDS if kind.plural.startswith(incomplete)]
+
+
+def complete_object(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the shell: a kind, and after one the names of its objects."""
+    words = ctx.params.get(param.name or "") or ()
+    kind = SPELLINGS.get(str(words[0]).lower()) if words else None
+    if kind is None:
+        return complete_kind(ctx, param, incomplete)
+    from tenantry.cli.remote import list_names  # noqa: PLC0415 - only who talks to a server loads the client
+
+    return [CompletionItem(name) for name in list_names(kind, ctx.params) if name.startswith(incomplete)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -14,14 +15,17 @@ import click
 
 from tenantry.cli.exits import Exit, exit_of, fail
 from tenantry.client import kubeconfig
-from tenantry.client.resources import Resources
+from tenantry.client.resources import Query, Resources
 from tenantry.client.session import Session
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.kinds import Kind
 
 #: field manager of what is applied with this program
 MANAGER = "tenantry-cli"
 #: of objects that do not name theirs, when no kubeconfig says another
 NAMESPACE = "tenantry-system"
+#: how long somebody waits who has pressed the tab key
+_SHELL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +47,79 @@ class _Place:
     namespace: str
 
 
-def remote(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A command of an asynchronous function, which gets a :class:`Remote` first; its errors end in one line."""
+class _UnknownError(Exception):
+    """It is not known which server to talk to, or how; ``code`` is what the process ends with."""
 
-    @click.option("--server", envvar="TENANTRY_SERVER", metavar="URL", help="Where the server is. [TENANTRY_SERVER]")
-    @click.option(
-        "--token",
-        envvar="TENANTRY_TOKEN",
-        help="Its token; the variable keeps it out of the list of processes. [TENANTRY_TOKEN]",
-    )
-    @click.option(
-        "--ca-file",
-        envvar="TENANTRY_CA_FILE",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
-    )
-    @wraps(function)
-    def run(*args: Any, server: str | None, token: str | None, ca_file: Path | None, **kwargs: Any) -> None:
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that may talk to a server; it hands them to :func:`call`."""
+    for option in (
+        click.option(
+            "--ca-file",
+            envvar="TENANTRY_CA_FILE",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
+        ),
+        click.option(
+            "--token",
+            envvar="TENANTRY_TOKEN",
+            help="Its token; the variable keeps it out of the list of processes. [TENANTRY_TOKEN]",
+        ),
+        click.option(
+            "--server", envvar="TENANTRY_SERVER", metavar="URL", help="Where the server is. [TENANTRY_SERVER]"
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def call(
+    function: Callable[..., Coroutine[Any, Any, None]],
+    *args: Any,
+    server: str | None,
+    token: str | None,
+    ca_file: Path | None,
+    **kwargs: Any,
+) -> None:
+    """Run a function that takes a :class:`Remote` first; its errors end in one line."""
+    try:
         place = _find(server, token, ca_file)
-        try:
-            asyncio.run(_call(place, function, args, kwargs))
-        except TenantryError as error:
-            fail(_explain(place, error), exit_of(error))
+    except _UnknownError as error:
+        fail(error, error.code)
+    try:
+        asyncio.run(_call(place, function, args, kwargs))
+    except TenantryError as error:
+        fail(_explain(place, error), exit_of(error))
+
+
+def remote(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A command of an asynchronous function that takes a :class:`Remote` first."""
+
+    @options
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        call(function, *args, **kwargs)
 
     return run
+
+
+def list_names(kind: Kind, parameters: Mapping[str, Any]) -> list[str]:
+    """The names of a kind's objects, for the shell: at once or not at all, and without a word when there is trouble."""
+    names: list[str] = []
+
+    async def collect(target: Remote) -> None:
+        inside = parameters.get("namespace") or target.namespace
+        query = Query(kind, inside if kind.namespaced else "")
+        names.extend([row["object"]["metadata"]["name"] for row in (await target.resources.table(query)).rows])
+
+    with suppress(_UnknownError, TenantryError, TimeoutError):
+        place = _find(*(parameters.get(option) for option in ("server", "token", "ca_file")))
+        asyncio.run(asyncio.wait_for(_call(place, collect, (), {}), _SHELL_SECONDS))
+    return names
 
 
 async def _call(place: _Place, function: Callable[..., Coroutine[Any, Any, None]], args: Any, kwargs: Any) -> None:
@@ -87,21 +140,20 @@ def _find(server: str | None, token: str | None, ca_file: Path | None) -> _Place
         known = None
     except kubeconfig.KubeconfigError as error:
         if not (server and token):
-            fail(error, Exit.WRONG_SETTING)
+            raise _UnknownError(Exit.WRONG_SETTING, str(error)) from None
         known = None
     if server is None:
         if known is None:
-            fail(
-                f"no server is known: there is no {path}; start one with `tenantry serve`, or name one with --server",
-                Exit.UNAVAILABLE,
-            )
+            start = "start one with `tenantry serve`, or name one with --server"
+            raise _UnknownError(Exit.UNAVAILABLE, f"no server is known: there is no {path}; {start}")
         server = known.server
     server = server.rstrip("/")
     if not server.startswith(("http://", "https://")):
-        fail(f"--server: {server} is no URL such as https://tenantry.example.com", Exit.WRONG_SETTING)
+        raise _UnknownError(Exit.WRONG_SETTING, f"--server: {server} is no URL such as https://tenantry.example.com")
     if known is None or known.server != server:
         if not token:
-            fail(f"no token for {server} is known: give one with --token or TENANTRY_TOKEN", Exit.DENIED)
+            message = f"no token for {server} is known: give one with --token or TENANTRY_TOKEN"
+            raise _UnknownError(Exit.DENIED, message)
         return _Place(server, token, ca_file, NAMESPACE)
     return _Place(server, token or known.token, ca_file or known.ca or None, known.namespace or NAMESPACE)
 
