@@ -28,6 +28,7 @@ from tests.support.server import running_server
         (b"9223372036854775807", 2**63 - 1),
         (b"-9223372036854775808", -(2**63)),
         (b"9223372036854775808", float(2**63)),  # apimachinery: beyond 64 bits a number is a float
+        (rb'{"\ud83d\ude00 \ud800": "\udc00"}', {"\U0001f600 \ufffd": "\ufffd"}),  # apimachinery: half a pair is U+FFFD
         (b"1" + b"0" * 300, 1e300),
         (b'{"a":' * 64 + b"1" + b"}" * 64, None),
         (b'["[[[[' + b"[" * 1000 + b'"]', ["[[[[" + "[" * 1000]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
@@ -21,6 +22,7 @@ from tenantry.model.selectors import Selector
 from tenantry.services import candidate, transactions
 from tenantry.services.attempts import PERSISTENT, retrying
 from tenantry.services.candidate import Candidate, Writer
+from tenantry.services.offload import offload
 from tenantry.services.transactions import Page, Query
 from tenantry.storage import resources
 from tenantry.storage.db import Database
@@ -90,7 +92,7 @@ class ResourceService:
         """A new object; ALREADY_EXISTS when the name is taken, NAME_TOMBSTONED when it is kept for another."""
 
         async def attempt() -> Written:
-            new = candidate.create(at.kind, document, at.namespace, options.writer())
+            new = await offload(document, candidate.create, at.kind, document, at.namespace, options.writer())
             return await self._store(actor, new, options, "create")
 
         return await retrying(attempt, final=Code.ALREADY_EXISTS)
@@ -103,7 +105,8 @@ class ResourceService:
             error = FieldError("metadata.resourceVersion", FieldCode.INVALID, message)
             raise candidate.invalid(at.kind, at.name, [error])
         current = await self.get(actor, at)
-        new = candidate.update(at.kind, document, current, options.writer(at.subresource))
+        writer = options.writer(at.subresource)
+        new = await offload(document, candidate.update, at.kind, document, current, writer)
         return await self._store(actor, new, options, "update")
 
     async def patch(
@@ -114,7 +117,8 @@ class ResourceService:
         async def attempt() -> Written:
             current = await self.get(actor, at)
             writer = options.writer(at.subresource, patches=True)
-            new = candidate.update(at.kind, change(current.document()), current, writer)
+            document = change(current.document())
+            new = await offload(document, candidate.update, at.kind, document, current, writer)
             return await self._store(actor, new, options, "patch")
 
         return await retrying(attempt)
@@ -127,7 +131,8 @@ class ResourceService:
             if current is None and at.subresource:
                 raise _not_found(at)
             writer = options.writer(at.subresource, applies=True)
-            new = candidate.apply(at, config, current, writer, force=options.force)
+            apply = partial(candidate.apply, at, config, current, writer, force=options.force)
+            new = await offload([config, current.spec if current else ""], apply)
             return await self._store(actor, new, options, "apply" if current else "create")
 
         return await retrying(attempt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -15,12 +16,14 @@ from aiohttp import web
 
 from tenantry.model import yamldoc
 from tenantry.model.errors import Code, TenantryError
+from tenantry.services.offload import offload
 
 #: bytes: 1.5 MiB, what etcd and so kube-apiserver keeps
 MAX_BODY = 3 << 19
 MAX_DEPTH = yamldoc.MAX_DEPTH
 JSON, YAML = "application/json", "application/yaml"
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -82,7 +85,7 @@ async def read_yaml(request: web.Request) -> Any:
     if body.lstrip()[:1] == b"{":  # kubectl sends JSON as YAML
         return await read_json(request)
     try:
-        documents = yamldoc.load(body)
+        documents = await offload(body, yamldoc.load, body)
     except yamldoc.YamlError as error:
         raise TenantryError(Code.BAD_REQUEST, f"the body is not YAML as it is taken here: {error}") from None
     if len(documents) != 1:
@@ -93,7 +96,7 @@ async def read_yaml(request: web.Request) -> Any:
 def parse_json(body: bytes) -> tuple[Any, list[str]]:
     """The tree, and the paths (``spec.namespaces[0].name``) of keys that stand there more than once; the last counts.
 
-    Integers beyond 64 bits are floats, as in apimachinery.
+    Integers beyond 64 bits are floats, and half a surrogate pair is U+FFFD, as in apimachinery.
 
     Raises:
         TenantryError: ``BAD_REQUEST``, it is not JSON (RFC 8259), not UTF-8, or nested deeper than 64.
@@ -118,7 +121,8 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     # only a text with so many brackets can be so deep
     if text.count("{") + text.count("[") > MAX_DEPTH and yamldoc.depth_of(tree) > MAX_DEPTH:
         raise _too_deep()
-    return tree, list(_paths(tree, duplicates.keys)) if duplicates.keys else []
+    paths = list(_paths(tree, duplicates.keys)) if duplicates.keys else []
+    return _mend(tree) if _SURROGATE.search(text) else tree, paths
 
 
 class _Duplicates:
@@ -146,6 +150,14 @@ def _paths(tree: Any, keys: dict[int, list[str]], at: str = "") -> Iterator[str]
     elif isinstance(tree, list):
         for index, value in enumerate(tree):
             yield from _paths(value, keys, f"{at}[{index}]")
+
+
+def _mend(tree: Any) -> Any:
+    if isinstance(tree, str):
+        return tree.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(tree, list):
+        return [_mend(item) for item in tree]
+    return {_mend(key): _mend(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
 
 
 def _integer(text: str) -> int | float:
