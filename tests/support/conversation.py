@@ -262,6 +262,10 @@ class Conversation:
         """Close the watches that are open."""
         await self._streams.aclose()
 
+    def agree(self) -> None:
+        """Fail with everything that differed."""
+        assert not self.differences, "\n\n".join([f"{len(self.differences)} answers differ", *self.differences])
+
     def compare(self, label: str, there: Any, here: Any, different: Different | None) -> None:
         """Note when the two differ and should not, or should and don't."""
         if different is None:

@@ -8,17 +8,21 @@ differ.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 
 from tenantry.model.kinds import KINDS
+from tenantry.storage import changes
 from tests.cluster.controlplane import ControlPlane
-from tests.support.conversation import Conversation, conversation
-from tests.support.server import ServerInProcess
+from tests.support.conversation import ROOT, Conversation, conversation
+from tests.support.server import ServerInProcess, running_server
 from tests.web.chapters.applying import applying
 from tests.web.chapters.creating import creating
 from tests.web.chapters.deleting import deleting
-from tests.web.chapters.documents import without_status
+from tests.web.chapters.documents import plan, without_status
 from tests.web.chapters.erring import erring
 from tests.web.chapters.patching import patching
 from tests.web.chapters.reading import reading
@@ -39,13 +43,19 @@ CHAPTERS: tuple[Callable[[Conversation], Awaitable[None]], ...] = (
 )
 
 
-@pytest.fixture
-async def talk(control_plane: ControlPlane, server: ServerInProcess) -> AsyncIterator[Conversation]:
+@asynccontextmanager
+async def _conversation(control_plane: ControlPlane, server: ServerInProcess) -> AsyncIterator[Conversation]:
     there = control_plane.url, control_plane.admin_token, control_plane.tls
     here = server.tls_url, server.token, server.tls()
     async with conversation(there, here, without_status) as held:
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": held.run}}
         control_plane.request("/api/v1/namespaces", namespace)
+        yield held
+
+
+@pytest.fixture
+async def talk(control_plane: ControlPlane, server: ServerInProcess) -> AsyncIterator[Conversation]:
+    async with _conversation(control_plane, server) as held:
         yield held
 
 
@@ -63,4 +73,19 @@ async def test_the_api_answers_as_kube_apiserver_does(
     talk: Conversation, chapter: Callable[[Conversation], Awaitable[None]]
 ) -> None:
     await chapter(talk)
-    assert not talk.differences, "\n\n".join([f"{len(talk.differences)} of {talk.requests} differ", *talk.differences])
+    talk.agree()
+
+
+async def test_a_version_that_both_have_forgotten_is_gone(control_plane: ControlPlane, tmp_path: Path) -> None:
+    async with running_server(tmp_path) as earlier, earlier.session() as session:
+        for name in ("a", "b"):
+            document = {**plan(), "metadata": {"name": name}}
+            async with session.post(f"{ROOT}/plans", json=document) as answer:
+                assert answer.status == HTTPStatus.CREATED, await answer.text()
+    # a server that starts has nothing of it in memory
+    async with running_server(tmp_path) as server, _conversation(control_plane, server) as talk:
+        await server.services.db.run(changes.compact, 2**62, 0, write=True)
+        stream = await talk.watch("plans?resourceVersion=1")
+        await stream.expect(1)
+        await stream.expect_end()
+        talk.agree()

@@ -33,6 +33,8 @@ MAX_BEHIND = 4 * 1024 * 1024
 STALLED = 64 * 1024
 #: seconds between bookmarks
 BOOKMARK = 60.0
+#: seconds before its end a watch is sent a last one, so that the next watch begins where this one was
+PARTING = 2.0
 #: a watch without timeoutSeconds ends after this many seconds, at random, as kube-apiserver's does
 TIMEOUT = (1800.0, 3600.0)
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
@@ -187,7 +189,7 @@ async def serve(  # noqa: PLR0913 - all that a watch is made of
         return response
     watcher = Watcher(response, transport, _encoder(View(scope, accepted.form, include)))
     seconds = timeout if timeout is not None else random.uniform(*TIMEOUT)  # noqa: S311 - spread, not secrecy
-    sending = asyncio.create_task(_send(watcher, scope.kind, feed, start, bookmarks=bookmarks))
+    sending = asyncio.create_task(_send(watcher, scope.kind, feed, start, seconds if bookmarks else None))
     stopping = asyncio.create_task(request.app[STOPPING].wait())
     with metrics.WATCHES.labels(scope.kind.name).track_inprogress():
         try:
@@ -203,8 +205,10 @@ async def serve(  # noqa: PLR0913 - all that a watch is made of
     return response
 
 
-async def _send(watcher: Watcher, kind: Kind, feed: Feed, start: Start, *, bookmarks: bool) -> None:
-    """The state, what has changed since, and then each change as it comes."""
+async def _send(watcher: Watcher, kind: Kind, feed: Feed, start: Start, seconds: float | None) -> None:
+    """The state, what has changed since, and then each change as it comes; with bookmarks, it ends in ``seconds``."""
+    loop = asyncio.get_running_loop()
+    parting = loop.time() + seconds - PARTING if seconds is not None else None
     try:
         if start.initial:
             await watcher.replay(map(_as_added, start.initial.items))
@@ -218,13 +222,16 @@ async def _send(watcher: Watcher, kind: Kind, feed: Feed, start: Start, *, bookm
             seq = batch[-1].seq
     except TenantryError as error:
         watcher.fail(error)
+    if parting is None:
+        await watcher.done.wait()
+        return
     while not watcher.done.is_set():
+        now = loop.time()
         try:
-            async with asyncio.timeout(BOOKMARK):
+            async with asyncio.timeout_at(parting if now < parting < now + BOOKMARK else now + BOOKMARK):
                 await watcher.done.wait()
         except TimeoutError:
-            if bookmarks:
-                watcher.write(_bookmark(kind, feed.seq))
+            watcher.write(_bookmark(kind, feed.seq))
 
 
 def _parts(changes: Iterable[Change]) -> Iterator[list[Change]]:

@@ -112,8 +112,11 @@ async def _refused(talk: Conversation) -> None:
 
 async def _ending(talk: Conversation) -> None:
     await talk.get(CONFIGS)
+    await talk.post(CONFIGS, config("unseen"))
     stream = await talk.watch(f"{CONFIGS}?resourceVersion=$list&timeoutSeconds=1")
-    marked = await talk.watch(f"{CONFIGS}?resourceVersion=$list&timeoutSeconds=4&allowWatchBookmarks=true")
+    marked = await talk.watch(f"{CONFIGS}?{RUN},x&resourceVersion=$list&timeoutSeconds=6&allowWatchBookmarks=true")
+    await talk.patch(f"{CONFIGS}/unseen", {"spec": {"values": {"a": 1}}})  # kube-apiserver marks what is new only
+    await stream.expect(1)
     await stream.expect_end()
     await marked.expect(1)
     await marked.expect_end()
