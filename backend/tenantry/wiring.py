@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from tenantry.datadir import DataDirectory
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
+from tenantry.services.explain import Explanations
 from tenantry.services.feed import Feed
 from tenantry.services.history import History
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
+from tenantry.services.tombstones import Tombstones
 from tenantry.services.worker import Worker
 from tenantry.settings import Settings
 from tenantry.storage.db import Database
@@ -32,6 +34,8 @@ class Services:
     audit: AuditLog
     resources: ResourceService
     history: History
+    explain: Explanations
+    tombstones: Tombstones
     records: Records
     feed: Feed
     worker: Worker
@@ -68,6 +72,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             audit=audit,
             resources=resources,
             history=History(db, resources),
+            explain=Explanations(db, resources),
+            tombstones=Tombstones(db),
             records=Records(db),
             feed=Feed(db),
             worker=Worker(db),

@@ -74,7 +74,7 @@ async def test_every_wrong_field_is_named(db: Database) -> None:
             ACTOR, "", ["platform:read", "x"], lifetime=-1, allowed_cidrs=["10.0.0.0/8", "10.0.0.1/8"]
         )
     assert caught.value.code is Code.INVALID
-    assert [error.path for error in caught.value.fields] == ["name", "scopes[1]", "allowed_cidrs[1]", "lifetime"]
+    assert [error.path for error in caught.value.fields] == ["name", "scopes[1]", "allowedCIDRs[1]", "lifetimeSeconds"]
     with pytest.raises(TenantryError) as caught:
         await Keys(db).create(ACTOR, "ci", [])
     assert [error.path for error in caught.value.fields] == ["scopes"]

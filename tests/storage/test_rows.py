@@ -93,10 +93,14 @@ async def test_a_tombstone_keeps_the_name(database: Database) -> None:
     assert await database.run(tombstones.find_due, NOW + 5, 10) == [stone]
     assert await database.run(tombstones.purge, "acme", write=True)
     assert not await database.run(tombstones.purge, "acme", write=True)
-    assert await database.run(tombstones.get, "acme") == replace(stone, last_doc="{}", purge_at=0)
+    purged = replace(stone, last_doc="{}", purge_at=0)
+    assert await database.run(tombstones.get, "acme") == purged
     assert await database.run(tombstones.find_due, NOW + 5, 10) == []
-    assert await database.run(tombstones.remove, "acme", write=True)
-    assert not await database.run(tombstones.remove, "acme", write=True)
+    assert await database.run(partial(tombstones.page, limit=1)) == [purged]
+    assert await database.run(partial(tombstones.page, after="acme", limit=1)) == []
+    assert not await database.run(tombstones.remove, stone, write=True)
+    assert await database.run(tombstones.remove, purged, write=True)
+    assert not await database.run(tombstones.remove, purged, write=True)
     assert await database.run(tombstones.get, "acme") is None
 
 

@@ -62,6 +62,12 @@ class Model(BaseModel):
         return cls.model_validate_json(text)
 
 
+class View(Model):
+    """The base of what the application API answers: made in Python, by the names that its fields have there."""
+
+    model_config = ConfigDict(validate_by_name=True)
+
+
 @dataclass(frozen=True, slots=True)
 class ListMap:
     """``x-kubernetes-list-type: map``: entries are known by the value of ``key``, which is unique."""

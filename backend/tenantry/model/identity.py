@@ -23,6 +23,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     KEYS_READ = "keys:read"
     KEYS_WRITE = "keys:write"
+    TOMBSTONES_RELEASE = "tombstones:release"
     PLATFORM_RECONCILE = "platform:reconcile"
 
 
@@ -35,6 +36,7 @@ SCOPES: dict[str, frozenset[Permission]] = {
             Permission.AUDIT_READ,
             Permission.KEYS_READ,
             Permission.KEYS_WRITE,
+            Permission.TOMBSTONES_RELEASE,
         }
     ),
     "platform:read": frozenset({Permission.RESOURCES_READ, Permission.AUDIT_READ}),

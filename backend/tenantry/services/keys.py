@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_network
 
@@ -11,6 +11,8 @@ from tenantry.model import ids
 from tenantry.model.audit import AuditEvent
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import SCOPES, Actor, ApiKey, Permission, new_token
+from tenantry.services import answers
+from tenantry.services.answers import Once
 from tenantry.storage import audit, keys
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -43,8 +45,18 @@ class Keys:
         owner: str = "",
         lifetime: int = LIFETIME,
         allowed_cidrs: Sequence[str] = (),
+        once: Once[NewKey] | None = None,
     ) -> NewKey:
-        """Make a key; ``lifetime`` in seconds, 0 for ever; without ``allowed_cidrs`` it works from anywhere.
+        """Make a key of the actor's tenant, or of the platform.
+
+        Args:
+            actor: who asks.
+            name: for people.
+            scopes: what it may do.
+            owner: whom it acts for, when it is not itself.
+            lifetime: seconds, 0 for ever.
+            allowed_cidrs: where it works from; anywhere when empty.
+            once: the request, when its answer is to be kept.
 
         Raises:
             TenantryError: ``FORBIDDEN``, the actor may not make keys or would give more than it has; ``INVALID``.
@@ -52,7 +64,8 @@ class Keys:
         _require(actor, Permission.KEYS_WRITE)
         errors = [*_check_name(name), *_check_scopes(scopes), *_check_networks(allowed_cidrs)]
         if lifetime < 0:
-            errors.append(FieldError("lifetime", FieldCode.INVALID, f"Invalid value: {lifetime}: must not be negative"))
+            message = f"Invalid value: {lifetime}: must not be negative"
+            errors.append(FieldError("lifetimeSeconds", FieldCode.INVALID, message))
         if errors:
             raise TenantryError(Code.INVALID, "the key is not valid", errors)
         granted = frozenset[Permission]().union(*(SCOPES[scope] for scope in scopes))
@@ -67,43 +80,60 @@ class Keys:
             secret_sha=secret_sha,
             scopes=tuple(scopes),
             owner=owner,
+            tenant_id=actor.tenant_id,
             created_by=actor.name,
             created_at=now,
             expires_at=now + lifetime * 1_000_000 if lifetime else 0,
             allowed_cidrs=tuple(allowed_cidrs),
         )
-        await self._db.run(_create, key, _event(actor, "key.create", key, now), write=True)
-        return NewKey(key, token)
+        made = NewKey(key, token)
+        return await answers.run(self._db, once, _create, made, _event(actor, "key.create", key, now))
 
-    async def list(self, actor: Actor, *, after: str = "", limit: int = 500) -> list[ApiKey]:
-        """The keys of the actor's tenant, or of the platform, with ids beyond ``after``; the revoked ones too."""
+    async def get(self, actor: Actor, identifier: str) -> ApiKey:
+        """The key, also when it has expired or was revoked.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
+        """
         _require(actor, Permission.KEYS_READ)
-        return await self._db.run(partial(keys.page, tenant_id=actor.tenant_id, after=after, limit=limit))
+        return await self._find(actor, identifier)
 
-    async def revoke(self, actor: Actor, identifier: str) -> ApiKey:
+    async def revoke(self, actor: Actor, identifier: str, once: Once[ApiKey] | None = None) -> ApiKey:
         """Take a key back, on every replica within a second; one that was taken back before stays as it is.
 
         Raises:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
         _require(actor, Permission.KEYS_WRITE)
-        key = await self._db.run(keys.get, identifier)
-        if key is None:
-            raise TenantryError(Code.NOT_FOUND, f'there is no API key "{identifier}"')
+        key = await self._find(actor, identifier)
         now = ids.now_micros()
-        if not key.revoked_at:
-            await self._db.run(_revoke, key.id, now, _event(actor, "key.revoke", key, now), write=True)
+        if key.revoked_at:
+            return await answers.keep(self._db, once, key)
+        return await answers.run(self._db, once, _revoke, key, now, _event(actor, "key.revoke", key, now))
+
+    async def list(self, actor: Actor, *, after: str = "", limit: int = 500) -> list[ApiKey]:
+        """The keys of the actor's tenant, or of the platform, with ids beyond ``after``; the revoked ones too."""
+        _require(actor, Permission.KEYS_READ)
+        return await self._db.run(partial(keys.page, tenant_id=actor.tenant_id, after=after, limit=limit))
+
+    async def _find(self, actor: Actor, identifier: str) -> ApiKey:
+        """The key, if it is one of the actor's tenant, or of any for the platform."""
+        key = await self._db.run(keys.get, identifier)
+        if key is None or actor.tenant_id not in {"", key.tenant_id}:
+            raise TenantryError(Code.NOT_FOUND, f'there is no API key "{identifier}"')
         return key
 
 
-def _create(unit: Unit, key: ApiKey, event: AuditEvent) -> None:
-    keys.insert(unit, key)
+def _create(unit: Unit, made: NewKey, event: AuditEvent) -> NewKey:
+    keys.insert(unit, made.key)
     audit.append(unit, event)
+    return made
 
 
-def _revoke(unit: Unit, identifier: str, now: int, event: AuditEvent) -> None:
-    keys.revoke(unit, identifier, now)
-    audit.append(unit, event)
+def _revoke(unit: Unit, key: ApiKey, now: int, event: AuditEvent) -> ApiKey:
+    if keys.revoke(unit, key.id, now):
+        audit.append(unit, event)
+    return replace(key, revoked_at=now)
 
 
 def _event(actor: Actor, action: str, key: ApiKey, now: int) -> AuditEvent:
@@ -152,5 +182,5 @@ def _check_networks(cidrs: Sequence[str]) -> list[FieldError]:
         try:
             ip_network(cidr)
         except ValueError as error:
-            errors.append(FieldError(f"allowed_cidrs[{index}]", FieldCode.INVALID, f"Invalid value: {error}"))
+            errors.append(FieldError(f"allowedCIDRs[{index}]", FieldCode.INVALID, f"Invalid value: {error}"))
     return errors

@@ -165,9 +165,12 @@ def _identify(unit: Unit, resource: Resource, action: str) -> tuple[Resource, st
     if resource.kind != TENANT.name:
         return resource, action
     buried = _check_tombstone(unit, resource, resource.created_at)
-    if buried is None:
+    if buried is None and not resource.tenant_id:
         return replace(resource, tenant_id=ids.uuid7()), action
-    tombstones.remove(unit, buried.slug)
+    if buried is None or resource.tenant_id not in {"", buried.tenant_id} or not tombstones.remove(unit, buried):
+        raise TenantryError(
+            Code.CONFLICT, "its tombstone went meanwhile; try again", kind=TENANT.name, name=resource.name, raced=True
+        )
     return replace(resource, tenant_id=buried.tenant_id), "undelete"
 
 

@@ -15,7 +15,12 @@ _table = tables.Tombstone
 _rows = Rows(Tombstone, _table)
 
 _GET = Statement(_rows.select.where(_table.slug == arg("slug")))
-_REMOVE = Statement(_table.delete().where(_table.slug == arg("slug")))
+_REMOVE = Statement(
+    _table.delete().where(
+        (_table.slug == arg("slug")) & (_table.deleted_at == arg("deleted_at")) & (_table.purge_at == arg("purge_at"))
+    )
+)
+_PAGE = Statement(_rows.select.where(_table.slug > arg("after")).order_by(_table.slug).limit(arg("limit")))
 _DUE = Statement(
     _rows.select.where((_table.purge_at > 0) & (_table.purge_at <= arg("at")))
     .order_by(_table.purge_at)
@@ -47,9 +52,15 @@ def get(unit: Unit, slug: str) -> Tombstone | None:
     return _rows.one(unit.execute(_GET, slug=slug))
 
 
-def remove(unit: Unit, slug: str) -> bool:
-    """Free the name, for an undelete or by an administrator; whether it had a tombstone."""
-    return unit.execute(_REMOVE, slug=slug).rowcount == 1
+def page(unit: Unit, *, after: str = "", limit: int) -> list[Tombstone]:
+    """At most ``limit`` tombstones with names beyond ``after``, in their order."""
+    return _rows.all(unit.execute(_PAGE, after=after, limit=limit))
+
+
+def remove(unit: Unit, tombstone: Tombstone) -> bool:
+    """Free the name, for an undelete or by an administrator; False when this tombstone is not there any more."""
+    places = {"slug": tombstone.slug, "deleted_at": tombstone.deleted_at, "purge_at": tombstone.purge_at}
+    return unit.execute(_REMOVE, **places).rowcount == 1
 
 
 def find_due(unit: Unit, at: int, limit: int) -> list[Tombstone]:

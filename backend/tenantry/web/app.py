@@ -8,7 +8,20 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
-from tenantry.web import audit, discovery, history, kubernetes_openapi, me, objects, records, resources, reviews
+from tenantry.web import (
+    audit,
+    discovery,
+    explain,
+    history,
+    keys,
+    kubernetes_openapi,
+    me,
+    objects,
+    records,
+    resources,
+    reviews,
+    tombstones,
+)
 from tenantry.web.bodies import MAX_BODY
 from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.routes import SERVICES, STOPPING, Route
@@ -24,6 +37,9 @@ ROUTES: tuple[Route, ...] = (
     *objects.ROUTES,
     *history.ROUTES,
     *audit.ROUTES,
+    *explain.ROUTES,
+    *tombstones.ROUTES,
+    *keys.ROUTES,
     *records.ROUTES,
 )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 from aiohttp import web
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
@@ -41,12 +41,6 @@ _FIELD_CODES = {
 }
 
 
-class View(Model):
-    """What is answered, made from Python by the names that its fields have there."""
-
-    model_config = ConfigDict(validate_by_name=True)
-
-
 class Nothing(Model):
     """No parameters, or no body."""
 
@@ -67,12 +61,12 @@ class Reply:
     Args:
         body: a model, or JSON text.
         etag: the entity tag without quotes; of the body when empty.
-        kept: what an Idempotency-Key keeps in the place of a body with a secret, and where that is to be found.
+        kept: what an Idempotency-Key keeps in the place of a body with a secret: the name of what was made.
     """
 
     body: Model | str
     etag: str = ""
-    kept: Model | None = None
+    kept: str = ""
     location: str = ""
 
 
@@ -127,7 +121,7 @@ class Call(Generic[Q, B]):
 
         def answer(result: T) -> Answer:
             reply = render(result)
-            return Answer(self.status, _text(reply.kept or reply.body), secret=reply.kept is not None)
+            return Answer(self.status, reply.kept or _text(reply.body), secret=bool(reply.kept))
 
         return Once(self.request, answer) if self.request else None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tenantry.model import names
+from tenantry.model import allowance, names
 from tenantry.model.errors import TenantryError
 from tenantry.model.plan import PlanSpec
 from tenantry.model.status import Check
@@ -123,7 +123,7 @@ class _Work:
 
     async def make(self, entries: list[TenantNamespace]) -> None:
         """The namespaces that are wanted, and what restrains them."""
-        percents, amounts = quota.percents(entries), quota.effective(self.spec, self.plan)
+        percents, amounts = quota.percents(entries), allowance.effective(self.spec, self.plan)
         defaults, security = limits.effective(self.spec, self.plan), namespace.security_of(self.spec, self.plan)
         labels = namespace.labels_of(self.name, self.tenant_id)
         allowed = len(entries) if self.plan.max_namespaces is None else self.plan.max_namespaces

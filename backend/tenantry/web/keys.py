@@ -1,0 +1,165 @@
+"""API keys below ``/v1``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tenantry.model import ids
+from tenantry.model.fields import Model, View
+from tenantry.model.identity import ApiKey, Permission
+from tenantry.model.resource import timestamp
+from tenantry.services.keys import LIFETIME, NewKey
+from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
+
+_CENTURY = 100 * 365 * 86_400  # seconds
+_PATH = "/v1/keys"
+
+
+class KeyBody(Model):
+    """What a new key is to be."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    """For people: whose it is, or what for."""
+    scopes: Annotated[list[Annotated[str, Field(max_length=63)]], Field(min_length=1, max_length=16)]
+    """What it may do: `platform:read`, `platform:admin`; at most what the caller may do."""
+    lifetime_seconds: Annotated[int, Field(ge=0, le=_CENTURY)] = LIFETIME
+    """How long it works; 0 for ever."""
+    allowed_cidrs: Annotated[list[Annotated[str, Field(max_length=49)]], Field(max_length=64)] = Field(
+        default=[], alias="allowedCIDRs"
+    )
+    """Networks that it works from; any when empty."""
+
+
+class KeyView(View):
+    """An API key without its secret."""
+
+    id: str
+    """Identity, the second part of the token."""
+    name: str
+    """For people."""
+    state: Literal["Active", "Expired", "Revoked"]
+    """Whether it works."""
+    scopes: list[str]
+    """What it may do."""
+    tenant_id: Annotated[str | None, Field(alias="tenantID")] = None
+    """The tenant that it is bound to."""
+    created_by: str
+    """Who made it."""
+    created_at: str
+    """When, as RFC 3339."""
+    expires_at: str | None = None
+    """When it stops working."""
+    revoked_at: str | None = None
+    """When it was taken back."""
+    last_used_at: str | None = None
+    """When it was used last, to the minute."""
+    allowed_cidrs: Annotated[list[str], Field(alias="allowedCIDRs")]
+    """Networks that it works from; any when empty."""
+
+
+class CreatedKey(View):
+    """A new API key."""
+
+    key: KeyView
+    """The key."""
+    token: str
+    """What its bearer sends: `Authorization: Bearer TOKEN`. It is shown this once and kept nowhere."""
+
+
+class KeyList(View):
+    """A page of API keys, ordered by id."""
+
+    items: list[KeyView]
+    """The keys."""
+    next: str | None = None
+    """The cursor of the next page, when there is one."""
+
+
+async def create_key(call: Call[Nothing, KeyBody]) -> Reply:
+    """Make an API key.
+
+    Its token is shown this once: the answer to a repeated `Idempotency-Key` is 409 `secret_already_shown`.
+    """
+    body = call.body
+    made = await call.services.keys.create(
+        call.actor,
+        body.name,
+        body.scopes,
+        lifetime=body.lifetime_seconds,
+        allowed_cidrs=body.allowed_cidrs,
+        once=call.once(_created),
+    )
+    return _created(made)
+
+
+async def list_keys(call: Call[PageQuery, Nothing]) -> Reply:
+    """List the API keys of the platform, or of the tenant that the caller is bound to.
+
+    Those that have expired or were revoked are among them.
+    """
+    limit = call.query.limit
+    found = await call.services.keys.list(call.actor, after=call.after(), limit=limit + 1)
+    items = [_view(key) for key in found[:limit]]
+    return Reply(body=KeyList(items=items, next=call.next(items[-1].id) if len(found) > limit else None))
+
+
+async def get_key(call: Call[Nothing, Nothing]) -> Reply:
+    """Get an API key, without its secret."""
+    return Reply(body=_view(await call.services.keys.get(call.actor, call.path["id"])))
+
+
+async def revoke_key(call: Call[Nothing, Nothing]) -> Reply:
+    """Take an API key back.
+
+    Every replica refuses it within a second. One that was taken back before stays as it is.
+    """
+    return _revoked(await call.services.keys.revoke(call.actor, call.path["id"], call.once(_revoked)))
+
+
+def _created(made: NewKey) -> Reply:
+    return Reply(
+        body=CreatedKey(key=_view(made.key), token=made.token),
+        kept=f"API key {made.key.id}",
+        location=f"{_PATH}/{made.key.id}",
+    )
+
+
+def _revoked(key: ApiKey) -> Reply:
+    return Reply(body=_view(key))
+
+
+def _view(key: ApiKey) -> KeyView:
+    return KeyView(
+        id=key.id,
+        name=key.name,
+        state=_state(key),
+        scopes=list(key.scopes),
+        tenant_id=key.tenant_id or None,
+        created_by=key.created_by,
+        created_at=timestamp(key.created_at),
+        expires_at=_time(key.expires_at),
+        revoked_at=_time(key.revoked_at),
+        last_used_at=_time(key.last_used_at),
+        allowed_cidrs=list(key.allowed_cidrs),
+    )
+
+
+def _state(key: ApiKey) -> Literal["Active", "Expired", "Revoked"]:
+    if key.revoked_at:
+        return "Revoked"
+    return "Expired" if 0 < key.expires_at <= ids.now_micros() else "Active"
+
+
+def _time(micros: int) -> str | None:
+    return timestamp(micros) if micros else None
+
+
+_ONE = f"{_PATH}/{{id}}"
+ROUTES = [
+    endpoint("POST", _PATH, create_key, needs=Permission.KEYS_WRITE, answer=CreatedKey, body=KeyBody, status=201),
+    endpoint("GET", _PATH, list_keys, needs=Permission.KEYS_READ, answer=KeyList, query=PageQuery),
+    endpoint("GET", _ONE, get_key, needs=Permission.KEYS_READ, answer=KeyView),
+    endpoint("POST", f"{_ONE}:revoke", revoke_key, needs=Permission.KEYS_WRITE, answer=KeyView),
+]
