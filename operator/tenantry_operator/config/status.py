@@ -35,8 +35,8 @@ def compute(obj: Object, spec: ConfigSpec | None, parts: list[Check], again: Aga
         status |= {"scope": scope, "ref": ref, "counts": counts}
     if record and all(part.ok for part in parts):
         checksum = canonical.checksum(canonical.dumps(obj.spec))
-        status |= {"revision": record.revision, "stableRevision": record.revision, "checksum": checksum}
-        if record.seq:
+        if status.get("revision") != record.revision and record.seq:  # later ones are of our own reports
             status["seq"] = record.seq
+        status |= {"revision": record.revision, "stableRevision": record.revision, "checksum": checksum}
     status["conditions"] = conditions.compose([ready(parts), *parts], again, obj)
     return status

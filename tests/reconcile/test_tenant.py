@@ -1,0 +1,324 @@
+"""A Tenant of a real cluster: what is made for it, that it stays so, and what is left when it goes."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.operator import APPLY, CLUSTER, GROUP, Document, Site, eventually, tenant
+
+pytestmark = pytest.mark.cluster
+TENANT, TENANT_ID = "tenantry.dev/tenant", "tenantry.dev/tenant-id"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+
+
+def make(site: Site, name: str, **spec: Any) -> Document:
+    """A Tenant, once it is Ready."""
+    site.apply(tenant(name, **spec))
+    site.wait(f"tenant/{name}", "--for=condition=Ready")
+    found = site.get("tenants", name)
+    assert found
+    return found
+
+
+def labels_of(site: Site, namespace: str) -> dict[str, str]:
+    found = site.get("namespaces", namespace)
+    assert found
+    return dict(found["metadata"]["labels"])
+
+
+def test_becomes_namespaces_quotas_limits_and_a_record(site: Site) -> None:
+    spec = {
+        "namespaces": [
+            {"name": "prod", "share": 70, "labels": {"team": "a"}, "annotations": {"note": "b"}},
+            {"name": "dev"},
+        ],
+        "quota": {"hard": {"requests.cpu": "4", "pods": "10", "configmaps": "7"}},
+        "hostnames": ["whole.example.com"],
+    }
+    whole = make(site, "whole", **spec)
+    status, tenant_id = whole["status"], whole["status"]["tenantID"]
+    assert status["namespacesReady"] == "2/2"
+    pro = site.get("plans", "pro")
+    assert pro
+    assert status["plan"] == {"name": "pro", "revision": pro["status"]["revision"]}
+    assert status["hostnames"] == [{"host": "whole.example.com", "state": "Claimed"}]
+    assert {each["type"]: each["reason"] for each in status["conditions"]} == {
+        "Ready": "Ready",
+        "PlanResolved": "Resolved",
+        "WithinPlan": "WithinPlan",
+        "HostnamesClaimed": "Claimed",
+        "RecordSynced": "Synced",
+        "NamespacesReady": "Applied",
+        "PoliciesApplied": "Applied",
+    }
+    prod = site.get("namespaces", "whole-prod")
+    assert prod
+    ours = {MANAGED_BY: "tenantry", TENANT: "whole", TENANT_ID: tenant_id}
+    security = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    security |= {f"pod-security.kubernetes.io/{mode}-version": "latest" for mode in ("enforce", "warn")}
+    assert prod["metadata"]["labels"] == ours | security | {"team": "a", "kubernetes.io/metadata.name": "whole-prod"}
+    assert prod["metadata"]["annotations"] == {"note": "b"}
+    uids = {each["name"]: each["uid"] for each in status["namespaces"]}
+    assert uids["whole-prod"] == prod["metadata"]["uid"]
+    for name, percent in (("whole-prod", 70), ("whole-dev", 30)):
+        quota, limits = (site.get(plural, "tenantry", name) for plural in ("resourcequotas", "limitranges"))
+        assert quota
+        assert limits
+        assert quota["metadata"]["labels"] == limits["metadata"]["labels"] == ours
+        cpu, pods, maps = f"{4000 * percent // 100}m", str(percent // 10), str(7 * percent // 100)
+        assert quota["spec"] == {"hard": {"configmaps": maps, "pods": pods, "requests.cpu": cpu}}
+        item = {"type": "Container", "default": {"cpu": "500m"}, "defaultRequest": {"cpu": "50m"}}
+        assert limits["spec"] == {"limits": [item]}
+
+
+def test_the_api_and_the_columns_say_so_too(site: Site) -> None:
+    there = make(site, "said")
+    here = site.api.admin.get(f"{GROUP}/tenants/said")
+    assert here["spec"] == there["spec"]
+    assert here["status"] == there["status"]
+    refused, answer = site.api.admin.send("DELETE", f"{GROUP}/tenants/said")
+    assert refused == 409
+    assert CLUSTER in answer["message"]
+    table = site.plane.kubectl("get", "tenant", "said", "-o", "wide").stdout.splitlines()
+    head, row = (line.split() for line in table)
+    shown = dict(zip(head, row, strict=False))
+    assert shown | {"AGE": ""} == {
+        "NAME": "said",
+        "PLAN": "pro",
+        "STATE": "Active",
+        "READY": "True",
+        "REASON": "Ready",
+        "NAMESPACES": "1/1",
+        "AGE": "",
+        "TENANT-ID": there["status"]["tenantID"],
+    }
+    events = site.kube.get("/apis/events.k8s.io/v1/namespaces/default/events")["items"]
+    told = [(event["type"], event["reason"]) for event in events if event["regarding"]["name"] == "said"]
+    assert told == [("Normal", "Ready")]
+
+
+def test_a_second_look_writes_nothing(site: Site) -> None:
+    make(site, "twice", namespaces=[{"name": "a"}, {"name": "b"}])
+    site.settle()
+    before, seq = site.versions(), site.seq()
+    site.operator.stop()
+    site.operator.start()
+    site.operator.catch_up(lists=2)
+    assert site.operator.metric("controller_runtime_reconcile_total", controller="tenant") >= 1
+    assert site.versions() ^ before == set()
+    assert site.operator.writes() == 0
+    assert site.seq() == seq
+
+
+@pytest.mark.parametrize("plural", ["resourcequotas", "limitranges", "namespaces"])
+def test_what_is_deleted_comes_back(site: Site, plural: str) -> None:
+    name = plural.rstrip("s").replace("resource", "r").replace("limitrange", "l")
+    make(site, name)
+    where = ("tenantry", f"{name}-prod") if plural != "namespaces" else (f"{name}-prod", "")
+    before = site.get(plural, *where)
+    assert before
+    site.delete(plural, *where)
+
+    def back() -> Document | None:
+        found = site.get(plural, *where)
+        return found if found and found["metadata"]["uid"] != before["metadata"]["uid"] else None
+
+    assert eventually(back, f"{plural} is back")["spec"].keys() == before["spec"].keys()
+    kind = {"resourcequotas": "ResourceQuota", "limitranges": "LimitRange", "namespaces": "Namespace"}[plural]
+    eventually(lambda: site.operator.metric("tenantry_drift_corrected_total", kind=kind), "the repair is counted")
+    if plural == "namespaces":
+        eventually(lambda: site.get("resourcequotas", "tenantry", f"{name}-prod"), "its quota is back too")
+        site.until("tenants", name, "Ready", "True")
+
+
+def test_what_is_edited_is_put_right_and_what_others_add_is_left_alone(site: Site) -> None:
+    make(site, "edited")
+    site.patch("resourcequotas", "tenantry", {"spec": {"hard": {"pods": "1000", "secrets": "1"}}}, "edited-prod")
+    site.patch("namespaces", "edited-prod", {"metadata": {"labels": {TENANT: None, "theirs": "1"}}})
+    site.patch("limitranges", "tenantry", {"metadata": {"labels": None, "annotations": {"theirs": "1"}}}, "edited-prod")
+
+    def repaired() -> bool:
+        quota, limits = (site.get(plural, "tenantry", "edited-prod") for plural in ("resourcequotas", "limitranges"))
+        assert quota
+        assert limits
+        return (
+            quota["spec"]["hard"] == {"pods": "100", "requests.cpu": "8"}
+            and labels_of(site, "edited-prod").get(TENANT) == "edited"
+            and limits["metadata"].get("labels", {}).get(TENANT) == "edited"
+        )
+
+    eventually(repaired, "all three are repaired")
+    assert labels_of(site, "edited-prod")["theirs"] == "1"
+    limits = site.get("limitranges", "tenantry", "edited-prod")
+    assert limits
+    assert limits["metadata"]["annotations"] == {"theirs": "1"}
+
+
+def test_a_field_that_another_manager_took_is_taken_back_once(site: Site) -> None:
+    make(site, "taken")
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "7"}}}
+    path = "/api/v1/namespaces/taken-prod/resourcequotas/tenantry?fieldManager=them&force=true"
+    site.kube.do("PATCH", path, quota, APPLY)
+
+    def pods() -> str:
+        found = site.get("resourcequotas", "tenantry", "taken-prod")
+        assert found
+        return str(found["spec"]["hard"]["pods"])
+
+    eventually(lambda: pods() == "100", "the quota is as the plan says")
+    site.settle()
+    before = site.versions()
+    site.patch("tenants", "taken", {"metadata": {"annotations": {"look": "again"}}})
+    eventually(lambda: site.api.admin.get(f"{GROUP}/tenants/taken")["metadata"].get("annotations"), "it looked again")
+    site.operator.catch_up()
+    assert [path for path, *_ in site.versions() - before] == [f"{GROUP}/tenants: /taken"]
+
+
+def test_retain_keeps_the_namespace_for_the_tenant_that_comes_back(site: Site) -> None:
+    before = make(site, "kept", deletionPolicy="Retain")
+    site.delete("tenants", "kept")
+    site.until_gone("tenants", "kept")
+    left = labels_of(site, "kept-prod")
+    assert left["tenantry.dev/detached"] == "kept"
+    assert left[TENANT_ID] == before["status"]["tenantID"]
+    assert not {TENANT, MANAGED_BY} & left.keys()
+    quota = site.get("resourcequotas", "tenantry", "kept-prod")
+    assert quota
+    assert quota["spec"]["hard"]["pods"] == "100"
+    assert TENANT not in quota["metadata"]["labels"]
+    assert site.api.admin.get(f"{GROUP}/tenants/kept") is None
+    after = make(site, "kept", deletionPolicy="Retain")
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["status"]["tenantID"] == before["status"]["tenantID"]
+    assert after["status"]["namespaces"] == before["status"]["namespaces"]
+    again = labels_of(site, "kept-prod")
+    assert again[TENANT] == "kept"
+    assert "tenantry.dev/detached" not in again
+
+
+def test_delete_removes_the_namespaces_before_the_tenant_may_go(site: Site) -> None:
+    make(site, "dropped", deletionPolicy="Delete")
+    site.patch("namespaces", "dropped-prod", {"metadata": {"finalizers": ["example.com/wait"]}})
+    site.delete("tenants", "dropped")
+    shown = site.until("tenants", "dropped", "Ready", "False", "Terminating")
+    assert "dropped-prod" in shown["message"]
+    found = site.get("namespaces", "dropped-prod")
+    assert found
+    assert found["metadata"]["finalizers"] == ["example.com/wait"]
+    site.patch("namespaces", "dropped-prod", {"metadata": {"finalizers": None}})
+    site.until_gone("tenants", "dropped")
+    assert site.get("namespaces", "dropped-prod") is None
+    repaired = site.operator.metric("tenantry_drift_corrected_total")
+    make(site, "dropped")
+    assert site.operator.metric("tenantry_drift_corrected_total") == repaired
+
+
+def test_a_protected_tenant_stays(site: Site) -> None:
+    make(site, "guarded", deletionProtection="Enabled")
+    site.delete("tenants", "guarded")
+    site.until("tenants", "guarded", "DeletionBlocked", "True", "DeletionProtected")
+    assert site.get("resourcequotas", "tenantry", "guarded-prod")
+    assert site.api.admin.get(f"{GROUP}/tenants/guarded")
+    site.patch("tenants", "guarded", {"spec": {"deletionProtection": "Disabled"}})
+    site.until_gone("tenants", "guarded")
+
+
+def test_a_namespace_of_somebody_else_is_neither_adopted_nor_deleted(site: Site) -> None:
+    site.plane.kubectl("create", "namespace", "greedy-prod")
+    theirs = site.get("namespaces", "greedy-prod")
+    assert theirs
+    entries = [{"name": "prod"}, {"name": "own"}]
+    site.apply(tenant("greedy", namespaces=entries, deletionPolicy="Delete"))
+    uid = theirs["metadata"]["uid"]
+    shown = site.until("tenants", "greedy", "Ready", "False", "NameTaken")
+    assert f"adoptUID: {uid}" in shown["message"]
+    eventually(lambda: site.get("resourcequotas", "tenantry", "greedy-own"), "the other namespace is served")
+    assert site.get("namespaces", "greedy-prod") == theirs
+    wrong = [{"name": "prod", "adoptUID": "00000000-0000-4000-8000-000000000000"}, {"name": "own"}]
+    site.patch("tenants", "greedy", {"spec": {"namespaces": wrong}})
+    site.delete("tenants", "greedy")
+    site.until_gone("tenants", "greedy")
+    assert site.get("namespaces", "greedy-own") is None
+    assert site.get("namespaces", "greedy-prod") == theirs
+
+
+def test_a_namespace_is_adopted_by_its_uid(site: Site) -> None:
+    site.plane.kubectl("create", "namespace", "adopter-prod")
+    site.plane.kubectl("label", "namespace", "adopter-prod", "theirs=1")
+    theirs = site.get("namespaces", "adopter-prod")
+    assert theirs
+    uid = theirs["metadata"]["uid"]
+    adopter = make(site, "adopter", namespaces=[{"name": "prod", "adoptUID": uid}])
+    assert adopter["status"]["namespaces"] == [
+        {"name": "adopter-prod", "uid": uid, "ready": "True", "reason": "Applied"}
+    ]
+    assert labels_of(site, "adopter-prod") | {TENANT: "adopter", "theirs": "1"} == labels_of(site, "adopter-prod")
+    assert site.get("resourcequotas", "tenantry", "adopter-prod")
+
+
+def test_labels_alone_make_no_namespace_a_tenants(site: Site) -> None:
+    forger = make(site, "forger")
+    ours = {TENANT: "forger", TENANT_ID: forger["status"]["tenantID"]}
+    for name in ("innocent", "forger-not-ours"):
+        site.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": ours}})
+    before = [site.get("namespaces", name) for name in ("innocent", "forger-not-ours")]
+    site.delete("tenants", "forger")
+    site.until_gone("tenants", "forger")
+    eventually(site.operator.is_idle, "the operator is idle")
+    assert [site.get("namespaces", name) for name in ("innocent", "forger-not-ours")] == before
+
+
+def test_entries_that_go_are_detached_and_deleted_only_by_wish(site: Site) -> None:
+    entries = [{"name": name} for name in ("one", "two", "three")]
+    make(site, "fewer", namespaces=entries)
+    wanted = [{"name": "one"}, {"name": "two", "state": "Deleted"}]
+    site.patch("tenants", "fewer", {"spec": {"namespaces": wanted}})
+    site.until_gone("namespaces", "fewer-two")
+    eventually(lambda: "tenantry.dev/detached" in labels_of(site, "fewer-three"), "the third is detached")
+    eventually(lambda: (site.get("tenants", "fewer") or {})["status"]["namespacesReady"] == "1/1", "the status says so")
+    quota = site.get("resourcequotas", "tenantry", "fewer-one")
+    assert quota
+    assert quota["spec"]["hard"]["pods"] == "100"
+
+
+def test_more_namespaces_than_the_plan_allows_are_not_made(site: Site) -> None:
+    entries = [{"name": name} for name in ("a", "b", "c", "d")]
+    site.apply(tenant("wide", namespaces=entries))
+    shown = site.until("tenants", "wide", "NamespacesReady", "False", "ExceedsPlan")
+    assert "wide-d" in shown["message"]
+    assert site.get("namespaces", "wide-c")
+    assert site.get("namespaces", "wide-d") is None
+    site.until("tenants", "wide", "WithinPlan", "False", "ExceedsPlan")
+
+
+def test_a_quota_that_kubernetes_refuses_is_told_and_stops_nothing_else(site: Site) -> None:
+    limits = {"default": {"cpu": "100m"}, "defaultRequest": {"cpu": "200m"}}
+    site.apply(tenant("refused", limits=limits))
+    shown = site.until("tenants", "refused", "PoliciesApplied", "False", "Rejected")
+    assert "spec.limits[0].defaultRequest[cpu]" in shown["message"]
+    assert site.condition("tenants", "refused", "NamespacesReady")["status"] == "True"
+    assert site.get("resourcequotas", "tenantry", "refused-prod")
+    site.patch("tenants", "refused", {"spec": {"limits": {"defaultRequest": {"cpu": "50m"}}}})
+    site.until("tenants", "refused", "Ready", "True")
+
+
+def test_a_name_that_the_api_has_given_away_is_refused_and_nothing_is_made(site: Site) -> None:
+    site.api.admin.do("POST", f"{GROUP}/tenants", tenant("given"))
+    site.apply(tenant("given"))
+    shown = site.until("tenants", "given", "Ready", "False", "ManagedElsewhere")
+    assert "managed by the API" in shown["message"]
+    assert site.get("namespaces", "given-prod") is None
+    site.delete("tenants", "given")
+    site.until_gone("tenants", "given")
+    assert site.api.admin.get(f"{GROUP}/tenants/given")
+
+
+def test_a_hostname_that_another_tenant_has_is_told(site: Site) -> None:
+    make(site, "first", hostnames=["shared.example.com"])
+    site.apply(tenant("second", hostnames=["shared.example.com"]))
+    site.until("tenants", "second", "HostnamesClaimed", "False", "Conflict")
+    site.until("tenants", "second", "Ready", "False", "Conflict")
+    found = site.get("tenants", "second")
+    assert found
+    assert found["status"]["hostnames"] == [{"host": "shared.example.com", "state": "Conflict"}]
+    assert site.get("namespaces", "second-prod")
