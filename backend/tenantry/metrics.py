@@ -151,8 +151,6 @@ DB_UNIT_SECONDS = _histogram(
     (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 DB_QUEUE = _gauge("tenantry_db_queue", "Database units that wait for a thread or run on one.", ("lane",))
-#: code: the database's own number of the error
-DB_RETRIES = _counter("tenantry_db_unit_retries", "Database units begun again after an error.", ("code",))
 #: reason: full, deadline
 DB_REFUSED = _counter("tenantry_db_units_refused", "Database units that never ran.", ("reason",))
 #: code: of the database error, from the closed set in storage/retry.py

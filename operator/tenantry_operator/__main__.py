@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from tenantry import __version__, logs
+from tenantry import __version__, generated, logs
 from tenantry.settings import WrongSettingError
-from tenantry_operator import rbac
+from tenantry_operator import reference
 from tenantry_operator.access import NoAccessError
 from tenantry_operator.errors import KubeError
 from tenantry_operator.lifecycle import run as run_operator
@@ -40,13 +40,10 @@ def run() -> None:
 
 
 @main.command()
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=Path("k8s/base"))
-def generate(directory: Path) -> None:
-    """Write what the operator may do as manifests into DIRECTORY."""
-    directory.mkdir(parents=True, exist_ok=True)
-    path = directory / "operator-rbac.yaml"
-    path.write_text(rbac.render(), encoding="utf-8")
-    click.echo(path)
+@click.option("--check", is_flag=True, help="Write nothing; name what is not as it would be written, and exit with 1.")
+def generate(*, check: bool) -> None:
+    """Write the operator's rights as manifests, and its page of the reference, into the repository."""
+    sys.exit(generated.settle(reference.files(), Path(), check=check))
 
 
 @main.command()

@@ -75,7 +75,8 @@ def table() -> str:
     """The settings as a Markdown table."""
     lines = ["| Variable | Default | What it does |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        shown = "" if field.is_required() or field.default_factory or field.default is None else f"`{field.default}`"
+        shown = "" if field.default_factory or field.default is None else f"`{field.default}`"
+        shown = "required" if field.is_required() else shown
         lines.append(f"| `{_variable(name)}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"
 

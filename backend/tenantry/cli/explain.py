@@ -34,9 +34,9 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 @click.argument("what", metavar="KIND[.PATH]", shell_complete=_complete)
 @click.option("--recursive", is_flag=True, help="Every field below, names and types only.")
 def explain(what: str, *, recursive: bool) -> None:
-    """Say what a kind or one of its fields means, with its type, limits and the fields below it.
+    """Say what a kind or one of its fields means.
 
-    It needs no server.
+    With its type, its limits and the fields below it. It needs no server.
 
     \b
     Examples:

@@ -20,6 +20,7 @@ COMMANDS = {
         "explain": "explain",
         "validate": "validate",
         "completion": "completion",
+        "generate": "generate",
         "version": "version",
     },
 }

@@ -65,6 +65,37 @@ class Code(StrEnum):
     TIMEOUT = "timeout"
 
 
+#: what a code means and what to do about it, for the reference
+MEANINGS = {
+    Code.BAD_REQUEST: "The request cannot be understood: a parameter, the body's syntax, an unknown field.",
+    Code.UNAUTHENTICATED: "No credential, or one that is mistyped, unknown, expired or revoked. Send a valid token.",
+    Code.FORBIDDEN: "The credential does not have the permission. Use one that has, or ask for it.",
+    Code.NOT_FOUND: "There is no such object or path, or the caller may not know of it.",
+    Code.METHOD_NOT_ALLOWED: "The path is there, and not for this method. `Allow` has those that it is for.",
+    Code.NOT_ACCEPTABLE: "None of the media types in `Accept` can be given.",
+    Code.ALREADY_EXISTS: "The name is taken. Choose another, or change the object that has it.",
+    Code.CONFLICT: "The object has changed since it was read, or another manager has set the field. Read it again; "
+    "a server-side apply may take fields over by force.",
+    Code.MANAGED_ELSEWHERE: "The object belongs to a cluster, or to the API. The message says where to change it.",
+    Code.NAME_TOMBSTONED: "A deleted tenant of another owner still has the name. Wait for the purge, or take another.",
+    Code.SECRET_ALREADY_SHOWN: "The request was done before with this `Idempotency-Key`, and its secret is shown once. "
+    "Revoke what was made, and make another.",
+    Code.EXPIRED: "The resourceVersion or cursor is older than what is kept. List again, from the start.",
+    Code.PRECONDITION_FAILED: "The object is no longer as `If-Match` says. Read it again and decide again.",
+    Code.TOO_LARGE: "The body is larger than 1.5 MiB.",
+    Code.UNSUPPORTED_MEDIA_TYPE: "The body is of a media type, or compressed in a way, that is not taken here.",
+    Code.INVALID: "The document has wrong fields; each is named with its path and what to do.",
+    Code.IDEMPOTENCY_MISMATCH: "The `Idempotency-Key` was used for another request. Use a fresh one.",
+    Code.DELETION_PROTECTED: "The tenant has `deletionProtection: Enabled`. Set it to `Disabled` first.",
+    Code.IN_USE: "Others refer to the object. The message says who; change those first.",
+    Code.MISDIRECTED: "The `Host` is none of this server's. Use its external URL, or add the host to the settings.",
+    Code.TOO_MANY_REQUESTS: "The caller is over its rate limit. Wait for as long as `Retry-After` says.",
+    Code.INTERNAL: "A fault of the server. Its log has the cause, by the request id.",
+    Code.UNAVAILABLE: "The database is away or the server is too busy. Try again after `Retry-After`.",
+    Code.TIMEOUT: "It was not done in time, or the resourceVersion is one of the future. Try again.",
+}
+
+
 class TenantryError(Exception):
     """Something a caller did, or may not do, or must wait for.
 

@@ -121,8 +121,8 @@ def _notes(node: Schema) -> Iterator[str]:
         yield _PATTERNS.get(node["pattern"]) or f"matches `{node['pattern']}`"
     yield from (f'refused with "{rule["message"]}"' for rule in node.get("x-kubernetes-validations", ()))
     entries = _entries(node)
-    if entries:
-        yield from (f"each: {note}" for note in _notes(entries))
+    if entries and (notes := "; ".join(_notes(entries))):
+        yield f"each: {notes}"
 
 
 def _bounds(node: Schema, lower: str, upper: str, unit: str) -> Iterator[str]:
