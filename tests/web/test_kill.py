@@ -12,10 +12,11 @@ import aiohttp
 import orjson
 import pytest
 
-from tenantry.model.resource import Change, Resource, Verb
+from tenantry.model.resource import Change, Resource, Revision, Verb
 from tenantry.services import worker
 from tenantry.storage import audit, changes, leases, resources, revisions
 from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
 from tests.support.databases import opened
 from tests.support.server import ServerProcess, server_process
 
@@ -121,6 +122,10 @@ def by_worker(log: list[Change]) -> set[tuple[int, str]]:
     return found
 
 
+def all_revisions(unit: Unit, key: revisions.Key) -> list[Revision]:
+    return revisions.page(unit, key, limit=ALL)
+
+
 async def check_revisions(database: Database, log: list[Change], found: dict[str, Resource]) -> None:
     """The revisions of each name are 1, 2, 3..., one for each spec that the log shows, the last one the present one."""
     specs: defaultdict[str, list[Any]] = defaultdict(list)
@@ -133,7 +138,7 @@ async def check_revisions(database: Database, log: list[Change], found: dict[str
                 specs[change.name].append(document["spec"])
     for name, wanted in specs.items():
         key = ("Tenant", "", name, identity[name])
-        rows = await database.run(lambda unit, key=key: revisions.page(unit, key, limit=ALL))
+        rows = await database.run(all_revisions, key)
         assert [row.revision for row in rows] == list(range(len(rows), 0, -1))
         assert [orjson.loads(row.doc) for row in reversed(rows)] == wanted
         assert name not in found or rows[0].doc == found[name].spec

@@ -135,7 +135,10 @@ def _aggregate(items: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-_CORE = {"kind": "APIVersions", "versions": [], "serverAddressByClientCIDRs": []}
+_CORE = {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
+#: kopf starts only where there are namespaces, and the official Python client looks for ``v1`` before anything else.
+#: No verb, because a namespace is only a label here; kubectl reads the aggregated form, and sees nothing of it.
+_NAMESPACES = {"name": "namespaces", "singularName": "namespace", "namespaced": False, "kind": "Namespace", "verbs": []}
 _GROUPS = {
     "kind": "APIGroupList",
     "apiVersion": "v1",
@@ -162,6 +165,7 @@ def _routes() -> list[Route]:
     documents = {
         "/version": (_version(), None),
         "/api": (_CORE, _aggregate([])),
+        "/api/v1": (_resource_list("v1", [_NAMESPACES]), None),
         "/apis": (_GROUPS, _aggregated()),
         f"/apis/{GROUP}": ({"kind": "APIGroup", "apiVersion": "v1", **_group(GROUP, VERSION)}, None),
         f"/apis/{API_VERSION}": (
