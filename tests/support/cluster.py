@@ -19,6 +19,7 @@ from tests.cluster.databases import MariaDB, MySQL97
 PARTS: dict[str, Callable[[], None]] = {
     "control_plane": controlplane.prepare,
     "site": controlplane.prepare,
+    "kubectl": lambda: tools.prepare("kubectl"),
     "old_kubectl": lambda: tools.prepare("kubectl-1.32"),
     "mariadb": MariaDB.prepare,
     "mysql97": MySQL97.prepare,

@@ -23,7 +23,7 @@ from tenantry.web.routes import ACTOR, Route
 _MAGIC = b"k8s\x00"
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
 _READ = frozenset({"get", "list", "watch"})
-_WRITE = frozenset({"create", "update", "patch", "delete"})
+_WRITE = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 #: field numbers of authorization/v1: ResourceAttributes and NonResourceAttributes
 _RESOURCE = {1: "namespace", 2: "verb", 3: "group", 4: "version", 5: "resource", 6: "subresource", 7: "name"}
 _NON_RESOURCE = {1: "path", 2: "verb"}
