@@ -11,12 +11,14 @@ from aiohttp.web_urldispatcher import AbstractRoute, Resource
 from tenantry.web import (
     audit,
     discovery,
+    docs,
     explain,
     history,
     keys,
     kubernetes_openapi,
     me,
     objects,
+    openapi,
     records,
     resources,
     reviews,
@@ -27,8 +29,7 @@ from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.routes import SERVICES, STOPPING, Route
 from tenantry.wiring import Services
 
-#: every route of the server; a new module adds its table here
-ROUTES: tuple[Route, ...] = (
+_TABLES: tuple[Route, ...] = (
     *discovery.ROUTES,
     *kubernetes_openapi.ROUTES,
     *resources.ROUTES,
@@ -42,6 +43,8 @@ ROUTES: tuple[Route, ...] = (
     *keys.ROUTES,
     *records.ROUTES,
 )
+#: every route of the server; a new module adds its table above
+ROUTES: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))
 
 
 def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Application:
@@ -51,6 +54,7 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app[STOPPING] = asyncio.Event()
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
+    docs.prepare(app)
     app.middlewares.append(create_middleware(services, _register(app, routes)))
     return app
 
