@@ -43,6 +43,11 @@ def test_serve_loads_neither_the_client_nor_what_draws() -> None:
     assert loaded & {"rich", "kopf", "tenantry.client", "tenantry_operator"} == set()
 
 
+@pytest.mark.parametrize("module", ["explain", "validate", "completion", "version"])
+def test_what_needs_no_server_loads_no_client(module: str) -> None:
+    assert loaded_by(f"import tenantry.cli.{module}") & {"rich", "kopf", "aiohttp", "peewee", "tenantry.client"} == set()
+
+
 def test_help_lists_every_command() -> None:
     shown = run("--help").stdout
     assert [name for name in NAMES if f"\n  {name} " not in shown] == []

@@ -1,16 +1,18 @@
-"""``tenantry explain``: what a field of a kind means."""
+"""``tenantry explain``: what a field of a kind means, and why a tenant is as it is."""
 
 from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from tenantry.cli.names import SPELLINGS, complete_kind, find_kind
-from tenantry.model.kinds import Kind
+from tenantry.cli.connection import options
+from tenantry.cli.names import SPELLINGS, complete_kind, complete_object, find_kind, find_object
+from tenantry.model.kinds import TENANT, Kind
 from tenantry.model.outline import Field, find
 from tenantry.model.resource import API_VERSION
 
@@ -18,7 +20,9 @@ _WIDEST = 100  # characters that are still good to read
 
 
 def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """For the shell: a kind, and after a dot the fields below what stands before the last one."""
+    """For the shell: a kind, and after a dot the fields below what stands before the last one; the name of a tenant."""
+    if ctx.params.get(param.name or ""):
+        return complete_object(ctx, param, incomplete)
     word, dot, path = incomplete.partition(".")
     if not dot:
         return complete_kind(ctx, param, incomplete)
@@ -31,26 +35,41 @@ def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> li
 
 
 @click.command()
-@click.argument("what", metavar="KIND[.PATH]", shell_complete=_complete)
+@click.argument("words", metavar="KIND[.PATH] | tenant NAME", nargs=-1, required=True, shell_complete=_complete)
 @click.option("--recursive", is_flag=True, help="Every field below, names and types only.")
-def explain(what: str, *, recursive: bool) -> None:
-    """Say what a kind or one of its fields means.
+@options
+def explain(words: tuple[str, ...], *, recursive: bool, **connection: Any) -> None:
+    """Say what a kind or one of its fields means, or why a tenant is as it is.
 
-    With its type, its limits and the fields below it. It needs no server.
+    A field is shown with its type, its limits and the fields below it, and needs no server. Of a tenant the server
+    tells whether it is Ready, since when and why not, what its plan allows and what it takes, and what to do next.
 
     \b
     Examples:
       tenantry explain tenant
       tenantry explain tenant.spec.namespaces
       tenantry explain config --recursive
+      tenantry explain tenant acme
     """
-    word, _, path = what.partition(".")
-    kind = find_kind(word)
+    if len(words) == 1 and "/" not in words[0]:
+        word, _, path = words[0].partition(".")
+        click.echo("\n".join(_fields(find_kind(word), path, recursive=recursive)))
+        return
+    at = find_object(words, "")
+    if at.kind is not TENANT:
+        raise click.UsageError(f"of a {at.kind.singular} there is nothing to explain; try `tenantry describe`")
+    from tenantry.cli import explanation, remote  # noqa: PLC0415 - a field needs no client
+
+    remote.call(explanation.explain_tenant, at.name, **connection)
+
+
+def _fields(kind: Kind, path: str, *, recursive: bool) -> Iterable[str]:
     field = find(kind, path)
     if field is None:
-        raise click.UsageError(f'{kind.name} has no field "{path}"; `tenantry explain {word} --recursive` shows all')
-    lines = _outline(field) if recursive else _page(kind, field)
-    click.echo("\n".join(lines))
+        raise click.UsageError(
+            f'{kind.name} has no field "{path}"; `tenantry explain {kind.singular} --recursive` shows all'
+        )
+    return _outline(field) if recursive else _page(kind, field)
 
 
 def _page(kind: Kind, field: Field) -> Iterator[str]:

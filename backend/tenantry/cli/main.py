@@ -14,8 +14,10 @@ COMMANDS = {
         "get": "get",
         "describe": "describe",
         "delete": "delete",
+        "undelete": "undelete",
         "export": "export",
     },
+    "Look into the past": {"history": "history", "diff": "history", "rollback": "history"},
     "Without a server": {
         "explain": "explain",
         "validate": "validate",

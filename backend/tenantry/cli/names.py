@@ -45,6 +45,14 @@ def find_objects(words: Sequence[str], namespace: str) -> list[Address]:
     return [_address(words[0], name, namespace) for name in words[1:]]
 
 
+def find_object(words: Sequence[str], namespace: str) -> Address:
+    """The one object that ``KIND NAME`` or ``KIND/NAME`` names."""
+    first, *others = find_objects(words, namespace)
+    if others:
+        raise click.UsageError("one object at a time: give one NAME")
+    return first
+
+
 def shown(at: Address) -> str:
     """An object as kubectl names it: ``tenant.tenantry.dev/acme``."""
     return f"{at.kind.singular}.{GROUP}/{at.name}"

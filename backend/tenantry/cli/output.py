@@ -26,9 +26,9 @@ def as_json(document: Document) -> str:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2).decode()
 
 
-def as_yaml(document: Document) -> str:
+def as_yaml(tree: Any) -> str:
     """YAML without a newline at its end."""
-    return yamldoc.dump(document).rstrip("\n")
+    return yamldoc.dump(tree).removesuffix("\n...\n").rstrip("\n")
 
 
 def address(document: Document) -> Address:

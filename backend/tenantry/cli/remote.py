@@ -11,8 +11,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import click
-
+from tenantry.cli.connection import options
 from tenantry.cli.exits import Exit, exit_of, fail
 from tenantry.client import kubeconfig
 from tenantry.client.resources import Query, Resources
@@ -53,28 +52,6 @@ class _UnknownError(Exception):
     def __init__(self, code: Exit, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-def options(function: Callable[..., None]) -> Callable[..., None]:
-    """The options of a command that may talk to a server; it hands them to :func:`call`."""
-    for option in (
-        click.option(
-            "--ca-file",
-            envvar="TENANTRY_CA_FILE",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
-        ),
-        click.option(
-            "--token",
-            envvar="TENANTRY_TOKEN",
-            help="Its token; the variable keeps it out of the list of processes. [TENANTRY_TOKEN]",
-        ),
-        click.option(
-            "--server", envvar="TENANTRY_SERVER", metavar="URL", help="Where the server is. [TENANTRY_SERVER]"
-        ),
-    ):
-        function = option(function)
-    return function
 
 
 def call(

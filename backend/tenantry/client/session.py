@@ -34,7 +34,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What to send. A ``body`` is sent as JSON of ``content_type``."""
+    """What to send. A ``body`` is sent as JSON of ``content_type``; a POST with a ``key`` may be sent twice."""
 
     method: str
     path: str
@@ -42,11 +42,24 @@ class Request:
     body: Any = None
     content_type: str = JSON
     accept: str = JSON
+    key: str = ""  # Idempotency-Key
+    match: str = ""  # If-Match: the entity tag, without quotes
 
     @property
     def is_idempotent(self) -> bool:
         """Whether sending it twice is sending it once; a server-side apply is, other patches are not."""
-        return self.method in _IDEMPOTENT or self.content_type == APPLY
+        return self.method in _IDEMPOTENT or self.content_type == APPLY or bool(self.key)
+
+    def headers(self) -> dict[str, str]:
+        """All but who sends it."""
+        headers = {"Accept": self.accept}
+        if self.body is not None:
+            headers["Content-Type"] = self.content_type
+        if self.key:
+            headers["Idempotency-Key"] = self.key
+        if self.match:
+            headers["If-Match"] = f'"{self.match}"'
+        return headers
 
 
 class Session:
@@ -149,11 +162,9 @@ class Session:
             raise TenantryError(Code.INTERNAL, f"{self.url} answered no JSON: is it a Tenantry server?") from None
 
     def _headers(self, request: Request) -> dict[str, str]:
-        headers = {"Accept": request.accept}
+        headers = request.headers()
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
         if scope := REQUEST.get():
             headers["X-Request-ID"] = scope.request_id
         return headers

@@ -1,0 +1,30 @@
+"""The options that say which server to talk to, without what is needed to talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+
+def options(function: Callable[..., None]) -> Callable[..., None]:
+    """The options of a command that may talk to a server; it hands them to ``remote.call``."""
+    for option in (
+        click.option(
+            "--ca-file",
+            envvar="TENANTRY_CA_FILE",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
+        ),
+        click.option(
+            "--token",
+            envvar="TENANTRY_TOKEN",
+            help="Its token; the variable keeps it out of the list of processes. [TENANTRY_TOKEN]",
+        ),
+        click.option(
+            "--server", envvar="TENANTRY_SERVER", metavar="URL", help="Where the server is. [TENANTRY_SERVER]"
+        ),
+    ):
+        function = option(function)
+    return function

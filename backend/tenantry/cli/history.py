@@ -1,0 +1,117 @@
+"""``tenantry history``, ``diff`` and ``rollback``: what an object was, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import click
+
+from tenantry.cli import output, table
+from tenantry.cli.names import complete_object, find_object, shown
+from tenantry.cli.remote import Remote, remote
+from tenantry.client.history import History
+from tenantry.model.kinds import Address
+
+_words = click.argument("words", metavar="KIND NAME", nargs=-1, required=True, shell_complete=complete_object)
+_COLUMNS = {
+    "revision": "Revision",
+    "generation": "Generation",
+    "createdAt": "Created",
+    "author": "Author",
+    "message": "Message",
+}
+_COLOURS = {"-": "red", "+": "green"}
+
+
+@click.command()
+@_words
+@click.option("--revision", type=click.IntRange(1), help="Show this one whole, as YAML.")
+@output.namespace
+@remote
+async def history(target: Remote, words: tuple[str, ...], *, revision: int | None, namespace: str | None) -> None:
+    """Show the revisions of an object: every state of its spec, who wrote it, when and why.
+
+    \b
+    Examples:
+      tenantry history tenant acme
+      tenantry history tenant/acme --revision 3
+    """
+    at = find_object(words, namespace or target.namespace)
+    revisions = History(target.session)
+    if revision is not None:
+        click.echo(output.as_yaml(await revisions.revision(at, revision)))
+        return
+    rows = [[each.get(part) for part in _COLUMNS] async for each in revisions.revisions(at)]
+    click.echo(table.render(list(_COLUMNS.values()), rows))
+
+
+@click.command()
+@_words
+@click.option("--from", "start", type=click.IntRange(1), help="Revision before; by default the one before --to.")
+@click.option("--to", "end", type=click.IntRange(1), help="Revision after; by default the newest.")
+@output.namespace
+@remote
+async def diff(
+    target: Remote, words: tuple[str, ...], *, start: int | None, end: int | None, namespace: str | None
+) -> None:
+    """Show what differs between two revisions of an object, by default what the last change changed.
+
+    \b
+    Examples:
+      tenantry diff tenant acme
+      tenantry diff tenant acme --from 3
+      tenantry diff tenant acme --from 3 --to 5
+    """
+    at = find_object(words, namespace or target.namespace)
+    revisions = History(target.session)
+    if end is None:
+        end = await _newest(revisions, at)
+    if start is None:
+        start = max(end - 1, 1)
+    changes = await revisions.diff(at, start, end)
+    if not changes:
+        click.echo("No difference.", err=True)
+        return
+    click.echo(f"--- {shown(at)} revision {start}\n+++ {shown(at)} revision {end}")
+    for line in (line for change in changes for line in _lines(change)):
+        click.secho(line, fg=_COLOURS.get(line[0]))
+
+
+@click.command()
+@_words
+@click.option("--to", "revision", type=click.IntRange(1), required=True, help="Revision whose spec it gets again.")
+@click.option("-m", "--message", default="", help="Why; kept with the new revision.")
+@output.namespace
+@remote
+async def rollback(
+    target: Remote, words: tuple[str, ...], *, revision: int, message: str, namespace: str | None
+) -> None:
+    """Give an object the spec of an older revision again, as a new revision.
+
+    Nothing is lost: rolling back is undone by rolling back. Somebody else's change in between is not overwritten.
+
+    \b
+    Examples:
+      tenantry rollback tenant acme --to 3
+      tenantry rollback config/web-pro --to 7 -m "theme broke checkout"
+    """
+    at = find_object(words, namespace or target.namespace)
+    before = (await target.resources.get(at))["metadata"]
+    after = await History(target.session).rollback(at, revision, message=message, match=before["resourceVersion"])
+    changed = after["metadata"]["generation"] != before["generation"]
+    click.echo(f"{shown(at)} {'rolled back to' if changed else 'unchanged: it has the spec of'} revision {revision}")
+
+
+async def _newest(revisions: History, at: Address) -> int:
+    async for each in revisions.revisions(at):
+        return int(each["revision"])
+    return 1
+
+
+def _lines(change: Mapping[str, Any]) -> Iterator[str]:
+    """A change as the field's path, then its value before and after."""
+    yield f"  {change['path']}"
+    for part, mark in (("before", "-"), ("after", "+")):
+        if part in change:
+            yield from (f"{mark}   {line}" for line in output.as_yaml(change[part]).splitlines())

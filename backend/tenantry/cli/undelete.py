@@ -1,0 +1,42 @@
+"""``tenantry undelete``: bring a deleted tenant back."""
+
+from __future__ import annotations
+
+import click
+
+from tenantry.cli import table
+from tenantry.cli.remote import Remote, remote
+from tenantry.client.tenants import Tenants
+
+_COLUMNS = {
+    "name": "Name",
+    "tenantID": "Tenant-ID",
+    "managedBy": "Managed by",
+    "deletedAt": "Deleted",
+    "purgeAt": "Until",
+}
+
+
+@click.command()
+@click.argument("name", required=False)
+@remote
+async def undelete(target: Remote, name: str | None) -> None:
+    """Bring a deleted tenant back as it was last; without a NAME show which can come back, and until when.
+
+    It has its identity, keys and history again. Plans and configs are not kept: apply them again.
+
+    \b
+    Examples:
+      tenantry undelete
+      tenantry undelete acme
+    """
+    tenants = Tenants(target.session)
+    if name:
+        await tenants.undelete(name)
+        click.echo(f"tenant.tenantry.dev/{name} is back")
+        return
+    rows = [[each.get(part) for part in _COLUMNS] async for each in tenants.tombstones()]
+    if rows:
+        click.echo(table.render(list(_COLUMNS.values()), rows))
+    else:
+        click.echo("No deleted tenants.", err=True)
