@@ -1,4 +1,4 @@
-"""What is generated from the code: the CRDs, the JSON Schemas, and the pages of the reference.
+"""What is generated from the code: CRDs, JSON Schemas, the OpenAPI document and the pages of the reference.
 
 Each page is made of the one declaration that the product itself works with. ``make generate`` writes the files,
 ``make verify`` compares them.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import click
 import yaml
@@ -20,6 +21,7 @@ from tenantry.model.identity import SCOPES, Permission
 from tenantry.model.kinds import KINDS, Kind
 from tenantry.model.outline import Field, outline
 from tenantry.model.resource import API_VERSION
+from tenantry.web import openapi
 from tenantry.web.app import ROUTES
 from tenantry.web.errors import TABLE
 
@@ -32,6 +34,7 @@ def files(commands: click.Group) -> dict[str, str]:
     """Path from the repository's root to text, of every file; ``commands`` are those of the command line."""
     found = {f"k8s/crds/{kind.plural}.yaml": _crd(kind) for kind in KINDS}
     found |= {f"{_REFERENCE}/schemas/{kind.singular}.json": _json_schema(kind) for kind in KINDS}
+    found[f"{_REFERENCE}/openapi.json"] = _openapi()
     pages = {
         "resources": _resources(),
         "cli": _cli(commands),
@@ -49,7 +52,17 @@ def _crd(kind: Kind) -> str:
 
 
 def _json_schema(kind: Kind) -> str:
-    return json.dumps(schema.json_schema(kind), indent=2, ensure_ascii=False) + "\n"
+    return _json(schema.json_schema(kind))
+
+
+def _openapi() -> str:
+    document = openapi.document(ROUTES)
+    info = document["info"] | {"version": "v1"}  # of the paths: the product's stands in one place
+    return _json(document | {"info": info})
+
+
+def _json(tree: Any) -> str:
+    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
 def _page(title: str, *parts: str) -> str:
