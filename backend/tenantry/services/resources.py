@@ -150,6 +150,7 @@ class ResourceService:
                 return await self._remove(actor, at.kind, current, options)
             if "deletionTimestamp" in meta:
                 return Written(resource=current)
+            await self._db.run(transactions.check_deletable, at.kind, current)
             marked = candidate.with_deletion_mark(current, ids.now_micros())
             new = Candidate(kind=at.kind, resource=marked, current=current, typed=None, labels=current.labels())
             return await self._store(actor, new, options, "delete")

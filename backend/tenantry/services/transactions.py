@@ -109,7 +109,7 @@ def check_deletable(unit: Unit, kind: Kind, current: Resource) -> None:
         if tenants:
             raise TenantryError(
                 Code.IN_USE,
-                f"{tenants} tenants are on this plan; move them to another plan first",
+                f"tenants on this plan: {tenants}; move them to another plan first",
                 kind=kind.name,
                 name=current.name,
             )
