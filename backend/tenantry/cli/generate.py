@@ -17,8 +17,8 @@ from tenantry.generate import files
 def generate(*, check: bool) -> None:
     """Write the generated files of Tenantry's repository.
 
-    CRDs, JSON Schemas, the OpenAPI document, the reference's pages. For who works on Tenantry itself; run it in the repository's root,
-    as `make generate` and `make verify` do.
+    CRDs, JSON Schemas, the OpenAPI document, the reference's pages. For who works on Tenantry itself; run it in the
+    repository's root, as `make generate` and `make verify` do.
 
     \b
     Examples:
