@@ -61,7 +61,7 @@ async def talk(control_plane: ControlPlane, server: ServerInProcess) -> AsyncIte
 
 @pytest.fixture(scope="module", autouse=True)
 def _crds(control_plane: ControlPlane) -> None:
-    control_plane.kubectl("apply", "-f", "k8s/crds")
+    control_plane.kubectl("apply", "--server-side", "--force-conflicts", "-f", "k8s/crds")
     crds = [f"crd/{kind.qualified}" for kind in KINDS]
     control_plane.kubectl("wait", "--for=condition=Established", *crds)
     # the storage of a kind answers 429 for a moment after that; kubectl tries again
