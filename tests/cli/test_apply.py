@@ -1,5 +1,10 @@
 """`tenantry apply`: what becomes of each document, whatever is wrong with the others."""
 
+import asyncio
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,3 +120,35 @@ async def test_fields_of_others_are_taken_over_by_force_only(tenantry: Tenantry,
 @pytest.mark.parametrize("text", ["", "# nothing here\n", "---\n---\n"])
 async def test_nothing_to_apply_is_a_failure(tenantry: Tenantry, text: str) -> None:
     assert (await tenantry("apply", "-f", "-", given=text)).exit_code == 1
+
+
+def on_a_terminal(*arguments: str, data_dir: Path) -> str:
+    """What `tenantry` shows on a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TENANTRY_DATA_DIR": str(data_dir), "TERM": "xterm"}
+    command = [sys.executable, "-m", "tenantry", *arguments]
+    shown = b""
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        try:
+            while piece := os.read(ours, 65536):
+                shown += piece
+        except OSError:  # the other side is closed
+            pass
+        finally:
+            os.close(ours)
+        assert process.wait() == 1
+    return shown.decode()
+
+
+async def test_a_bar_is_for_terminals_only(tenantry: Tenantry, server: ServerInProcess, tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text(PLAN.replace("displayName", "colour"))
+    arguments = ["apply", "-f", SAMPLES, "-f", str(tmp_path / "wrong.yaml")]
+    shown = await asyncio.to_thread(on_a_terminal, *arguments, data_dir=server.data_dir)
+    assert "9/9" in shown
+    assert "tenant.tenantry.dev/acme created" in shown
+    assert f"\x1b[31m{tmp_path}/wrong.yaml: " in shown
+    assert shown.endswith("8 created, 0 configured, 0 unchanged, 1 failed\r\n")
+    plain = await tenantry(*arguments)
+    assert "\x1b" not in plain.output
+    assert "9/9" not in plain.output

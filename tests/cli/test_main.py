@@ -45,7 +45,8 @@ def test_serve_loads_neither_the_client_nor_what_draws() -> None:
 
 @pytest.mark.parametrize("module", ["explain", "validate", "completion", "version"])
 def test_what_needs_no_server_loads_no_client(module: str) -> None:
-    assert loaded_by(f"import tenantry.cli.{module}") & {"rich", "kopf", "aiohttp", "peewee", "tenantry.client"} == set()
+    loaded = loaded_by(f"import tenantry.cli.{module}")
+    assert loaded & {"rich", "kopf", "aiohttp", "peewee", "tenantry.client"} == set()
 
 
 def test_help_lists_every_command() -> None:

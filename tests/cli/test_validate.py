@@ -68,3 +68,11 @@ def test_directories_below_are_looked_at_when_asked_for(tmp_path: Path) -> None:
 def test_a_generated_name_is_valid() -> None:
     text = GOOD.replace("{name: gold}", "{generateName: gold-}")
     assert run("validate", "-f", "-", given=f"{text}---\n{text}").stderr == "2 valid, 0 wrong\n"
+
+
+def test_a_large_file_is_no_mistake_and_a_small_one_that_grows_is() -> None:
+    plans = [GOOD.replace("gold", f"gold-{number}") for number in range(25_000)]
+    assert run("validate", "-f", "-", given="---\n".join(plans)).stderr == "25000 valid, 0 wrong\n"
+    levels = "\n".join(f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 9)}]" for level in range(1, 9))
+    bomb = run("validate", "-f", "-", given=f"l0: &l0 [a, b]\n{levels}\n")
+    assert "values, counting what its aliases stand for" in bomb.stdout

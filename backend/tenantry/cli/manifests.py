@@ -159,7 +159,8 @@ def _file(path: Path) -> Iterator[Found | list[Complaint]]:
 
 def _documents(source: str, content: bytes) -> Iterator[Found | list[Complaint]]:
     try:
-        documents = yamldoc.load(content)
+        # somebody's own file may be large, and has fewer values than characters unless aliases multiply them
+        documents = yamldoc.load(content, max_nodes=max(yamldoc.MAX_NODES, len(content)))
     except YamlError as error:
         yield [Complaint(source, problem.message, line=problem.line) for problem in error.problems]
         return

@@ -98,13 +98,17 @@ class Document:
         return self.lines[path]
 
 
-def load(text: str | bytes) -> list[Document]:
+def load(text: str | bytes, *, max_nodes: int = MAX_NODES) -> list[Document]:
     """The documents of ``text``, empty ones left out.
+
+    Args:
+        text: UTF-8 when it is bytes.
+        max_nodes: how many values it may have, counting what its aliases stand for.
 
     Raises:
         YamlError: it is not YAML, not UTF-8, or one of the things said above; with every problem that was found.
     """
-    return _Loader(_decode(text) if isinstance(text, bytes) else text).load()
+    return _Loader(_decode(text) if isinstance(text, bytes) else text, max_nodes).load()
 
 
 def dump(tree: Any) -> str:
@@ -133,8 +137,9 @@ def _decode(text: bytes) -> str:
 class _Loader:
     """Builds trees from the parser's events, so that nothing happens which is not written here."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, max_nodes: int) -> None:
         self._text = text
+        self._max_nodes = max_nodes
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
         self._problems: list[Problem] = []
         self._anchors: dict[str, tuple[Any, int]] = {}  # name -> (tree, nodes in it)
@@ -244,8 +249,8 @@ class _Loader:
 
     def _count(self, nodes: int, line: int) -> None:
         self._nodes += nodes
-        if self._nodes > MAX_NODES:
-            self._stop(line, f"it has more than {MAX_NODES} values, counting what its aliases stand for")
+        if self._nodes > self._max_nodes:
+            self._stop(line, f"it has more than {self._max_nodes} values, counting what its aliases stand for")
 
     def _complain(self, line: int, message: str) -> None:
         self._problems.append(Problem(line, message))
