@@ -10,6 +10,7 @@ from tenantry.model.kinds import BY_PLURAL
 from tenantry.model.quoting import quote
 from tenantry.model.resource import API_VERSION, GROUP
 from tenantry.web.authentication import ANONYMOUS
+from tenantry.web.options import flag
 
 _PREFIX = f"/apis/{API_VERSION}/"
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
@@ -44,4 +45,4 @@ def _verb(request: web.Request, name: str) -> str:
         return "delete" if name else "deletecollection"
     if name:
         return "get"
-    return "watch" if request.query.get("watch") in ("1", "true") else "list"
+    return "watch" if flag(request.query, "watch") else "list"

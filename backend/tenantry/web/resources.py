@@ -47,7 +47,7 @@ async def get(request: web.Request, at: Address) -> web.StreamResponse:
 
 async def list_or_watch(request: web.Request, at: Address) -> web.StreamResponse:
     """GET a collection: a page of it, or its changes."""
-    if request.query.get("watch", "") in {"1", "true", "True"}:
+    if options.flag(request.query, "watch"):
         return await _watch(request, at)
     accepted = negotiate(request.headers.get("Accept", ""), _MANY)
     query, version = _query(request, at)

@@ -107,6 +107,9 @@ async def _refused(talk: Conversation) -> None:
         "timeoutSeconds=soon",
     ):
         await talk.get(f"plans?watch=true&{query}", show=verdict if "soon" in query else None)
+    for spelling in ("1", "True", "yes", ""):
+        await talk.get(f"plans?watch={spelling}&sendInitialEvents=true")
+    await talk.get(f"plans?watch=0&{RUN}")
     await talk.get("plans?watch=true&resourceVersion=old", different=NEVER_5XX)
 
 
