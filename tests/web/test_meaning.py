@@ -144,7 +144,7 @@ async def test_only_what_applies_without_a_cluster_is_said(server: ServerInProce
 
 async def test_a_tenant_beyond_its_plan_says_where_and_follows_the_plan(server: ServerInProcess) -> None:
     small = plan("pro", quota={"hard": {"pods": "10"}}, maxNamespaces=1, network={"profile": "Isolated"})
-    asked = {
+    asked: Object = {
         "quota": {"hard": {"pods": "20"}},
         "namespaces": [{"name": "prod"}, {"name": "test"}],
         "network": {"profile": "Open"},
@@ -295,8 +295,10 @@ async def test_a_tenant_that_comes_back_is_the_same_one(server: ServerInProcess)
 
 async def test_a_name_that_was_anothers_is_kept(server: ServerInProcess) -> None:
     def bury(unit: Unit, slug: str, owner: str, purge_at: int) -> None:
-        common = {"tenant_id": ids.uuid7(), "last_doc": "{}", "deleted_at": 1}
-        tombstones.put(unit, Tombstone(slug=slug, managed_by=owner, purge_at=purge_at, **common))
+        tombstone = Tombstone(
+            slug=slug, tenant_id=ids.uuid7(), managed_by=owner, last_doc="{}", deleted_at=1, purge_at=purge_at
+        )
+        tombstones.put(unit, tombstone)
 
     async with server.session() as http:
         api = Api(http)

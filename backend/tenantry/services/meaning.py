@@ -128,16 +128,17 @@ def touch_others(unit: Unit, old: Resource | None, new: Resource | None, now: in
     """Queue the objects whose status follows from this write.
 
     A plan's edit, creation or deletion reaches the tenants on it; a tenant that comes, goes or moves changes the count
-    of its plans.
+    of its plans. It is looked at again itself, because its plan may be changing at this moment.
     """
     some = new or old
     if some is None:
         return
     if some.kind == PLAN.name:
         if old is None or new is None or old.spec != new.spec:
-            work.add_users_of_plan(unit, some.name, now)
+            work.add(unit, work.USERS, [some.name], now)
     elif some.kind == TENANT.name:
         before, after = (old.plan if old else ""), (new.plan if new else "")
-        names = sorted({before, after} - {""}) if before != after else ()
-        plans = [resources.get(unit, PLAN.name, "", name) for name in names]
-        work.add(unit, work.STATUS, [plan.uid for plan in plans if plan], now)
+        if before != after:
+            plans = [resources.get(unit, PLAN.name, "", name) for name in sorted({before, after} - {""})]
+            counted = [plan.uid for plan in plans if plan]
+            work.add(unit, work.STATUS, [*counted, new.uid] if new else counted, now)

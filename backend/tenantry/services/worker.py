@@ -83,11 +83,13 @@ class Worker:
         return True
 
     async def _work(self) -> None:
-        while True:
-            batch = await self._db.run(work.take, work.STATUS, BATCH)
-            if not batch:
-                return
-            await self._db.run(_refresh, batch, ids.now_micros(), write=True)
+        """Do what waits now; what comes meanwhile is for the next look, so that no object is rewritten all the time."""
+        for kind, do in ((work.USERS, _spread), (work.STATUS, _refresh)):
+            batch = None
+            while batch is None or len(batch) == BATCH:
+                batch = await self._db.run(work.take, kind, BATCH)
+                if batch:
+                    await self._db.run(do, batch, ids.now_micros(), write=True)
 
     async def _tidy(self) -> None:
         now = ids.now_micros()
@@ -117,6 +119,13 @@ def _purged(tombstone: Tombstone, now: int) -> AuditEvent:
         name=tombstone.slug,
         tenant_id=tombstone.tenant_id,
     )
+
+
+def _spread(unit: Unit, batch: list[work.Item], now: int) -> None:
+    """Queue the tenants on the plans that changed, after those changes: none that came meanwhile is passed over."""
+    for item in batch:
+        work.add_users_of_plan(unit, item.key, now)
+    work.finish(unit, work.USERS, batch)
 
 
 def _refresh(unit: Unit, batch: list[work.Item], now: int) -> None:

@@ -41,7 +41,8 @@ _GIVE_UP_ALL = Statement(_waiter.delete().where(_waiter.uid == arg("uid")))
 def settle(unit: Unit, kind: str, wanted: set[str], uid: str) -> tuple[set[str], set[str]]:
     """Make ``wanted`` all that ``uid`` claims of ``kind``.
 
-    Returns the values that others hold, for which it waits from now on, and the uids that waited for those it gave up.
+    Returns the values that others hold, for which it waits from now on, and the uids that shall try again: those that
+    waited for what it gave up, and itself when it has begun to wait, for what it wants may be given up at this moment.
     """
     held = {value for held_kind, value in held_by(unit, uid) if held_kind == kind}
     waiters: set[str] = set()
@@ -54,7 +55,7 @@ def settle(unit: Unit, kind: str, wanted: set[str], uid: str) -> tuple[set[str],
         unit.execute(_GIVE_UP, kind=kind, value=value, uid=uid)
     for value in sorted(lost - waits):
         unit.execute(_WAIT, kind=kind, value=value, uid=uid)
-    return lost, waiters
+    return lost, waiters | {uid} if lost - waits else waiters
 
 
 def _waiting_for(unit: Unit, kind: str, value: str) -> set[str]:

@@ -13,6 +13,8 @@ from tenantry.storage.unit import Unit
 
 #: The kind of work that computes the status of the resource whose uid is the key.
 STATUS = "status"
+#: The kind of work that asks for the status of every Tenant on the plan whose name is the key.
+USERS = "users"
 
 _table, _resource = tables.Work, tables.Resource
 _ROW = (_table.kind, _table.key, _table.version, _table.added_at)
