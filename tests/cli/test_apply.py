@@ -54,6 +54,16 @@ async def test_what_differs_is_configured(tenantry: Tenantry) -> None:
     assert "displayName: Golden" in (await tenantry("get", "plan", "gold", "-o", "yaml")).stdout
 
 
+async def test_what_somebody_else_made_the_same_is_unchanged(tenantry: Tenantry, server: ServerInProcess) -> None:
+    async with server.session() as session:
+        body = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Plan", "metadata": {"name": "gold"}}
+        path = "/apis/tenantry.dev/v1alpha1/plans?fieldManager=somebody"
+        async with session.post(path, json=body | {"spec": {"displayName": "Gold"}}) as answer:
+            assert answer.status == 201
+    applied = await tenantry("apply", "-f", "-", given=PLAN)
+    assert applied.stdout.splitlines()[0] == "plan.tenantry.dev/gold unchanged"
+
+
 async def test_what_is_wrong_stops_nothing_else(tenantry: Tenantry, tmp_path: Path) -> None:
     (tmp_path / "1-broken.yaml").write_text("a: [1\n")
     (tmp_path / "2-wrong.yaml").write_text(PLAN + "---" + TENANT.replace("{name: gold}", "{name: Gold}"))

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from tenantry.client.resources import PAGE
 from tests.support.cli import Tenantry, beside
 from tests.support.server import running_server
 from tests.worktree import ROOT
@@ -75,3 +76,12 @@ async def test_a_part_can_be_exported(tenantry: Tenantry) -> None:
     assert [each["metadata"]["name"] for each in plans] == ["ent", "pro", "starter"]
     internal = list(yaml.safe_load_all((await tenantry("export", "-l", "ring=internal")).stdout))
     assert [each["metadata"]["name"] for each in internal] == ["acme"]
+
+
+async def test_more_than_a_page_is_shown_and_exported(tenantry: Tenantry) -> None:
+    plan = "{apiVersion: tenantry.dev/v1alpha1, kind: Plan, metadata: {name: p%03d}, spec: {displayName: P}}"
+    manifests = "\n---\n".join(plan % number for number in range(PAGE + 1))
+    assert (await tenantry("apply", "-f", "-", given=manifests)).exit_code == 0
+    assert len((await tenantry("get", "plans")).stdout.splitlines()) == 1 + PAGE + 1
+    assert len((await tenantry("get", "plans", "-o", "name")).stdout.splitlines()) == PAGE + 1
+    assert len(list(yaml.safe_load_all((await tenantry("export")).stdout))) == PAGE + 1

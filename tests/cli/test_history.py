@@ -31,7 +31,8 @@ async def revisions(tenantry: Tenantry) -> list[list[str]]:
     return [line.split(maxsplit=4) for line in lines[1:]]
 
 
-async def test_history_lists_revisions_newest_first(edited: Tenantry) -> None:
+async def test_history_lists_revisions_newest_first(edited: Tenantry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantry.client.history._PAGE", 2)
     assert [line[0] for line in await revisions(edited)] == ["3", "2", "1"]
     assert {line[3] for line in await revisions(edited)} == {"local-admin"}
     shown = yaml.safe_load((await edited("history", "plan/gold", "--revision", "2")).stdout)

@@ -89,7 +89,7 @@ async def rollback(
 ) -> None:
     """Give an object the spec of an older revision again, as a new revision.
 
-    Nothing is lost: rolling back is undone by rolling back. Somebody else's change in between is not overwritten.
+    Nothing is lost: rolling back is undone by rolling back.
 
     \b
     Examples:
@@ -98,7 +98,7 @@ async def rollback(
     """
     at = find_object(words, namespace or target.namespace)
     before = (await target.resources.get(at))["metadata"]
-    after = await History(target.session).rollback(at, revision, message=message, match=before["resourceVersion"])
+    after = await History(target.session).rollback(at, revision, message=message)
     changed = after["metadata"]["generation"] != before["generation"]
     click.echo(f"{shown(at)} {'rolled back to' if changed else 'unchanged: it has the spec of'} revision {revision}")
 

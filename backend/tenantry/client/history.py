@@ -36,14 +36,13 @@ class History:
         found = await self._session.send(Request(method="GET", path=f"{_path(at)}/diff", params=params))
         return list(found["changes"])
 
-    async def rollback(self, at: Address, number: int, *, message: str = "", match: str = "") -> Document:
-        """The object with the spec of a revision; with ``match`` only while it has that resourceVersion."""
+    async def rollback(self, at: Address, number: int, *, message: str = "") -> Document:
+        """The object with the spec of a revision."""
         request = Request(
             method="POST",
             path=f"{_path(at)}/revisions/{number}:rollback",
             body={"message": message} if message else {},
             key=str(uuid.uuid4()),
-            match=match,
         )
         found: Document = await self._session.send(request)
         return found

@@ -43,7 +43,6 @@ class Request:
     content_type: str = JSON
     accept: str = JSON
     key: str = ""  # Idempotency-Key
-    match: str = ""  # If-Match: the entity tag, without quotes
 
     @property
     def is_idempotent(self) -> bool:
@@ -57,8 +56,6 @@ class Request:
             headers["Content-Type"] = self.content_type
         if self.key:
             headers["Idempotency-Key"] = self.key
-        if self.match:
-            headers["If-Match"] = f'"{self.match}"'
         return headers
 
 
