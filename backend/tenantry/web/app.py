@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 
 from aiohttp import web
@@ -29,6 +30,7 @@ from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.routes import SERVICES, STOPPING, Route
 from tenantry.wiring import Services
 
+_PLACE = re.compile(r"\{(\w+)\}")
 _TABLES: tuple[Route, ...] = (
     *discovery.ROUTES,
     *kubernetes_openapi.ROUTES,
@@ -63,13 +65,18 @@ async def _stop_streams(app: web.Application) -> None:
     app[STOPPING].set()
 
 
+def _pattern(path: str) -> str:
+    """``path`` for the router: below ``/v1`` a colon ends a name, as an action follows it (``{name}:undelete``)."""
+    return _PLACE.sub(r"{\1:[^/:]+}", path) if path.startswith("/v1/") else path
+
+
 def _register(app: web.Application, routes: Iterable[Route]) -> dict[AbstractRoute, Route]:
     resources: dict[str, Resource] = {}
     known: dict[AbstractRoute, Route] = {}
     for route in routes:
         resource = resources.get(route.path)
         if resource is None:
-            resource = resources[route.path] = app.router.add_resource(route.path)
+            resource = resources[route.path] = app.router.add_resource(_pattern(route.path))
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             known[resource.add_route(method, route.handler)] = route
     return known

@@ -50,7 +50,7 @@ class PageQuery(Model):
 
     limit: Annotated[int, Field(ge=1, le=500)] = 100
     """Entries on a page."""
-    cursor: Annotated[str, Field(max_length=2048)] = ""
+    cursor: Annotated[str, Field(max_length=1024, pattern=r"^[A-Za-z0-9_-]*$")] = ""
     """`next` of the page before; the first page when empty."""
 
 

@@ -18,7 +18,7 @@ from tenantry.web.routes import Route, Whole
 class ListQuery(PageQuery):
     """Which objects, and which part of them."""
 
-    label_selector: Annotated[str, Field(max_length=4096)] = ""
+    label_selector: Annotated[str, Field(max_length=2048, pattern=r"^[ -~]*$")] = ""
     """Only those with these labels, as kubectl takes it: `ring=internal,tier in (gold, silver)`."""
 
 

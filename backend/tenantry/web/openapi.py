@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 from aiohttp import web
+from pydantic import Field
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from tenantry import __version__
@@ -83,7 +84,7 @@ class Problem(View):
     """The sort of problem, stable, for programs."""
     errors: list[FieldProblem] | None = None
     """Each thing that is wrong."""
-    request_id: str
+    request_id: Annotated[str, Field(alias="request_id")]
     """The request's `X-Request-ID`: the server's log has it."""
 
 
@@ -184,13 +185,13 @@ def _headers() -> Document:
         "If-Match": "Entity tags of which the object must still have one: 412 otherwise.",
         "Idempotency-Key": "1 to 255 printable characters, new for each thing that is to be done once.",
     }
-    lengths = {"Idempotency-Key": {"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}}
+    more = {"Idempotency-Key": {"minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}}
     return {
         name.replace("-", ""): {
             "name": name,
             "in": "header",
             "description": text,
-            "schema": {"type": "string", **lengths.get(name, {"pattern": r'^(\*|"[!#-~]*"(, *"[!#-~]*")*)$'})},
+            "schema": {"type": "string", **more.get(name, {})},
         }
         for name, text in texts.items()
     }
