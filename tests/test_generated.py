@@ -1,23 +1,38 @@
 """What is generated is as the code would write it, and nothing else lies beside it."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import CliRunner
 
 from tenantry import generate
 from tenantry.cli.main import main
 from tenantry.generated import settle
+from tenantry.model.yamldoc import load
 from tenantry_operator import reference
 from tests.worktree import ROOT, named, tracked
 
 FILES = generate.files(main) | reference.files()
+SAMPLES = [document.tree for path in tracked("k8s/samples/*.yaml") for document in load(path.read_text())]
 FOLDERS = ("k8s/crds", "k8s/base", "docs/reference")
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_generated_file_is_fresh(name: str) -> None:
     assert (ROOT / name).read_text() == FILES[name], "`make generate` writes it again"
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: f"{sample['kind']}/{sample['metadata']['name']}")
+def test_an_editor_takes_the_samples_and_shows_a_misspelt_field(sample: dict[str, Any]) -> None:
+    validator = jsonschema.Draft202012Validator(
+        json.loads(FILES[f"docs/reference/schemas/{sample['kind'].lower()}.json"])
+    )
+    assert list(validator.iter_errors(sample)) == []
+    wrong = sample | {"spec": sample["spec"] | {"dispalyName": "x"}}
+    assert [list(error.absolute_path) for error in validator.iter_errors(wrong)] == [["spec"]]
 
 
 def test_nothing_else_is_where_files_are_generated() -> None:

@@ -50,6 +50,18 @@ async def test_an_object_is_shown_whole(samples: Tenantry, form: str) -> None:
     assert [each["metadata"]["name"] for each in both["items"]] == ["acme", "globex"]
 
 
+async def test_what_is_shown_can_be_edited_and_applied(samples: Tenantry) -> None:
+    shown = (await samples("get", "tenants", "-o", "yaml")).stdout
+    assert "managedFields" not in shown
+    assert (await samples("apply", "-f", "-", given=shown)).stdout.endswith(" 2 unchanged, 0 failed\n")
+    shown = (await samples("get", "tenant", "acme", "-o", "yaml")).stdout  # whose defaults somebody has applied now
+    edited = await samples("apply", "-f", "-", given=shown.replace("Acme GmbH", "Acme AG"))
+    assert edited.stdout.splitlines()[0] == "tenant.tenantry.dev/acme configured"
+    stale = await samples("apply", "-f", "-", given=shown.replace("Acme GmbH", "Acme KG"))
+    assert stale.exit_code == 1
+    assert "the object has been modified" in stale.stderr
+
+
 async def test_what_is_missing_hides_nothing(samples: Tenantry) -> None:
     result = await samples("get", "tenant", "nobody", "acme", "-o", "name")
     assert (result.exit_code, result.stdout) == (1, "tenant.tenantry.dev/acme\n")

@@ -109,6 +109,8 @@ async def _show_some(target: Remote, wanted: Sequence[Address], form: str | None
 
 
 def _print(whole: output.Document, documents: Sequence[output.Document], form: str) -> None:
+    for document in documents:  # as kubectl does: nobody reads who set which field
+        document["metadata"].pop("managedFields", None)
     if form == "yaml":
         click.echo(output.as_yaml(whole))
     elif form == "json":
