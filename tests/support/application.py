@@ -39,10 +39,9 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
-    """A caller of the application API of `server`."""
+class Client:
+    """A caller of the application API."""
 
-    server: ServerInProcess
     session: aiohttp.ClientSession
 
     async def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
@@ -101,6 +100,13 @@ class Application:
         """A new Tenant on the plan `pro`, which need not exist."""
         return await self.create("tenants", name, {"displayName": display_name, "planRef": {"name": "pro"}, **spec})
 
+
+@dataclass(frozen=True, slots=True)
+class Application(Client):
+    """A caller of the application API of a server in this process."""
+
+    server: ServerInProcess
+
     @asynccontextmanager
     async def as_key(self, *scopes: str, tenant_id: str = "") -> "AsyncIterator[Application]":
         """The same API for the bearer of a new key."""
@@ -112,18 +118,18 @@ class Application:
         await self.server.services.db.run(keys.insert, key, write=True)
         headers = {"Authorization": f"Bearer {token}"}
         async with aiohttp.ClientSession(self.server.base_url, headers=headers) as session:
-            yield Application(self.server, session)
+            yield Application(session, self.server)
 
 
 @pytest.fixture
 async def v1(server: ServerInProcess) -> AsyncIterator[Application]:
     """The application API on SQLite, for its local administrator."""
     async with server.session() as session:
-        yield Application(server, session)
+        yield Application(session, server)
 
 
 @pytest.fixture
 async def stored_v1(tmp_path: Path, database_url: str) -> AsyncIterator[Application]:
     """The same on each database."""
     async with running_server(tmp_path, database_url=database_url) as server, server.session() as session:
-        yield Application(server, session)
+        yield Application(session, server)

@@ -111,7 +111,7 @@ async def test_a_tenants_key_makes_keys_of_its_tenant_only(v1: Application) -> N
         assert made["key"]["tenantID"] == own
         headers = {"Authorization": f"Bearer {made['token']}"}
         async with aiohttp.ClientSession(v1.server.base_url, headers=headers) as session:
-            child = Application(v1.server, session)
+            child = Application(session, v1.server)
             assert [item["metadata"]["name"] for item in await child.items("/v1/tenants")] == ["acme"]
         assert {key["tenantID"] for key in await acme.items("/v1/keys")} == {own}
         assert made["key"]["id"] not in str(await beta.items("/v1/keys"))
