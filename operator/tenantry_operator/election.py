@@ -37,6 +37,7 @@ class Election:
         self._seen: dict[str, Any] = {}
         self._seen_at = 0.0
         self._held: dict[str, Any] | None = None  # the Lease as we wrote it last
+        self._holder = ""  # as it was read last
         self._gauge = metrics.LEADER.labels(NAME)
         self._gauge.set(0)
 
@@ -52,7 +53,7 @@ class Election:
         """Renew the Lease for as long as that goes well.
 
         Raises:
-            LostError: it could not be renewed in time.
+            LostError: it could not be renewed in time, or somebody else has it.
         """
         loop = asyncio.get_running_loop()
         renewed = loop.time()
@@ -64,6 +65,9 @@ class Election:
                         renewed = loop.time()
             except TimeoutError:
                 break
+            if self._holder not in ("", self._identity):
+                self._gauge.set(0)
+                raise LostError(f"the Lease {self._namespace}/{NAME} is held by {self._holder}")
         self._gauge.set(0)
         raise LostError(f"the Lease {self._namespace}/{NAME} was not renewed for {RENEW_DEADLINE:.0f} s")
 
@@ -86,9 +90,11 @@ class Election:
                 document = {"metadata": {"name": NAME, "namespace": self._namespace}, "spec": self._spec({})}
                 self._held = await self._kube.create(LEASES, document, self._namespace)
                 return True
+            self._holder = lease["spec"].get("holderIdentity") or ""
             if not self._may_take(lease["spec"]):
                 return False
             self._held = await self._kube.update(LEASES, lease | {"spec": self._spec(lease["spec"])})
+            self._holder = self._identity
         except ConflictError:
             self._held = None  # somebody was faster, or touched it: read it next time
             return False
@@ -98,8 +104,7 @@ class Election:
         return True
 
     def _may_take(self, spec: dict[str, Any]) -> bool:
-        holder = spec.get("holderIdentity")
-        if holder in ("", None, self._identity):
+        if self._holder in ("", self._identity):
             return True
         now = asyncio.get_running_loop().time()
         if spec != self._seen:

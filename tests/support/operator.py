@@ -153,12 +153,17 @@ class Operator:
         assert port
         return Client(port[0])
 
-    def start(self) -> None:
-        """Start it and wait until it says that it has; whether it holds the Lease by then is another matter."""
+    def kubeconfig(self) -> Path:
+        """A kubeconfig that lets it be its ServiceAccount, and no more."""
         self.renew_token()
+        return self._plane.kubeconfig_for(NAMESPACE, OPERATOR)
+
+    def start(self, kubeconfig: Path | None = None) -> None:
+        """Start it and wait until it says that it has; whether it holds the Lease by then is another matter."""
+        kubeconfig = kubeconfig or self.kubeconfig()
         self._logged = len(self.log.read_text()) if self.log.exists() else 0
         environment = os.environ | {
-            "KUBECONFIG": str(self._plane.kubeconfig_for(NAMESPACE, OPERATOR)),
+            "KUBECONFIG": str(kubeconfig),
             "POD_ID": self.name,
             "TENANTRY_API_URL": self._api.url,
             "TENANTRY_API_TOKEN_FILE": str(self.token_file),
@@ -186,7 +191,7 @@ class Operator:
         draft.write_text(text or self._plane.service_account_token(NAMESPACE, OPERATOR, AUDIENCE))
         draft.rename(self.token_file)
 
-    def samples(self, name: str, **labels: str) -> Iterator[float]:
+    def samples(self, name: str, /, **labels: str) -> Iterator[float]:
         """The values of a metric with those labels."""
         _, text = self.ops.send("GET", "/metrics")
         for family in text_string_to_metric_families(text):
@@ -194,7 +199,7 @@ class Operator:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     yield sample.value
 
-    def metric(self, name: str, **labels: str) -> float:
+    def metric(self, name: str, /, **labels: str) -> float:
         """The sum of them."""
         return sum(self.samples(name, **labels))
 
@@ -308,7 +313,10 @@ class Site:
         self.operator.catch_up()
 
     def versions(self) -> set[tuple[str, str, str]]:
-        """Path, UID and resourceVersion of every object that the operator could have written, and of its Events."""
+        """Path, UID and version of every object that the operator could have written, and of its Events.
+
+        The version of a quota is what is ours of it, because Kubernetes keeps its status.
+        """
         paths = [f"{GROUP}/{plural}" for plural in ("plans", "tenants", "configs")]
         paths += [f"/api/v1/{plural}" for plural in ("namespaces", "resourcequotas", "limitranges")]
         paths.append("/apis/events.k8s.io/v1/events")
@@ -317,7 +325,11 @@ class Site:
             for item in self.kube.get(path)["items"]:
                 metadata = item["metadata"]
                 name = f"{metadata.get('namespace', '')}/{metadata['name']}"
-                found.add((f"{path}: {name}", metadata["uid"], metadata["resourceVersion"]))
+                version = metadata["resourceVersion"]
+                if path.endswith("/resourcequotas"):
+                    applied = [entry for entry in metadata["managedFields"] if entry["manager"] == "tenantry"]
+                    version = json.dumps([applied, item["spec"], metadata.get("labels")])
+                found.add((f"{path}: {name}", metadata["uid"], version))
         return found
 
     def seq(self) -> str:
