@@ -58,7 +58,12 @@ async def test_a_server_of_something_else_is_one_line(tenantry: Tenantry, server
     [
         ([], 69, "no server is known: there is no {data}/kubeconfig; start one with `tenantry serve`, or "),
         (["--server", "http://127.0.0.1:1", "--token", "x"], 69, "http://127.0.0.1:1 cannot be reached: Connection re"),
-        (["--server", "http://none.invalid", "--token", "x"], 69, "http://none.invalid cannot be reached: "),
+        (["--server", "https://none.invalid", "--token", "x"], 69, "https://none.invalid cannot be reached: "),
+        (
+            ["--server", "http://none.invalid", "--token", "x"],
+            78,
+            "--server: the token would go to http://none.inv",
+        ),
         (["--server", "acme", "--token", "x"], 78, "--server: acme is no URL such as https://tenantry.example.com"),
         (["--server", "http://127.0.0.1:1"], 77, "no token for http://127.0.0.1:1 is known: "),
     ],

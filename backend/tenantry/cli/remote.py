@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tenantry.cli.connection import options
 from tenantry.cli.exits import Exit, exit_of, fail
@@ -18,6 +19,7 @@ from tenantry.client.resources import Query, Resources
 from tenantry.client.session import Session
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import Kind
+from tenantry.settings import is_loopback
 
 #: field manager of what is applied with this program
 MANAGER = "tenantry-cli"
@@ -127,6 +129,10 @@ def _find(server: str | None, token: str | None, ca_file: Path | None) -> _Place
     server = server.rstrip("/")
     if not server.startswith(("http://", "https://")):
         raise _UnknownError(Exit.WRONG_SETTING, f"--server: {server} is no URL such as https://tenantry.example.com")
+    parts = urlsplit(server)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        message = f"--server: the token would go to {server} in clear text; use https, or a port-forward to loopback"
+        raise _UnknownError(Exit.WRONG_SETTING, message)
     if known is None or known.server != server:
         if not token:
             message = f"no token for {server} is known: give one with --token or TENANTRY_TOKEN"
