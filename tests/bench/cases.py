@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import statistics
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from itertools import count
@@ -341,12 +343,31 @@ async def _loop_lag(target: Target) -> float:
     return next(float(bound) for bound, number in buckets if float(number) >= 0.99 * total) * 1000
 
 
+async def cli(target: Target, report: Report) -> None:
+    """1,000 tenants in one file, applied by the command line: all new, then all the same."""
+    run = ids.uuid7()[-8:]
+    documents = [json.dumps(seeding.tenant(f"cli-{run}-{number:04}")) for number in range(1000)]
+    file = target.data_dir / "tenants.yaml"
+    file.write_text("\n---\n".join(documents), encoding="utf-8")
+    command = [sys.executable, "-m", "tenantry", "apply", "-f", str(file)]
+    environment = {**os.environ, "TENANTRY_SERVER": target.url, "TENANTRY_TOKEN": target.token}
+    for name in ("1,000 tenants by CLI, new", "1,000 tenants by CLI, unchanged"):
+        before, start = cpu_seconds(target.pid), time.perf_counter()
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.DEVNULL)
+        if await process.wait():
+            raise RuntimeError("tenantry apply failed")
+        seconds = time.perf_counter() - start
+        cost = (cpu_seconds(target.pid) - before) / 1000 * 1e6
+        report.add(Row(name=name, backend=target.backend, value=seconds, unit="s", cpu_us_per_op=cost))
+
+
 #: in the order in which they run; those that need an empty database come first
 BENCHES: dict[str, Bench] = {
     "idle": idle,
     "get": get,
     "patch": patch,
     "creates": creates,
+    "cli": cli,
     "mix": mix,
     "watches": watches,
     "lists": lists,
