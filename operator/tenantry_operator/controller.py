@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import secrets
@@ -44,10 +45,11 @@ logger = logging.getLogger(__name__)
 
 
 class Controller:
-    """The operator's heart; kopf's memo."""
+    """The operator's heart; kopf's memo. ``stopping`` is set when its end has begun."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, stopping: asyncio.Event) -> None:
         self.services = services
+        self._stopping = stopping
         self.queue: WorkQueue[Key] = WorkQueue(self._handle)
 
     def __copy__(self) -> Self:
@@ -65,6 +67,7 @@ class Controller:
 
     async def stop(self) -> None:
         """Finish what is being handled and take nothing more."""
+        self._stopping.set()  # kopf has taken SIGTERM over, and then waits 5 s for whoever waits for this
         await self.queue.close(PATIENCE)
 
     def see_own(self, event: str | None, document: Document) -> None:

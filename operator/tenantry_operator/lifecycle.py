@@ -68,7 +68,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 async def _work(services: Services, stop: asyncio.Event) -> None:
     """Watch and reconcile until ``stop``; kopf puts its own handlers of signals in the place of ours."""
-    controller = Controller(services)
+    controller = Controller(services, stop)
     await controller.start()
     try:
         await kopf.operator(
