@@ -229,3 +229,20 @@ async def test_without_an_etag_every_rival_is_done(stored_v1: Application) -> No
     assert [answer.status for answer in await asyncio.gather(*rivals)] == [200] * 4
     assert await _numbers(stored_v1) == list(range(9, 0, -1))
     assert (await stored_v1.server.services.resources.get(Actor(name="x"), Address(TENANT, "", "acme"))).generation == 9
+
+
+async def test_a_config_keeps_as_many_revisions_as_it_says(stored_v1: Application) -> None:
+    path = f"{CONFIGS}/web"
+    spec = {"configSet": "web", "scope": {"global": {}}, "values": {"n": 1}, "revisionHistoryLimit": 3}
+    await stored_v1.create("configs", "web", spec, namespace="tenantry-system")
+    await stored_v1.create("configs", "api", spec | {"configSet": "api"}, namespace="tenantry-system")
+    for number in range(2, 6):
+        await stored_v1.patch(path, {"spec": {"values": {"n": number}}})
+    assert [item["revision"] for item in await stored_v1.items(f"/v1/{path}/revisions")] == [5, 4, 3]
+    assert (await stored_v1.get(f"/v1/{path}/revisions/2")).code == "not_found"
+    assert (await stored_v1.post(f"/v1/{path}/revisions/2:rollback")).code == "not_found"
+    back = await stored_v1.post(f"/v1/{path}/revisions/3:rollback")
+    assert back.body["spec"]["values"] == {"n": 3}
+    await stored_v1.patch(path, {"spec": {"revisionHistoryLimit": 1}})
+    assert [item["revision"] for item in await stored_v1.items(f"/v1/{path}/revisions")] == [7]
+    assert [item["revision"] for item in await stored_v1.items(f"/v1/{CONFIGS}/api/revisions")] == [1]

@@ -76,6 +76,7 @@ async def test_a_cursor_is_good_for_its_list_only(v1: Application) -> None:
 @pytest.mark.parametrize(
     ("query", "path"),
     [
+        pytest.param(f"labelSelector={'%20' * 10_000}", "labelSelector", id="a long line"),
         ("limit=0", "limit"),
         ("limit=501", "limit"),
         ("limit=x", "limit"),

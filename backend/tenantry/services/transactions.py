@@ -13,6 +13,7 @@ import orjson
 
 from tenantry.model import canonical, ids
 from tenantry.model.audit import AuditEvent, describe
+from tenantry.model.config import ConfigSpec
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, PLAN, TENANT, Kind
@@ -130,6 +131,8 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
         resources.update(unit, resource, current.seq, new.labels if new.labels != prev_labels else None)
     if new.spec_changed:
         revisions.append(unit, _revision(resource, number, actor, new.message))
+        if isinstance(new.typed, ConfigSpec):
+            revisions.prune(unit, (*resource.key, resource.tenant_id), new.typed.revision_history_limit)
     meaning.touch_others(unit, current, resource, resource.updated_at)
     change = PendingChange(
         resource=resource,

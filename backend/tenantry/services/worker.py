@@ -2,7 +2,7 @@
 
 Every replica runs it and one of them holds the lease. It recomputes the status of objects whose plan, claims or count
 changed (queued by ``services.meaning``), in batches, within a second; and it compacts the change log, purges
-tombstones, prunes revisions and removes expired answers.
+tombstones and removes expired answers.
 """
 
 from __future__ import annotations

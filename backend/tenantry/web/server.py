@@ -30,6 +30,8 @@ from tenantry.wiring import Services, open_services
 GRACE_SECONDS = 20.0
 _CERTIFICATE_SECONDS = 60.0
 _RETRY_SECONDS = 1.0
+#: the longest request line; a longer one is refused before any code of ours could say what is wrong with it
+_LINE_BYTES = 64 * 1024
 _LAG_SECONDS = 0.25
 
 logger = logging.getLogger(__name__)
@@ -118,7 +120,12 @@ def _certificate(services: Services) -> Certificate | None:
 async def _start_runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
     # a client that goes away ends its handler, so that no watch outlives it; a database thread finishes what it began
     runner = web.AppRunner(
-        app, access_log=None, auto_decompress=False, shutdown_timeout=GRACE_SECONDS, handler_cancellation=True
+        app,
+        access_log=None,
+        auto_decompress=False,
+        shutdown_timeout=GRACE_SECONDS,
+        handler_cancellation=True,
+        max_line_size=_LINE_BYTES,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
