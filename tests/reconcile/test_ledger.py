@@ -1,0 +1,82 @@
+"""What the operator remembers of the API's answers, and when it asks again."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from tenantry.client.records import Record, Records
+from tenantry_operator.errors import WrongInstanceError
+from tenantry_operator.ledger import Ledger
+from tenantry_operator.objects import Object, tenant_key
+
+KEY = tenant_key("acme")
+
+
+class Answers:
+    """The few methods of the client: it counts, answers with the next revision, and can be made to wait."""
+
+    def __init__(self) -> None:
+        self.puts = self.reports = 0
+        self.instance = "one"
+        self.asked, self.gate = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+
+    async def put(self, *_: Any) -> Record:
+        """The next revision, once the gate is open."""
+        self.puts += 1
+        revision = self.puts
+        self.asked.set()
+        await self.gate.wait()
+        return Record(instance=self.instance, tenant_id="t", revision=revision, changed=True)
+
+    async def put_status(self, *_: Any, **__: Any) -> bool:
+        """Taken."""
+        self.reports += 1
+        return True
+
+
+def tenant(generation: int = 1, **metadata: Any) -> Object:
+    return Object(KEY, {"metadata": {"name": "acme", "uid": "u", "generation": generation} | metadata, "spec": {}})
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def ledger(answers: Answers) -> Ledger:
+    return Ledger(cast("Records", answers))
+
+
+async def test_asks_once_for_what_has_not_changed(ledger: Ledger, answers: Answers) -> None:
+    records = await asyncio.gather(*(ledger.sync(tenant()) for _ in range(5)))
+    assert {record.revision for record in records} == {1}
+    await ledger.sync(tenant(generation=2))
+    await ledger.sync(tenant(generation=2, labels={"a": "b"}))
+    assert answers.puts == 3
+
+
+async def test_an_answer_that_was_overtaken_is_not_remembered(ledger: Ledger, answers: Answers) -> None:
+    answers.gate.clear()
+    asked = asyncio.create_task(ledger.sync(tenant()))
+    await answers.asked.wait()
+    ledger.expire(KEY)  # as a plan's edit does, while the tenant's answer of before is on its way
+    answers.gate.set()
+    assert (await asked).revision == 1
+    assert ledger.known(KEY) is None
+    assert (await ledger.sync(tenant())).revision == 2
+
+
+async def test_tells_a_status_once(ledger: Ledger, answers: Answers) -> None:
+    for status in ({"a": 1}, {"a": 1}, {"a": 2}, {"a": 2}):
+        await ledger.report(tenant(), status)
+    assert answers.reports == 2
+
+
+async def test_stops_when_the_api_is_another_one(ledger: Ledger, answers: Answers) -> None:
+    await ledger.sync(tenant())
+    answers.instance = "two"
+    with pytest.raises(WrongInstanceError):
+        await ledger.sync(tenant(generation=2))
