@@ -19,6 +19,7 @@ from tenantry.services.candidate import Writer, create
 from tenantry.storage.db import Database
 from tests.bench import seeding
 from tests.bench.load import Result, cpu_seconds, drive, request, rss_mb
+from tests.bench.operator import operator
 from tests.bench.report import Report, Row
 from tests.bench.server import Target, session
 
@@ -371,4 +372,5 @@ BENCHES: dict[str, Bench] = {
     "mix": mix,
     "watches": watches,
     "lists": lists,
+    "operator": operator,
 }
