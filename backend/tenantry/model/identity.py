@@ -46,6 +46,18 @@ SCOPES: dict[str, frozenset[Permission]] = {
 }
 
 
+#: what a credential that belongs to one tenant may do at most: Plans and Tenants are written by the platform alone
+OF_TENANTS = frozenset(
+    {
+        Permission.AUTHENTICATED,
+        Permission.RESOURCES_READ,
+        Permission.AUDIT_READ,
+        Permission.KEYS_READ,
+        Permission.KEYS_WRITE,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """The authenticated caller of one request.

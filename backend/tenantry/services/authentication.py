@@ -20,7 +20,7 @@ from ipaddress import ip_address, ip_network
 from tenantry import metrics
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import SCOPES, Actor, ApiKey, Permission, split_token
+from tenantry.model.identity import OF_TENANTS, SCOPES, Actor, ApiKey, Permission, split_token
 from tenantry.services import workloads
 from tenantry.services.keys import LOCAL_ADMIN
 from tenantry.services.keysets import KeySets
@@ -192,11 +192,12 @@ def _permissions(scopes: frozenset[str]) -> frozenset[Permission]:
 
 def _key_actor(key: ApiKey) -> Actor:
     scopes = frozenset(key.scopes)
+    permissions = _permissions(scopes)
     return Actor(
         name=LOCAL_ADMIN if key.owner == LOCAL_ADMIN else f"key:{key.id}",
         groups=("system:authenticated",),
         scopes=scopes,
-        permissions=_permissions(scopes),
+        permissions=permissions & OF_TENANTS if key.tenant_id else permissions,
         tenant_id=key.tenant_id,
     )
 
