@@ -199,7 +199,7 @@ def invalid(kind: Kind, name: str, errors: list[FieldError]) -> TenantryError:
 def _parse(kind: Kind, document: Document, writer: Writer, live: Document | None = None) -> Manifest:
     _check_type(kind, document, writer)
     if writer.validation == "Strict" and (unknown := manifest.unknown_fields(kind, document)):
-        listed = ", ".join(f'unknown field "{path}"' for path in unknown)
+        listed = ", ".join(f"unknown field {quote(path)}" for path in unknown)
         raise _undecodable(writer, f"strict decoding error: {listed}")
     parsed = manifest.parse(document, old=live["spec"] if live else None)
     if isinstance(parsed, list):
@@ -277,7 +277,7 @@ def _finish(
 
 
 def _unknown(parsed: Manifest, writer: Writer) -> list[str]:
-    return [f'unknown field "{path}"' for path in parsed.unknown] if writer.validation == "Warn" else []
+    return [f"unknown field {quote(path)}" for path in parsed.unknown] if writer.validation == "Warn" else []
 
 
 def _unqualified(meta: Document, live: Document | None) -> list[str]:

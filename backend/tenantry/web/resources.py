@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -31,6 +32,10 @@ _ONE = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA})
 _MANY = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA_LIST})
 _WATCHED = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA})
 _PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
+
+#: characters of one warning and of all, from where on they are cut; and how many there are, because Python's own
+#: HTTP client takes a hundred headers
+_WARNING, _WARNINGS, _MANY_WARNINGS = 256, 4096, 64
 
 Handle = Callable[[web.Request, Address], Any]
 
@@ -260,10 +265,19 @@ def _written(kind: Kind, written: Written, accepted: Accepted, request: web.Requ
     response = _one(kind, written.resource, accepted, request)
     if written.created:
         response.set_status(201)
-    for warning in written.warnings:
+    for warning in _fitting(written.warnings):
         text = warning.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{text}"')
     return response
+
+
+def _fitting(warnings: Sequence[str]) -> Iterator[str]:
+    """As many of ``warnings`` as a client takes in headers: cut, and then left out, as kube-apiserver does it."""
+    warnings = warnings[:_MANY_WARNINGS]
+    total = sum(map(len, warnings))
+    shown = [warning[:_WARNING] for warning in warnings] if total > _WARNINGS else warnings
+    lengths = accumulate(map(len, shown))
+    return (warning for warning, length in zip(shown, lengths, strict=True) if length <= _WARNINGS)
 
 
 def _handler(handle: Handle, kind: Kind, subresource: str) -> Handler:
