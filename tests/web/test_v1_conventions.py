@@ -1,6 +1,7 @@
 """What holds for everything below /v1: bodies, parameters, headers, and names that no object can have."""
 
 import io
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -48,7 +49,8 @@ async def test_only_json_is_taken(v1: Application) -> None:
 
 async def test_a_body_may_be_left_out_where_nothing_must_be_said(v1: Application) -> None:
     await v1.tenant("acme")
-    for body in (None, {}):
+    bodies: tuple[Any, ...] = (None, {})
+    for body in bodies:
         assert (await v1.post("/v1/tenants/acme/revisions/1:rollback", body)).status == 200
     missing = await v1.post(KEYS)
     assert missing.status == 415  # what is sent must say what it is
