@@ -143,4 +143,4 @@ def test_serve_loads_nothing_that_it_does_not_need() -> None:
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     )
     assert "aiohttp" in loaded
-    assert not loaded & {"rich", "kopf", "tenantry_operator", "kubernetes", "pytest", "jinja2"}
+    assert not loaded & {"rich", "kopf", "tenantry_operator", "kubernetes", "pytest"}
