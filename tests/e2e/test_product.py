@@ -16,15 +16,13 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.controlplane import ISSUER, ControlPlane
+from tests.cluster.controlplane import ControlPlane
 from tests.cluster.databases import MariaDB
+from tests.support.operator import AUDIENCE, NAMESPACE, OPERATOR, install, registered
 from tests.support.server import ServerProcess, server_process
 
-ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "k8s" / "samples"
+SAMPLES = Path(__file__).parents[2] / "k8s" / "samples"
 CLUSTER = "e2e"
-NAMESPACE, OPERATOR = "tenantry-system", "tenantry-operator"
-AUDIENCE = "tenantry-api"
 KINDS = ("plans", "tenants", "configs")
 #: conditions that both homes have, by kind
 COMMON = {
@@ -40,12 +38,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.database, pytest.mark.slow, pytes
 def migrate(url: str, data_dir: Path) -> None:
     environment = {**os.environ, "TENANTRY_DATABASE_URL": url, "TENANTRY_DATA_DIR": str(data_dir)}
     subprocess.run([sys.executable, "-m", "tenantry", "migrate"], env=environment, check=True, capture_output=True)
-
-
-def registered(plane: ControlPlane) -> str:
-    subject = f"system:serviceaccount:{NAMESPACE}:{OPERATOR}"
-    cluster = {"name": CLUSTER, "issuer": ISSUER, "jwks": plane.jwks(), "subjects": {subject: ["platform:reconcile"]}}
-    return json.dumps([cluster])
 
 
 @asynccontextmanager
@@ -116,8 +108,11 @@ async def test_the_same_documents_become_the_same_in_both_homes(
     for name in ("cluster", "alone"):
         mariadb.create_database(f"e2e_{name}")
         migrate(mariadb.url(f"e2e_{name}"), tmp_path / name)
-    await asyncio.to_thread(_install, control_plane)
-    clusters = {"TENANTRY_DATABASE_URL": mariadb.url("e2e_cluster"), "TENANTRY_CLUSTERS": registered(control_plane)}
+    await asyncio.to_thread(install, control_plane)
+    clusters = {
+        "TENANTRY_DATABASE_URL": mariadb.url("e2e_cluster"),
+        "TENANTRY_CLUSTERS": registered(control_plane, CLUSTER),
+    }
     alone = {"TENANTRY_DATABASE_URL": mariadb.url("e2e_alone")}
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -145,13 +140,6 @@ async def test_the_same_documents_become_the_same_in_both_homes(
         assert mirrored.keys() == there.keys()
         for key, item in mirrored.items():
             assert conditions(item) == conditions(there[key]), key
-
-
-def _install(plane: ControlPlane) -> None:
-    plane.kubectl("create", "namespace", NAMESPACE, check=False)
-    plane.kubectl("apply", "--server-side", "-f", str(ROOT / "k8s" / "crds"))
-    plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
-    plane.kubectl("apply", "-f", str(ROOT / "k8s" / "base" / "operator-rbac.yaml"))
 
 
 async def _check_children(cluster: Home) -> None:
