@@ -213,6 +213,15 @@ async def test_one_key_is_one_rollback(stored_v1: Application) -> None:
         assert (await stored_v1.post(path, idempotency_key=key)).code == "bad_request"
 
 
+async def test_a_repeated_request_undoes_nothing_that_came_between(v1: Application) -> None:
+    await _make_revisions(v1, 2)
+    path = "/v1/tenants/acme/revisions/1:rollback"
+    first = await v1.post(path, idempotency_key="k")
+    await v1.patch("tenants/acme", {"spec": {"displayName": "4"}})
+    assert (await v1.post(path, idempotency_key="k")).body == first.body
+    assert await _name(v1) == "4"
+
+
 async def test_of_rivals_with_one_etag_one_wins(stored_v1: Application) -> None:
     await _make_revisions(stored_v1, 9)
     etag = (await stored_v1.get("/v1/tenants/acme")).etag

@@ -12,6 +12,12 @@ from tenantry.storage import tombstones
 from tests.support.application import KUBERNETES, Application
 
 PATH = "/v1/tombstones/acme"
+DOCUMENT = {
+    "apiVersion": "tenantry.dev/v1alpha1",
+    "kind": "Tenant",
+    "metadata": {"name": "acme"},
+    "spec": {"displayName": "New", "planRef": {"name": "pro"}},
+}
 
 
 async def _bury(api: Application, name: str = "acme") -> str:
@@ -65,6 +71,19 @@ async def test_what_is_released_does_not_come_back(stored_v1: Application) -> No
         assert (await stored_v1.tenant("acme"))["status"]["tenantID"] != tenant_id
 
 
+async def test_an_undelete_that_reads_too_early_makes_nothing(v1: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    await _bury(v1)
+    buried = await v1.server.services.db.run(tombstones.get, "acme")
+    assert (await v1.call("DELETE", PATH)).status == 200
+    monkeypatch.setattr(tombstones, "get", lambda *_: buried)  # as it was read before somebody released it
+    for path, body in (
+        (f"{PATH}:undelete", None),
+        (f"{KUBERNETES}/tenants", DOCUMENT),
+    ):
+        assert (await v1.post(path, body)).status == 409
+    assert await v1.items("/v1/tenants") == []
+
+
 async def test_a_name_is_released_for_anybody(v1: Application) -> None:
     tenant_id = await _bury(v1)
     tombstone = await v1.get(PATH)
@@ -85,9 +104,7 @@ async def test_what_was_purged_keeps_its_name_until_it_is_released(v1: Applicati
     assert "purgeAt" not in purged
     refused = await v1.post(f"{PATH}:undelete")
     assert (refused.status, refused.code) == (410, "expired")
-    document = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"}}
-    spec = {"displayName": "New", "planRef": {"name": "pro"}}
-    assert (await v1.post(f"{KUBERNETES}/tenants", document | {"spec": spec})).status == 409
+    assert (await v1.post(f"{KUBERNETES}/tenants", DOCUMENT)).status == 409
     assert (await v1.call("DELETE", PATH)).status == 200
     assert (await v1.tenant("acme"))["status"]["tenantID"] != tenant_id
 
