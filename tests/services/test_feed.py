@@ -55,27 +55,31 @@ async def running(database: Database) -> AsyncIterator[Feed]:
             await task
 
 
+async def standing(database: Database) -> Feed:
+    """A feed that looks at the log only when the test tells it to."""
+    feed = Feed(database)
+    feed.seq = feed._start = await database.run(changes.current_seq)
+    return feed
+
+
 async def write(database: Database, count: int) -> None:
     for _ in range(count):
         seq = await database.run(changes.current_seq)
         await database.run(create, tenant(f"t-{seq}"), write=True)
 
 
-async def test_what_another_replica_wrote_is_replayed_or_handed_out_and_never_both(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed_module, "POLL", (3600, 3600))  # it looks when it is woken
+async def test_what_another_replica_wrote_is_replayed_or_handed_out_and_never_both(database_url: str) -> None:
     async with opened(database_url) as ours, opened(database_url) as theirs:
         await write(ours, 5)
-        async with running(ours) as feed:
-            await write(theirs, 3)
-            early, late = Listener(), Listener()
-            await early.join(feed, 0)
-            assert early.seqs == [1, 2, 3, 4, 5]
-            assert await feed.wait_for(8, SECONDS)
-            await late.join(feed, 2)
-            await write(ours, 1)
-            assert await feed.wait_for(9, SECONDS)
+        feed = await standing(ours)
+        await write(theirs, 3)
+        early, late = Listener(), Listener()
+        await early.join(feed, 0)
+        assert early.seqs == [1, 2, 3, 4, 5]
+        await feed._catch_up()
+        await late.join(feed, 2)
+        await write(ours, 1)
+        await feed._catch_up()
         assert early.seqs == [1, 2, 3, 4, 5, 6, 7, 8, 9]
         assert late.seqs == early.seqs[2:]
 
@@ -91,25 +95,21 @@ async def test_the_window_gives_up_what_is_beyond_its_size(database: Database, m
     assert listener.seqs == list(range(1, 21))
 
 
-async def test_a_feed_that_the_log_has_overtaken_tells_its_subscribers_and_goes_on(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(feed_module, "POLL", (3600, 3600))
-    async with opened(database_url) as ours, opened(database_url) as theirs:
-        await write(ours, 2)
-        async with running(ours) as feed:
-            listener, other = Listener(), Listener()
-            await listener.join(feed, 0)
-            await write(theirs, 4)
-            assert await theirs.run(changes.compact, NOW + 1, 0, 5, write=True) == 5
-            assert await feed.wait_for(6, SECONDS)
-            assert listener.seqs == [1, 2]
-            assert listener.error is not None
-            assert (listener.error.code, listener.error.message) == (Code.EXPIRED, "too old resource version: 2 (5)")
-            with pytest.raises(TenantryError, match=r"too old resource version: 4 \(5\)"):
-                await other.join(feed, 4)
-            await other.join(feed, 5)
-            assert other.seqs == [6]
+async def test_a_feed_that_the_log_has_overtaken_tells_its_subscribers_and_goes_on(database: Database) -> None:
+    await write(database, 2)
+    feed = await standing(database)
+    listener, other = Listener(), Listener()
+    await listener.join(feed, 0)
+    await write(database, 4)
+    assert await database.run(changes.compact, NOW + 1, 0, 5, write=True) == 5
+    await feed._catch_up()
+    assert listener.seqs == [1, 2]
+    assert listener.error is not None
+    assert (listener.error.code, listener.error.message) == (Code.EXPIRED, "too old resource version: 2 (5)")
+    with pytest.raises(TenantryError, match=r"too old resource version: 4 \(5\)"):
+        await other.join(feed, 4)
+    await other.join(feed, 5)
+    assert other.seqs == [6]
 
 
 async def test_a_log_that_is_compacted_during_a_replay_ends_it(
