@@ -198,9 +198,8 @@ def _headers() -> Document:
 
 
 def _responses(route: Route, operation: Operation) -> Document:
-    good: Document = {"description": HTTPStatus(operation.status).phrase}
-    if operation.answer:
-        good["content"] = {operation.media_type: {"schema": _answer(operation.answer)}}
+    content = {"application/json": {"schema": _answer(operation.answer)}}
+    good: Document = {"description": HTTPStatus(operation.status).phrase, "content": content}
     codes = [400, 401, 403]
     reads = route.method == "GET"
     if reads:
@@ -229,7 +228,7 @@ def _schemas(operations: Iterable[Operation]) -> Document:
     for operation in operations:
         if operation.body:
             models[operation.body, "validation"] = None
-        if operation.answer and not isinstance(operation.answer, Whole):
+        if not isinstance(operation.answer, Whole):
             models[operation.answer, "serialization"] = None
     _, source = models_json_schema(list(models), by_alias=True, ref_template=_REFERENCES)
     schemas = {name: _tidy(found) for name, found in source["$defs"].items()}

@@ -38,24 +38,22 @@ class Operation:
     Args:
         name: ``operationId``, unique among all.
         summary: one line.
+        answer: what is answered.
         description: the rest that there is to say.
         query: the query parameters.
         body: what is sent.
-        answer: what is answered; None when it is neither.
         status: HTTP code of a good answer.
         conditional: a write that honours ``If-Match``.
-        media_type: of the answer.
     """
 
     name: str
     summary: str
+    answer: type[Model] | Whole
     description: str = ""
     query: type[Model] | None = None
     body: type[Model] | None = None
-    answer: type[Model] | Whole | None = None
     status: int = 200
     conditional: bool = False
-    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
