@@ -42,6 +42,8 @@ async def test_a_tenant_that_is_well_needs_nothing(v1: Application) -> None:
         {"name": "quota.pods", "plan": "100", "used": "40", "applies": "40", "within": True},
         {"name": "quota.requests.cpu", "plan": "8", "applies": "8", "within": True},
         {"name": "quota.services", "used": "3", "applies": "3", "within": True},
+        {"name": "network.profile", "plan": "SameTenant", "applies": "SameTenant", "within": True},
+        {"name": "podSecurity.enforce", "plan": "restricted", "applies": "restricted", "within": True},
         {"name": "rateLimit.requestsPerSecond", "plan": 50, "applies": 50, "within": True},
         {"name": "rateLimit.burst", "plan": 100, "applies": 100, "within": True},
     ]
@@ -66,11 +68,18 @@ async def test_a_missing_plan_is_to_be_created(v1: Application) -> None:
 
 async def test_what_is_beyond_the_plan_is_named(v1: Application) -> None:
     await v1.create("plans", "pro", PRO)
-    await v1.tenant("acme", quota={"hard": {"pods": "101"}}, namespaces=[{"name": "a"}, {"name": "b"}])
+    await v1.tenant(
+        "acme",
+        quota={"hard": {"pods": "101"}},
+        namespaces=[{"name": "a"}, {"name": "b"}],
+        network={"profile": "Open"},
+        podSecurity={"enforce": "restricted"},
+    )
     told = await _explain(v1)
     assert [(limit["name"], limit["used"], limit["applies"]) for limit in told["limits"] if not limit["within"]] == [
         ("namespaces", 2, 1),
         ("quota.pods", "101", "100"),
+        ("network.profile", "Open", "SameTenant"),
     ]
     [advice] = told["next"]
     assert advice.startswith("Ask for less, or move to a plan that allows it: spec.namespaces: 2 are more than the 1")

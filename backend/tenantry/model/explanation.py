@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -13,6 +13,7 @@ from tenantry.model import allowance, quantity
 from tenantry.model.fields import View
 from tenantry.model.plan import PlanSpec
 from tenantry.model.resource import API, Resource
+from tenantry.model.status import PROFILES, STANDARDS
 from tenantry.model.tenant import TenantSpec
 
 #: what `Ready` also covers where a cluster reconciles the tenant, and what each is about
@@ -190,12 +191,22 @@ def _limits(spec: TenantSpec, plan: PlanSpec) -> Iterator[Limit]:
     for name, amount in sorted(allowance.effective(spec, plan).items()):
         within = name not in own or name not in ceiling or quantity.amount(own[name]) <= quantity.amount(ceiling[name])
         yield Limit(name=f"quota.{name}", plan=ceiling.get(name), used=own.get(name), applies=amount, within=within)
+    profile = spec.network.profile if spec.network else None
+    standard = spec.pod_security.enforce if spec.pod_security else None
+    yield _policy("network.profile", PROFILES, plan.network.profile, profile)
+    yield _policy("podSecurity.enforce", STANDARDS, plan.pod_security.enforce, standard)
     if plan.rate_limit:
         for name, amount in (
             ("requestsPerSecond", plan.rate_limit.requests_per_second),
             ("burst", plan.rate_limit.burst),
         ):
             yield Limit(name=f"rateLimit.{name}", plan=amount, applies=amount, within=True)
+
+
+def _policy(name: str, scale: Sequence[str], most: str, wanted: str | None) -> Limit:
+    """A limit on ``scale``, whose later values allow more."""
+    within = wanted is None or scale.index(wanted) <= scale.index(most)
+    return Limit(name=name, plan=most, used=wanted, applies=(within and wanted) or most, within=within)
 
 
 def _advice(

@@ -18,8 +18,8 @@ from tenantry.model.tenant import TenantSpec
 
 Status = dict[str, Any]
 #: from the least to the most open, and from the strictest to the least strict
-_PROFILES = ("Isolated", "SameTenant", "Open")
-_STANDARDS = ("restricted", "baseline", "privileged")
+PROFILES = ("Isolated", "SameTenant", "Open")
+STANDARDS = ("restricted", "baseline", "privileged")
 #: size of a Config's spec in canonical JSON that can be published, in bytes
 MAX_CONFIG_SIZE = 192 * 1024
 _KEY = re.compile(names.KEY[1:-1])
@@ -202,10 +202,10 @@ def _beyond_plan(spec: TenantSpec, plan: PlanSpec) -> Iterable[str]:
         if resource in ceilings and quantity.amount(value) > quantity.amount(ceilings[resource]):
             yield f"spec.quota.hard.{resource}: {value} is more than the {ceilings[resource]} that plan {name} allows"
     profile = spec.network.profile if spec.network else None
-    if profile and _PROFILES.index(profile) > _PROFILES.index(plan.network.profile):
+    if profile and PROFILES.index(profile) > PROFILES.index(plan.network.profile):
         yield f"spec.network.profile: {profile} is more open than the {plan.network.profile} that plan {name} allows"
     standard = spec.pod_security.enforce if spec.pod_security else None
-    if standard and _STANDARDS.index(standard) > _STANDARDS.index(plan.pod_security.enforce):
+    if standard and STANDARDS.index(standard) > STANDARDS.index(plan.pod_security.enforce):
         yield (
             f"spec.podSecurity.enforce: {standard} is less strict than the {plan.pod_security.enforce} "
             f"that plan {name} demands"
