@@ -37,11 +37,14 @@ def prepare(app: web.Application) -> None:
 def routes(told: tuple[Route, ...]) -> list[Route]:
     """The routes of the page that tells of ``told``."""
 
+    rendered = ""
+
     async def page(request: web.Request) -> web.Response:
-        document = openapi.document(told, request.app[SERVICES].settings.external_url or "/")
-        response = aiohttp_jinja2.render_template("docs.html", request, _context(document))
-        response.headers.update(_HEADERS)
-        return response
+        nonlocal rendered  # the same for everybody, and 15 ms of work
+        if not rendered:
+            document = openapi.document(told, request.app[SERVICES].settings.external_url or "/")
+            rendered = aiohttp_jinja2.render_string("docs.html", request, _context(document))
+        return web.Response(text=rendered, content_type="text/html", headers=_HEADERS)
 
     return [
         Route("GET", "/docs", page, needs=Permission.PUBLIC),
