@@ -36,7 +36,6 @@ def prepare(app: web.Application) -> None:
 
 def routes(told: tuple[Route, ...]) -> list[Route]:
     """The routes of the page that tells of ``told``."""
-
     rendered = ""
 
     async def page(request: web.Request) -> web.Response:
