@@ -121,4 +121,4 @@ async def test_a_tenant_is_explained(tenantry: Tenantry) -> None:
     assert ready.startswith("tenant acme is Ready since ")
     assert "What to do" not in ready
     assert "\nPlan:        gold (Gold), revision 1; features: none\n" in ready
-    assert "\n  namespaces   32     1      32        yes\n" in ready
+    assert "\n  namespaces            32           1      32           yes\n" in ready
