@@ -11,8 +11,7 @@ import logging
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.status import Check
 from tenantry_operator import conditions, finalizer, reporting
-from tenantry_operator.cache import Child
-from tenantry_operator.errors import Again, judge
+from tenantry_operator.errors import Again, KubeError, judge, soonest
 from tenantry_operator.finalizer import FINALIZER
 from tenantry_operator.kube import NAMESPACES, TENANTS
 from tenantry_operator.objects import Object
@@ -53,25 +52,32 @@ async def tear_down(services: Services, tenant: Object) -> Again:
                 verdict = judge(error)
                 blocked = Check("DeletionBlocked", ok=True, reason=verdict.reason, message=error.message)
                 return await _wait(services, tenant, blocked, verdict.again)
-    rest = await _leave_namespaces(services, tenant, tenant_id)
+    rest, again = await _leave_namespaces(services, tenant, tenant_id)
     if rest:
-        messages = "; ".join(child.blocked or f"{name} is being deleted" for name, child in rest.items())
-        return await _wait(services, tenant, Check("Terminating", ok=True, reason="Terminating", message=messages))
+        terminating = Check("Terminating", ok=True, reason="Terminating", message="; ".join(rest))
+        return await _wait(services, tenant, terminating, again)
     await finalizer.drop(services, tenant)
     return Again.NEVER
 
 
-async def _leave_namespaces(services: Services, tenant: Object, tenant_id: str) -> dict[str, Child]:
-    """Detach or delete the tenant's namespaces; those that are still there and must not be."""
+async def _leave_namespaces(services: Services, tenant: Object, tenant_id: str) -> tuple[list[str], Again]:
+    """Detach or delete the tenant's namespaces; what is to be said of those not done with, and when to come back.
+
+    One bad namespace does not stop the rest.
+    """
     recorded = {each.get("uid") for each in tenant.status.get("namespaces", ())}
-    rest = {}
+    rest, again = [], Again.LATER
     for name, child in namespace.held(services.cache, tenant.key.name, tenant_id).items():
-        if tenant.spec["deletionPolicy"] == "Delete" and child.uid in recorded:
-            await children.remove(services, NAMESPACES, "", name)
-            rest[name] = child
-        elif not child.deleting:
-            await namespace.detach(services, name, tenant.key.name)
-    return rest
+        try:
+            if tenant.spec["deletionPolicy"] == "Delete" and child.uid in recorded:
+                await children.remove(services, NAMESPACES, "", name)
+                rest.append(child.blocked or f"{name} is being deleted")
+            elif not child.deleting:
+                await namespace.detach(services, name, tenant.key.name)
+        except KubeError as error:
+            rest.append(f"{name}: {error.message}")
+            again = soonest(again, judge(error).again)
+    return rest, again
 
 
 async def _wait(services: Services, tenant: Object, why: Check, again: Again = Again.LATER) -> Again:
