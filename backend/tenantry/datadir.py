@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -29,6 +32,26 @@ class DataDirectory:
                 pass
         except OSError as error:
             raise DataDirectoryError(f"cannot write to the data directory {self.path}: {error.strerror}") from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other servers out of the directory; the lock ends with the process, however that ends.
+
+        Raises:
+            DataDirectoryError: another one is in it.
+        """
+        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise DataDirectoryError(
+                f"the data directory {self.path} is in use by another server; stop that, or set TENANTRY_DATA_DIR"
+            ) from None
+        try:
+            yield
+        finally:
+            os.close(handle)
 
     def read(self, name: str) -> bytes | None:
         """What is in the file, None when there is none."""

@@ -16,6 +16,7 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from tenantry.cli.main import main
+from tenantry.datadir import DataDirectoryError
 from tenantry.model.identity import Permission
 from tenantry.settings import Settings
 from tenantry.web import server as server_module
@@ -100,7 +101,22 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path, variable: str) -> N
                 pass
 
 
-def test_what_stops_the_start_is_one_line_and_a_code(run: Callable[..., Result]) -> None:
+async def test_a_data_directory_has_one_server(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, port=0, tls_port=0, ops_port=0)
+    async with server_module.run(settings) as first:
+        await first.started.wait()
+        kubeconfig = first.kubeconfig.read_text()
+        with pytest.raises(
+            DataDirectoryError, match="is in use by another server; stop that, or set "
+        ):
+            async with server_module.run(settings):
+                pass
+        assert first.kubeconfig.read_text() == kubeconfig
+    async with server_module.run(settings):
+        pass
+
+
+def test_what_stops_the_start_is_one_line_and_a_code(tmp_path: Path, run: Callable[..., Result]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         taken = run("serve", PORT=port)
@@ -113,6 +129,11 @@ def test_what_stops_the_start_is_one_line_and_a_code(run: Callable[..., Result])
     assert (unreadable.exit_code, unreadable.stdout) == (69, "")
     assert unreadable.stderr.startswith("tenantry: ")
     assert unreadable.stderr.count("\n") == 1
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"no database" * 100)
+    no_database = run("serve", DATABASE_URL=f"sqlite:///{garbage}")
+    assert (no_database.exit_code, no_database.stdout) == (69, "")
+    assert no_database.stderr == f"tenantry: {garbage}: file is not a database\n"
 
 
 def test_keys_are_made_listed_and_revoked_by_whoever_has_the_database(

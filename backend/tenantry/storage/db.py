@@ -45,7 +45,7 @@ class Database:
 
         Raises:
             ValueError: the URL is not one of these.
-            TenantryError: ``UNAVAILABLE``, the file cannot be written.
+            TenantryError: ``UNAVAILABLE``, the file cannot be written, or is no database.
         """
         parts = urlsplit(url)
         if parts.scheme == "mysql":
@@ -55,6 +55,7 @@ class Database:
         database = cls(SQLite(unquote(parts.path[1:])), threads=threads, waiting=waiting)
         try:
             await schema.migrate(database)
+            await database.run(_begin, write=True)  # a file that can only be read is found out now
         except BaseException:
             await database.close()
             raise
@@ -118,6 +119,10 @@ class Database:
     def _announce(self, seq: int) -> None:
         for listener in self._listeners:
             listener(seq)
+
+
+def _begin(_: Unit) -> None:
+    pass
 
 
 def _read_clock(unit: Unit) -> int:

@@ -25,9 +25,11 @@ BUSY_SECONDS = 5  # another process may be writing: a migration, an administrato
 _ENVIRONMENT = frozenset({
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOTADB,
     sqlite3.SQLITE_READONLY,
 })  # fmt: skip
 

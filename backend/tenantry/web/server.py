@@ -66,6 +66,7 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
     """
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(settings))
+        stack.enter_context(services.directory.held())
         certificate = _certificate(services)
         lifecycle = Lifecycle()
         ops = await _start_runner(stack, create_ops_app(services, lifecycle))
