@@ -147,6 +147,7 @@ def test_every_code_has_an_answer() -> None:
         ("/api", True),
         ("/api/v1/pods", True),
         ("/version", True),
+        ("/openapi/v2", True),
         ("/openapi/v3", True),
         ("/openapi.json", False),
         ("/apishop", False),

@@ -130,6 +130,15 @@ async def test_wrong_documents_are_refused_with_the_place(kubectl: Kubectl) -> N
     assert 'Warning: unknown field "spec.colour"' in warned.err
 
 
+@pytest.mark.parametrize(
+    "document",
+    [GOLD.replace("Plan", "Plam"), GOLD.replace("v1alpha1", "v1"), "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"],
+    ids=["kind", "version", "group"],
+)
+async def test_a_kind_that_is_not_served_is_called_that(kubectl: Kubectl, document: str) -> None:
+    assert "no matches for kind" in await kubectl.refused("apply", "-f", "-", input=document)
+
+
 async def test_create_and_replace(kubectl: Kubectl) -> None:
     assert await kubectl.out("create", "-f", "-", input=GOLD) == "plan.tenantry.dev/gold created"
     refusal = await kubectl.refused("create", "-f", "-", input=GOLD)

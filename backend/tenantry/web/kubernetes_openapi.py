@@ -1,4 +1,4 @@
-"""The OpenAPI v3 document of the resource API, as ``kubectl explain``, ``apply`` and ``diff`` read it.
+"""The OpenAPI document of the resource API, as ``kubectl explain``, ``apply`` and ``diff`` read it.
 
 kube-apiserver's document for our CRDs is the reference: schemas named by group and kind, the group-version-kind on
 schemas and operations, ``fieldValidation`` on writes, and exactly the patch types that are served.
@@ -265,9 +265,32 @@ async def _document(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers=headers)
 
 
+async def _no_swagger(request: web.Request) -> web.Response:
+    """OpenAPI v2, which describes nothing: kubectl asks for it when v3 lacks a kind, and then says that it does.
+
+    kubectl takes the protobuf form only (gnostic's ``OpenAPIv2.proto``), others JSON.
+    """
+    if "protobuf" not in request.headers.get("Accept", ""):
+        info = {"title": "Tenantry", "version": VERSION}
+        return web.Response(
+            body=orjson.dumps({"swagger": "2.0", "info": info, "paths": {}}), content_type="application/json"
+        )
+    about = _field(1, b"Tenantry") + _field(2, VERSION.encode())
+    return web.Response(
+        body=_field(1, b"2.0") + _field(2, about) + _field(8, b""),
+        content_type="application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+    )
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A short field of a protobuf message, of wire type 2."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
 _PATH = f"/openapi/v3/apis/{API_VERSION}"
 
 ROUTES = [
+    Route("GET", "/openapi/v2", _no_swagger, needs=Permission.PUBLIC),
     Route("GET", "/openapi/v3", _index, needs=Permission.PUBLIC),
     Route("GET", _PATH, _document, needs=Permission.PUBLIC),
 ]

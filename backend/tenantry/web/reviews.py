@@ -142,7 +142,7 @@ def _may(actor: Actor, attributes: dict[str, Any]) -> bool:
 
 def _may_get(actor: Actor, attributes: dict[str, Any]) -> bool:
     path, verb = str(attributes.get("path", "")), str(attributes.get("verb", ""))
-    if path in {"/version", "/api", "/apis", "/openapi/v3"} or path.startswith("/apis/"):
+    if path in {"/version", "/api", "/apis", "/openapi/v2", "/openapi/v3"} or path.startswith("/apis/"):
         return verb == "get"
     return path.startswith("/v1/") and actor.may(Permission.RESOURCES_READ)
 
