@@ -19,14 +19,12 @@ from tenantry.storage import (
     keys,
     resources,
     revisions,
-    service_accounts,
     tombstones,
     work,
 )
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.db import Database
 from tenantry.storage.idempotency import Answer
-from tenantry.storage.service_accounts import ServiceAccount
 from tenantry.storage.unit import Unit
 from tests.storage.samples import NOW, create, tenant
 
@@ -162,22 +160,6 @@ async def test_the_last_use_is_noted_once_a_minute(database: Database) -> None:
     noted = [await database.run(keys.note_use, key.id, NOW + late, write=True) for late in (0, 1, minute - 1, minute)]
     assert noted == [True, False, False, True]
     assert await database.run(keys.get, key.id) == replace(key, last_used_at=NOW + minute)
-
-
-async def test_service_accounts_are_registered_once(database: Database) -> None:
-    account = ServiceAccount(
-        cluster="eu1", namespace="cicd", name="deployer", scopes=("platform:reconcile",), created_by="x", created_at=NOW
-    )
-    await database.run(service_accounts.insert, account, write=True)
-    with pytest.raises(TenantryError) as taken:
-        await database.run(service_accounts.insert, account, write=True)
-    assert taken.value.code is Code.ALREADY_EXISTS
-    await database.run(service_accounts.insert, replace(account, cluster="eu0"), write=True)
-    assert await database.run(service_accounts.get, "eu1", "cicd", "deployer") == account
-    assert [one.cluster for one in await database.run(service_accounts.all_accounts)] == ["eu0", "eu1"]
-    assert await database.run(service_accounts.remove, "eu1", "cicd", "deployer", write=True)
-    assert not await database.run(service_accounts.remove, "eu1", "cicd", "deployer", write=True)
-    assert await database.run(service_accounts.get, "eu1", "cicd", "deployer") is None
 
 
 def event(**columns: object) -> AuditEvent:

@@ -43,11 +43,6 @@ _PAGES = {
     bound: Statement(selection.select(_rows.columns, bound, EVERYTHING, EVERYTHING))
     for bound in ("within", "beyond", "all")
 }
-_BY_PLAN = Statement(
-    _rows.select.where((_table.kind == arg("kind")) & (_table.plan == arg("plan")) & (_table.uid > arg("after")))
-    .order_by(_table.uid)
-    .limit(arg("limit"))
-)
 _COUNT = Statement(_table.select(peewee.fn.COUNT(peewee.SQL("*"))).where(_table.kind == arg("kind")))
 _COUNT_BY_PLAN = Statement(
     _table.select(peewee.fn.COUNT(peewee.SQL("*"))).where((_table.kind == arg("kind")) & (_table.plan == arg("plan")))
@@ -111,11 +106,6 @@ def page(  # noqa: PLR0913 - one keyword per part of a list request
     last = found[-1].namespace, found[-1].name
     rest = page(unit, kind, namespace=namespace, labels=labels, fields=fields, after=last, limit=limit - len(matching))
     return matching + rest
-
-
-def by_plan(unit: Unit, kind: str, plan: str, *, after: str = "", limit: int) -> list[Resource]:
-    """At most ``limit`` resources of ``kind`` that refer to ``plan``, with uids beyond ``after``, in their order."""
-    return _rows.all(unit.execute(_BY_PLAN, kind=kind, plan=plan, after=after, limit=limit))
 
 
 def count(unit: Unit, kind: str, *, plan: str | None = None) -> int:

@@ -161,17 +161,6 @@ class Idempotency(Model):
         table_name = "idempotency"
 
 
-class Replica(Model):
-    """How far each replica has read the change log."""
-
-    id = CharField(primary_key=True)
-    seq = BigIntegerField()
-    at = BigIntegerField()
-
-    class Meta:  # noqa: D106
-        table_name = "replica"
-
-
 class Work(Model):
     """Objects that must be looked at again because of another object."""
 
@@ -227,21 +216,6 @@ class ApiKey(Model):
         table_name = "api_key"
 
 
-class ServiceAccount(Model):
-    """What the service accounts of registered clusters may do; ``scopes`` is a JSON array."""
-
-    cluster = CharField()
-    namespace = CharField()
-    name = CharField()
-    scopes = TextField()
-    created_by = CharField()
-    created_at = BigIntegerField()
-
-    class Meta:  # noqa: D106
-        table_name = "service_account"
-        primary_key = CompositeKey("cluster", "namespace", "name")
-
-
 class Instance(Model):
     """The one row that tells this database from every other."""
 
@@ -262,10 +236,8 @@ ALL: tuple[type[Model], ...] = (
     ChangeLog,
     Lease,
     Idempotency,
-    Replica,
     Work,
     AuditEvent,
     ApiKey,
-    ServiceAccount,
     Instance,
 )
