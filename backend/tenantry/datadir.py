@@ -15,7 +15,7 @@ class DataDirectoryError(Exception):
 
 
 class DataDirectory:
-    """A directory of mode 0700 with files of mode 0600."""
+    """A directory, of mode 0700 when it is made here, with files of mode 0600."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

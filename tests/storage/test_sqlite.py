@@ -193,3 +193,10 @@ async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 async def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match="URL is"):
         await Database.open(url)
+
+
+async def test_nobody_else_reads_the_files(path: Path, database: Database) -> None:
+    await database.run(creating("acme"), write=True)
+    files = sorted(path.parent.glob("tenantry.db*"))
+    assert [file.name for file in files] == ["tenantry.db", "tenantry.db-shm", "tenantry.db-wal"]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o600}

@@ -52,7 +52,9 @@ class Database:
             return cls(MySQL.from_url(url), threads=threads, waiting=waiting)
         if not url.startswith("sqlite:///") or not parts.path.strip("/") or parts.query:
             raise ValueError("a database URL is sqlite:///path or mysql://user:password@host:port/name?ssl-ca=file")
-        database = cls(SQLite(unquote(parts.path[1:])), threads=threads, waiting=waiting)
+        file = SQLite(unquote(parts.path[1:]))
+        file.make_private()
+        database = cls(file, threads=threads, waiting=waiting)
         try:
             await schema.migrate(database)
             await database.run(_begin, write=True)  # a file that can only be read is found out now
