@@ -9,6 +9,8 @@ from tests.support.cli import Tenantry
 from tests.support.server import ServerInProcess
 from tests.worktree import ROOT
 
+FORMS = "give KIND NAME... or KIND/NAME..., such as `tenant acme globex` or `tenant/acme plan/pro`"
+
 
 @pytest.fixture
 async def samples(tenantry: Tenantry) -> Tenantry:
@@ -107,8 +109,10 @@ async def test_what_waits_for_a_finalizer_is_said_so(tenantry: Tenantry, server:
     ("words", "says"),
     [
         (["get", "pods"], 'there is no kind "pods"; kinds are plans, tenants, configs'),
-        (["get", "tenant/"], '"tenant/" is no KIND/NAME'),
-        (["get", "tenant", "a/b"], '"a/b" is no name of an object'),
+        (["get", "tenant/"], f'"tenant/" is no KIND/NAME; {FORMS}'),
+        (["get", "tennants"], 'there is no kind "tennants"; did you mean tenants?'),
+        (["get", "tenant", "a/b"], f'"a/b" is no name of an object; {FORMS}'),
+        (["delete", "tenant", "acme", "plan/pro"], f'"plan/pro" is no name of an object; {FORMS}'),
         (["describe", "tenant"], "which tenant? give its name"),
         (["delete"], "give either KIND and NAME, or -f"),
         (["get", "tenant", "acme", "-l", "a=b"], "--selector and --all-namespaces go with no NAME"),

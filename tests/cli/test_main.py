@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -66,6 +67,34 @@ def test_a_command_says_what_it_does(path: str, command: click.Command) -> None:
         assert f"tenantry {path}" in command.help, "an example"
 
 
+def test_no_summary_is_cut_off() -> None:
+    assert [line for line in run("--help").stdout.splitlines()[1:] if line.endswith("...")] == []
+
+
+def test_a_misspelt_command_is_told_of() -> None:
+    refused = run("aply")
+    assert refused.exit_code == 2
+    assert refused.stderr.endswith("Error: No such command 'aply'. Did you mean 'apply'?\n")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["explain", "config", "--recursive"]], ids=" ".join)
+def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "tenantry", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 74
+    assert done.stderr == "tenantry: cannot write to standard output: No space left on device\n"
+
+
+def test_a_reader_that_has_enough_is_no_mistake() -> None:
+    command = [sys.executable, "-m", "tenantry", "explain", "config", "--recursive"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_python_m_tenantry_is_the_same() -> None:
     done = subprocess.run([sys.executable, "-m", "tenantry", "version"], capture_output=True, text=True, check=True)
-    assert done.stdout == run("version").stdout
+    assert done.stdout == run("version").stdout == run("--version").stdout

@@ -25,7 +25,7 @@ async def describe(target: Remote, words: tuple[str, ...], *, namespace: str | N
     \b
     Examples:
       tenantry describe tenant acme
-      tenantry describe config/web-global -n tenantry-system
+      tenantry describe config/web -n tenantry-system
     """
     for index, at in enumerate(find_objects(words, namespace or target.namespace)):
         if index:

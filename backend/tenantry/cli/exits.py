@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Collection
+from contextlib import suppress
 from enum import IntEnum
 from typing import NoReturn
 
@@ -17,6 +20,7 @@ class Exit(IntEnum):
     FAILED = 1
     UNAVAILABLE = 69  # a port is taken, the database or the server is away
     CANNOT_CREATE = 73  # the data directory cannot be written to
+    IO_ERROR = 74  # standard output cannot be written to
     DENIED = 77  # no valid credential, or not the permission
     WRONG_SETTING = 78
 
@@ -35,7 +39,26 @@ def exit_of(error: TenantryError) -> Exit:
     return _EXITS.get(error.code, Exit.FAILED)
 
 
+def exit_of_all(errors: Collection[TenantryError]) -> Exit:
+    """The exit code of work of which nothing succeeded: what it failed for, when that was one thing."""
+    codes = {exit_of(error) for error in errors}
+    return codes.pop() if len(codes) == 1 else Exit.FAILED
+
+
+def line_of(error: TenantryError) -> str:
+    """An error as one line, with the wrong fields that its sentence does not name."""
+    fields = [f"{field.path}: {field.message}".removeprefix(": ") for field in error.fields]
+    return ": ".join(filter(None, [error.message, "; ".join(each for each in fields if each not in error.message)]))
+
+
 def fail(why: object, code: Exit) -> NoReturn:
     """Say why in one line, and end."""
-    click.echo(f"tenantry: {why}", err=True)
+    click.echo(f"tenantry: {line_of(why) if isinstance(why, TenantryError) else why}", err=True)
     sys.exit(code)
+
+
+def fail_writing(error: OSError) -> NoReturn:
+    """End because standard output cannot be written to."""
+    with suppress(OSError):  # what is still in the buffer would fail again when the interpreter ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    fail(f"cannot write to standard output: {error.strerror}", Exit.IO_ERROR)

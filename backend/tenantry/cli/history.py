@@ -30,7 +30,9 @@ _COLOURS = {"-": "red", "+": "green"}
 @output.namespace
 @remote
 async def history(target: Remote, words: tuple[str, ...], *, revision: int | None, namespace: str | None) -> None:
-    """Show the revisions of an object: every state of its spec, who wrote it, when and why.
+    """Show the revisions of an object.
+
+    Each is a state of its spec, with who wrote it, when and why.
 
     \b
     Examples:
@@ -55,7 +57,9 @@ async def history(target: Remote, words: tuple[str, ...], *, revision: int | Non
 async def diff(
     target: Remote, words: tuple[str, ...], *, start: int | None, end: int | None, namespace: str | None
 ) -> None:
-    """Show what differs between two revisions of an object, by default what the last change changed.
+    """Show what differs between two revisions of an object.
+
+    By default it is what the last change changed.
 
     \b
     Examples:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from importlib import import_module
+from typing import Any
 
 import click
+
+from tenantry import __version__
 
 #: heading of the help -> command -> module
 COMMANDS = {
@@ -13,23 +17,45 @@ COMMANDS = {
         "apply": "apply",
         "get": "get",
         "describe": "describe",
+        "explain": "explain",
         "delete": "delete",
         "undelete": "undelete",
         "export": "export",
     },
     "Look into the past": {"history": "history", "diff": "history", "rollback": "history"},
     "Without a server": {
-        "explain": "explain",
         "validate": "validate",
         "completion": "completion",
         "generate": "generate",
         "version": "version",
     },
 }
+#: what writing to a file or a terminal can end with
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 
 class _Contents(click.Group):
     """A group that knows where its commands are, and loads them when they are wanted."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # a pipe whose reader went away is click's to end, and without a word
+            if error.errno not in _UNWRITABLE:
+                raise
+            from tenantry.cli import exits  # noqa: PLC0415 - only who fails loads the model
+
+            exits.fail_writing(error)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.exceptions.NoSuchCommand as error:  # click looks for similar ones among those that are loaded
+            raise click.exceptions.NoSuchCommand(
+                error.command_name, possibilities=self.list_commands(ctx), ctx=ctx
+            ) from None
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -51,6 +77,7 @@ class _Contents(click.Group):
 
 
 @click.group(cls=_Contents, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(version)s", help="Print the version.")
 def main() -> None:
     """Tenantry, the tenant and configuration control plane.
 
@@ -62,16 +89,18 @@ def main() -> None:
       tenantry get tenants
       tenantry explain tenant acme         why it is Ready, or why not
 
-    Commands that talk to a server find it by --server and --token, by TENANTRY_SERVER and TENANTRY_TOKEN, or by the
-    kubeconfig which `tenantry serve` wrote into its data directory.
+    Commands that talk to a server find it by --server and --token, by TENANTRY_SERVER and TENANTRY_TOKEN, else by the
+    kubeconfig which `tenantry serve` wrote into its data directory, TENANTRY_DATA_DIR or .tenantry, else by the first
+    file of KUBECONFIG, when its current context has a server and a token.
 
     \b
     Exit codes:
        0  done
-       1  failed, or something in it did
+       1  failed, or some of it did; also when something is not there
        2  wrong command line
       69  the server, the database or a port is not to be had
       73  the data directory cannot be written to
-      77  no valid credential, or not allowed
+      74  standard output cannot be written to
+      77  no valid credential, or nothing of it is allowed
       78  wrong setting
     """

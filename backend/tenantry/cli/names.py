@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 import click
@@ -9,6 +10,8 @@ from click.shell_completion import CompletionItem
 
 from tenantry.model.kinds import KINDS, Address, Kind
 from tenantry.model.resource import GROUP
+
+_FORMS = "give KIND NAME... or KIND/NAME..., such as `tenant acme globex` or `tenant/acme plan/pro`"
 
 
 def _spellings(kind: Kind) -> tuple[str, ...]:
@@ -27,7 +30,9 @@ def find_kind(word: str) -> Kind:
     """
     kind = SPELLINGS.get(word.lower())
     if kind is None:
-        raise click.UsageError(f'there is no kind "{word}"; kinds are {", ".join(kind.plural for kind in KINDS)}')
+        near = difflib.get_close_matches(word.lower(), SPELLINGS, 1)
+        known = f"did you mean {near[0]}?" if near else f"kinds are {', '.join(kind.plural for kind in KINDS)}"
+        raise click.UsageError(f'there is no kind "{word}"; {known}')
     return kind
 
 
@@ -61,13 +66,13 @@ def shown(at: Address) -> str:
 def _split(word: str) -> tuple[str, str]:
     kind, slash, name = word.partition("/")
     if not (slash and name) or "/" in name:
-        raise click.UsageError(f'"{word}" is no KIND/NAME')
+        raise click.UsageError(f'"{word}" is no KIND/NAME; {_FORMS}')
     return kind, name
 
 
 def _address(word: str, name: str, namespace: str) -> Address:
     if not name or "/" in name:
-        raise click.UsageError(f'"{name}" is no name of an object')
+        raise click.UsageError(f'"{name}" is no name of an object; {_FORMS}')
     kind = find_kind(word)
     return Address(kind, namespace if kind.namespaced else "", name)
 

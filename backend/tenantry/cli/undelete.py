@@ -21,9 +21,11 @@ _COLUMNS = {
 @click.argument("name", required=False)
 @remote
 async def undelete(target: Remote, name: str | None) -> None:
-    """Bring a deleted tenant back as it was last; without a NAME show which can come back, and until when.
+    """Bring a deleted tenant back, or show which can be.
 
-    It has its identity, keys and history again. Plans and configs are not kept: apply them again.
+    A deleted tenant leaves a tombstone, which keeps its name, identity and last state for `spec.purgeAfter`: by it the
+    tenant comes back as it was last, with its keys and history. Without a NAME all tombstones are shown, and until when
+    they last. Plans and configs are not kept: apply them again.
 
     \b
     Examples:
