@@ -15,6 +15,8 @@ from typing import Any, ClassVar, TextIO
 
 import orjson
 
+from tenantry.model import identity
+
 
 class RequestScope:
     """What the code below a request may know of it without being handed it: for logs and for calls to others."""
@@ -31,18 +33,14 @@ class RequestScope:
 #: the request that is being answered, if one is
 REQUEST: ContextVar[RequestScope | None] = ContextVar("tenantry_request", default=None)
 
-_SECRETS = re.compile(
-    r"(?P<key>\b[a-z]{2,4}_[0-9A-Za-z]{16}_)[0-9A-Za-z]{43}_[0-9A-Za-z]{6}\b"  # our own credentials
-    r"|(?P<jwt>\beyJ[\w-]{5,}\.)[\w-]+\.[\w-]*"
-    r"|(?P<url>\b\w+://[^\s:/@]*:)[^\s/@]+(?=@)"
-)
+_PASSWORDS = re.compile(r"(\b\w+://[^\s:/@]*:)[^\s/@]+(?=@)")
 #: attributes of every LogRecord; what else there is came by ``extra=``
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 def redact(text: str) -> str:
-    """``text`` without the secret part of credentials: the last line of defence, nobody should log one."""
-    return _SECRETS.sub(lambda match: f"{match['key'] or match['jwt'] or match['url']}***", text)
+    """``text`` without credentials and passwords of URLs: the last line of defence, nobody should log one."""
+    return _PASSWORDS.sub(r"\1***", identity.redact(text))
 
 
 class _JsonFormatter(logging.Formatter):

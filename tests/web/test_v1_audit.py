@@ -1,12 +1,16 @@
 """The audit log: who did what, what it changed, who was refused; and no secret in it."""
 
 import asyncio
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from tenantry import logs
 from tenantry.model.audit import LONGEST_VALUE, MOST_CHANGES, REDACTED, describe
+from tenantry.model.identity import new_token
 from tenantry.services.audit import MOST_DENIALS
 from tests.support.application import KUBERNETES, Application
 
@@ -99,6 +103,25 @@ async def test_who_is_refused_much_fills_no_disk(v1: Application) -> None:
         for number in range(MOST_DENIALS + 5):
             assert (await reader.post(f"/v1/tenants/t{number}/revisions/1:rollback")).status == 403
     assert len(await _denied(v1)) == MOST_DENIALS
+
+
+async def test_a_token_that_somebody_puts_into_a_path_is_kept_nowhere(v1: Application, tmp_path: Path) -> None:
+    token, identifier, _ = new_token()
+    secret = token.split("_")[2]
+    log = tmp_path / "access.log"
+    with log.open("w") as stream, closing(logs.ACCESS):
+        logs.ACCESS.open(stream)
+        async with v1.as_key("platform:read") as reader:
+            for path in (f"/v1/keys/{token}:revoke", f"/v1/keys/{token.rpartition('_')[0]}:revoke"):
+                assert secret not in str((await reader.post(path)).body)
+            await reader.call("DELETE", f"{KUBERNETES}/tenants/{token}")
+        assert (await v1.post(f"/v1/keys/{token}:revoke")).status == 404
+    denied = await _denied(v1)
+    assert len(denied) == 3
+    assert secret not in str(denied)
+    assert all(identifier in str(row) for row in denied)
+    assert secret not in log.read_text()
+    assert log.read_text().count(identifier) == 4
 
 
 async def test_strangers_write_no_rows(v1: Application) -> None:

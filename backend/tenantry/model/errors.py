@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tenantry.model.identity import redact
+
 
 class FieldCode(StrEnum):
     """Why a field is wrong; the values are Kubernetes' ``CauseType`` constants (apimachinery ``metav1``)."""
@@ -101,7 +103,8 @@ class TenantryError(Exception):
 
     Args:
         code: the stable code.
-        message: one sentence that says where and what to do.
+        message: one sentence that says where and what to do; credentials in it and in ``name`` are redacted, because
+            errors quote what was sent, and are logged and audited.
         fields: the wrong fields, when the error is about a document.
         kind: the kind it is about, if any (``Tenant``).
         name: the object's name, if any.
@@ -120,11 +123,11 @@ class TenantryError(Exception):
         retry_after: int | None = None,
         raced: bool = False,
     ) -> None:
-        super().__init__(message)
+        self.message = redact(message)
+        super().__init__(self.message)
         self.code = code
-        self.message = message
         self.fields = tuple(fields)
         self.kind = kind
-        self.name = name
+        self.name = redact(name)
         self.retry_after = retry_after
         self.raced = raced

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -102,6 +103,17 @@ _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 16
 SECRET_LENGTH = 43  # 256 bit
 CRC_LENGTH = 6
+
+#: what a text may hold of a credential: an API key, with or without its checksum, and a ServiceAccount token
+_CREDENTIAL = re.compile(
+    rf"(?P<key>[a-z]{{2,4}}_[0-9A-Za-z]{{{ID_LENGTH}}}_)[0-9A-Za-z]{{8,}}(?:_[0-9A-Za-z]*)?"
+    r"|(?P<jwt>\beyJ[\w-]{5,}\.)[\w-]+\.[\w-]*"
+)
+
+
+def redact(text: str) -> str:
+    """``text`` without the secret part of credentials: what is kept or logged of a request goes through here."""
+    return _CREDENTIAL.sub(lambda match: f"{match['key'] or match['jwt']}***", text)
 
 
 def new_token(prefix: str = "tnk") -> tuple[str, str, str]:

@@ -22,7 +22,7 @@ from aiohttp.web_urldispatcher import AbstractRoute
 from tenantry import metrics
 from tenantry.logs import ACCESS, REQUEST, RequestScope
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, Permission
+from tenantry.model.identity import Actor, Permission, redact
 from tenantry.web import errors
 from tenantry.web.authentication import authenticate
 from tenantry.web.client_address import client_address
@@ -104,7 +104,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                     "actor": scope.actor,
                     "ip": address,
                     "method": request.method,
-                    "path": request.path,
+                    "path": redact(request.path),
                     "status": status,
                     "ms": int(elapsed * 100_000) / 100,
                 },
