@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tenantry.services.local_admin import ACTOR
 from tests.support.cli import Tenantry
 from tests.support.server import ServerInProcess
 from tests.worktree import ROOT
@@ -82,7 +83,8 @@ async def test_what_is_wrong_stops_nothing_else(tenantry: Tenantry, tmp_path: Pa
     begins = [
         "1-broken.yaml: it is not valid YAML: ",
         '2-wrong.yaml:spec.planRef.name: Invalid value: "Gold": ',
-        "3-unknown.yml: failed to create typed patch object ",
+        "3-unknown.yml:spec.dispalyName: unknown field: ",
+        "3-unknown.yml:spec.displayName: Required value",
         '4-foreign.json:apiVersion: Unsupported value: "v1": ',
         "6-nameless.yaml:metadata.name: Required value: ",
         "missing.yaml: No such file or directory",
@@ -90,6 +92,30 @@ async def test_what_is_wrong_stops_nothing_else(tenantry: Tenantry, tmp_path: Pa
     complaints = sorted(applied.stderr.replace(f"{tmp_path}/", "").splitlines())
     assert [line for line, begin in zip(complaints, begins, strict=True) if not line.startswith(begin)] == []
     assert complaints[1].endswith("(line 10)")
+
+
+async def test_what_is_wrong_is_said_as_validate_says_it(tenantry: Tenantry) -> None:
+    text = PLAN.replace("Gold", "5").replace("gold", "Bad_Name")
+    applied = await tenantry("apply", "-f", "-", given=text)
+    assert (applied.exit_code, applied.stdout) == (1, "0 created, 0 configured, 0 unchanged, 1 failed\n")
+    assert applied.stderr == (await tenantry("validate", "-f", "-", given=text)).stdout != ""
+
+
+async def test_what_became_of_each_is_told_in_the_order_of_the_files(tenantry: Tenantry) -> None:
+    names = [f"plan-{number}" for number in range(40, 0, -1)]
+    applied = await tenantry("apply", "-f", "-", given="---".join(PLAN.replace("gold", name) for name in names))
+    assert applied.stdout.splitlines()[:-1] == [f"plan.tenantry.dev/{name} created" for name in names]
+
+
+async def test_what_is_not_allowed_is_77_unless_something_was(tenantry: Tenantry, server: ServerInProcess) -> None:
+    await tenantry("apply", "-f", "-", given=PLAN)
+    made = await server.services.keys.create(ACTOR, "reader", ["platform:read"])
+    refused = await tenantry("apply", "-f", "-", given=f"{PLAN}---{TENANT}", TOKEN=made.token)
+    assert (refused.exit_code, refused.stdout) == (77, "0 created, 0 configured, 0 unchanged, 2 failed\n")
+    mixed = await tenantry("apply", "-f", "-", given=f"{PLAN}---{TENANT.replace('initech', 'Bad')}", TOKEN=made.token)
+    assert mixed.exit_code == 1
+    assert (await tenantry("delete", "plan", "gold", TOKEN=made.token)).exit_code == 77
+    assert (await tenantry("delete", "plan", "gold", "tin", TOKEN=made.token)).exit_code == 77
 
 
 async def test_a_file_of_one_object_twice_is_told_of(tenantry: Tenantry) -> None:
@@ -127,9 +153,11 @@ async def test_fields_of_others_are_taken_over_by_force_only(tenantry: Tenantry,
     assert forced.stdout.splitlines()[0] == "plan.tenantry.dev/gold configured"
 
 
-@pytest.mark.parametrize("text", ["", "# nothing here\n", "---\n---\n"])
-async def test_nothing_to_apply_is_a_failure(tenantry: Tenantry, text: str) -> None:
-    assert (await tenantry("apply", "-f", "-", given=text)).exit_code == 1
+@pytest.mark.parametrize("text", ["", "\n", "# nothing here\n", "---\n---\n"])
+@pytest.mark.parametrize("command", ["apply", "validate", "delete"])
+async def test_no_document_is_a_failure(tenantry: Tenantry, command: str, text: str) -> None:
+    result = await tenantry(command, "-f", "-", given=text)
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "tenantry: no documents in <stdin>\n")
 
 
 def on_a_terminal(*arguments: str, data_dir: Path) -> str:
@@ -157,7 +185,7 @@ async def test_a_bar_is_for_terminals_only(tenantry: Tenantry, server: ServerInP
     shown = await asyncio.to_thread(on_a_terminal, *arguments, data_dir=server.data_dir)
     assert "9/9" in shown
     assert "tenant.tenantry.dev/acme created" in shown
-    assert f"\x1b[31m{tmp_path}/wrong.yaml: " in shown
+    assert f"\x1b[31m{tmp_path}/wrong.yaml:spec.colour: " in shown
     assert shown.endswith("8 created, 0 configured, 0 unchanged, 1 failed\r\n")
     plain = await tenantry(*arguments)
     assert "\x1b" not in plain.output

@@ -34,7 +34,7 @@ def offered(*words: str, begun: str = "") -> list[str]:
 @pytest.mark.parametrize(
     ("words", "begun", "expected"),
     [
-        ([], "ex", ["export", "explain"]),
+        ([], "ex", ["explain", "export"]),
         (["get"], "", ["plans", "tenants", "configs"]),
         (["get"], "t", ["tenants"]),
         (["get", "tenants"], "--sel", ["--selector"]),

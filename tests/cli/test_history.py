@@ -99,7 +99,9 @@ async def test_what_is_not_there_is_said(edited: Tenantry, words: list[str], cod
 async def test_a_deleted_tenant_comes_back(tenantry: Tenantry) -> None:
     await tenantry("apply", "-f", "-", given=TENANT)
     before = yaml.safe_load((await tenantry("get", "tenant", "acme", "-o", "yaml")).stdout)
-    await tenantry("delete", "tenant", "acme")
+    deleted = await tenantry("delete", "tenant", "acme")
+    assert deleted.stdout == "tenant.tenantry.dev/acme deleted\n"
+    assert deleted.stderr == "bring it back with: tenantry undelete acme\n"
     assert (await tenantry("undelete")).stdout.splitlines()[1].split()[:3:2] == ["acme", "api"]
     assert (await tenantry("undelete", "acme")).stdout == "tenant.tenantry.dev/acme is back\n"
     after = yaml.safe_load((await tenantry("get", "tenant", "acme", "-o", "yaml")).stdout)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
 import click
 
 from tenantry.cli import manifests
+from tenantry.cli.exits import exit_of_work
 from tenantry.cli.manifests import Complaint, Found, Named
 from tenantry.cli.names import shown
 from tenantry.cli.progress import Lines, progress
@@ -47,9 +48,9 @@ async def apply(
 ) -> None:
     """Create or change what manifests describe, by server-side apply.
 
-    Plans come before tenants, and tenants before configs, whatever the order of the files. One that fails stops none
-    of the others: standard error says where it stands and why, and the exit code is 1. Applying the same again
-    changes nothing.
+    Plans come before tenants, and tenants before configs, whatever the order of the files. Each is checked first as
+    `tenantry validate` does. One that fails stops none of the others: standard error says where it stands and why, and
+    the exit code is 1, or 77 when none was allowed. Applying the same again changes nothing.
 
     \b
     Examples:
@@ -58,19 +59,19 @@ async def apply(
       kustomize build overlays/prod | tenantry apply -f -
     """
     run = _Run(target.resources, force=force_conflicts, dry_run=dry_run)
-    found = list(manifests.read(sources, recursive=recursive))
     await target.session.send(Request(method="GET", path="/v1/me"))  # one line when nothing can succeed, not thousands
+    found = list(manifests.read(sources, recursive=recursive))
     with progress(len(found)) as lines:
         work: list[Named] = []
-        for each in manifests.named(found, target.namespace):
+        for each in manifests.named(map(_check, found), target.namespace):
             if isinstance(each, Named):
                 work.append(each)
             else:
                 run.fail(each, lines)
         for kind in KINDS:
-            await run.all((each for each in work if each.at.kind is kind), lines)
+            await run.all([each for each in work if each.at.kind is kind], lines)
     click.echo(run.summary())
-    sys.exit(int(run.counts[Outcome.FAILED] > 0 or not found))
+    sys.exit(run.exit_code())
 
 
 class _Run:
@@ -80,37 +81,51 @@ class _Run:
         self._resources = resources
         self._force = force
         self._dry_run = dry_run
-        self.counts = Counter[Outcome]()
+        self._counts = Counter[Outcome]()
+        self._refusals: list[TenantryError] = []  # of the server
+        self._limit = asyncio.Semaphore(CONCURRENCY)
 
-    async def all(self, work: Iterable[Named], lines: Lines) -> None:
-        """Apply what does not depend on each other."""
-        waiting = iter(work)
-        async with asyncio.TaskGroup() as group:
-            for _ in range(CONCURRENCY):
-                group.create_task(self._take(waiting, lines))
+    async def all(self, work: Sequence[Named], lines: Lines) -> None:
+        """Apply what does not depend on each other, and tell of it in its order."""
+        tasks = [asyncio.create_task(self._try(each)) for each in work]
+        try:
+            for each, task in zip(work, tasks, strict=True):
+                self._tell(each, await task, lines)
+        finally:
+            for task in tasks:
+                task.cancel()
 
     def fail(self, complaints: Iterable[Complaint], lines: Lines) -> None:
         """Count one that failed."""
-        self.counts[Outcome.FAILED] += 1
+        self._counts[Outcome.FAILED] += 1
         for complaint in complaints:
             lines.complain(str(complaint))
         lines.advance()
 
     def summary(self) -> str:
         """How many became what."""
-        text = ", ".join(f"{self.counts[outcome]} {outcome}" for outcome in Outcome)
+        text = ", ".join(f"{self._counts[outcome]} {outcome}" for outcome in Outcome)
         return f"{text} (dry run)" if self._dry_run else text
 
-    async def _take(self, waiting: Iterator[Named], lines: Lines) -> None:
-        for work in waiting:
+    def exit_code(self) -> int:
+        """What the process ends with."""
+        return exit_of_work(self._refusals, failed=self._counts[Outcome.FAILED], total=self._counts.total())
+
+    def _tell(self, work: Named, outcome: Outcome | TenantryError, lines: Lines) -> None:
+        if isinstance(outcome, TenantryError):
+            self._refusals.append(outcome)
+            self.fail(_complaints(work.found, outcome), lines)
+            return
+        self._counts[outcome] += 1
+        lines.say(f"{shown(work.at)} {outcome}" + (" (dry run)" if self._dry_run else ""))
+        lines.advance()
+
+    async def _try(self, work: Named) -> Outcome | TenantryError:
+        async with self._limit:
             try:
-                outcome = await self._apply(work)
+                return await self._apply(work)
             except TenantryError as error:
-                self.fail(_complaints(work.found, error), lines)
-            else:
-                self.counts[outcome] += 1
-                lines.say(f"{shown(work.at)} {outcome}" + (" (dry run)" if self._dry_run else ""))
-                lines.advance()
+                return error
 
     async def _apply(self, work: Named) -> Outcome:
         try:
@@ -123,6 +138,10 @@ class _Run:
         if before is None:
             return Outcome.CREATED
         return Outcome.UNCHANGED if _wanted(before) == _wanted(after) else Outcome.CONFIGURED
+
+
+def _check(found: Found | list[Complaint]) -> Found | list[Complaint]:
+    return (manifests.mistakes(found) or found) if isinstance(found, Found) else found
 
 
 def _wanted(document: Document) -> Any:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
 from tenantry.cli import manifests, output
+from tenantry.cli.exits import exit_of_work, line_of
 from tenantry.cli.names import complete_object, find_objects, shown
 from tenantry.cli.remote import Remote, remote
+from tenantry.client.tenants import Tenants
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.kinds import KINDS, Address
+from tenantry.model.kinds import KINDS, TENANT, Address
 
 
 @click.command()
@@ -33,7 +36,8 @@ async def delete(  # noqa: PLR0913 - one for each option
 
     A deleted tenant leaves its name and its last state behind for `spec.purgeAfter`: applying it again within that
     time brings it back with its identity and history. A plan that tenants are on, and a tenant with
-    `deletionProtection: Enabled`, are refused. One that fails stops none of the others; the exit code is 1 then.
+    `deletionProtection: Enabled`, are refused. One that fails stops none of the others; the exit code is 1 then, or 77
+    when none was allowed.
 
     \b
     Examples:
@@ -44,29 +48,40 @@ async def delete(  # noqa: PLR0913 - one for each option
     if bool(words) == bool(sources):
         raise click.UsageError("give either KIND and NAME, or -f")
     inside = namespace or target.namespace
-    failed = False
+    unclear = 0
+    failures: list[TenantryError] = []
+    gone: list[Address] = []
     wanted: list[Address] = list(find_objects(words, inside)) if words else []
     for found in manifests.named(manifests.read(sources, recursive=recursive), inside):
         if isinstance(found, manifests.Named):
             wanted.append(found.at)
         else:
-            failed = True
+            unclear += 1
             for complaint in found:
                 click.echo(complaint, err=True)
     if sources:  # what refers goes before what it refers to
         wanted.sort(key=lambda at: KINDS.index(at.kind), reverse=True)
     for at in wanted:
         try:
-            click.echo(f"{shown(at)} {await _delete(target, at)}")
+            left = await target.resources.delete(at)
         except TenantryError as error:
             if not (ignore_not_found and error.code is Code.NOT_FOUND):
-                failed = True
-                click.echo(f"tenantry: {error}", err=True)
-    sys.exit(int(failed))
+                failures.append(error)
+                click.echo(f"tenantry: {line_of(error)}", err=True)
+            continue
+        if left is None:
+            gone.append(at)
+            click.echo(f"{shown(at)} deleted")
+        else:
+            waits = ", ".join(left["metadata"].get("finalizers", ()))
+            click.echo(f"{shown(at)} is being deleted: it waits for {waits}")
+    await _tell_way_back(target, [at.name for at in gone if at.kind is TENANT])
+    sys.exit(exit_of_work(failures, failed=unclear + len(failures), total=unclear + len(wanted)))
 
 
-async def _delete(target: Remote, at: Address) -> str:
-    left = await target.resources.delete(at)
-    if left is None:
-        return "deleted"
-    return f"is being deleted: it waits for {', '.join(left['metadata'].get('finalizers', ()))}"
+async def _tell_way_back(target: Remote, tenants: Sequence[str]) -> None:
+    """Say how a tenant comes back; of many in one line."""
+    if len(tenants) > 1:
+        click.echo("bring one back with: tenantry undelete NAME; `tenantry undelete` shows which can be", err=True)
+    elif tenants and await Tenants(target.session).can_come_back(tenants[0]):
+        click.echo(f"bring it back with: tenantry undelete {tenants[0]}", err=True)

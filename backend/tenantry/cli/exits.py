@@ -39,10 +39,15 @@ def exit_of(error: TenantryError) -> Exit:
     return _EXITS.get(error.code, Exit.FAILED)
 
 
-def exit_of_all(errors: Collection[TenantryError]) -> Exit:
-    """The exit code of work of which nothing succeeded: what it failed for, when that was one thing."""
+def exit_of_work(errors: Collection[TenantryError], *, failed: int, total: int) -> int:
+    """The exit code of several pieces of work, ``errors`` being those that a server refused.
+
+    When all were refused for the same it is that one's, so that a script can tell a wrong token from a wrong manifest.
+    """
     codes = {exit_of(error) for error in errors}
-    return codes.pop() if len(codes) == 1 else Exit.FAILED
+    if len(errors) == total and len(codes) == 1:
+        return codes.pop()
+    return Exit.FAILED if failed else 0
 
 
 def line_of(error: TenantryError) -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from tenantry.cli.exits import Exit, fail
 from tenantry.model import yamldoc
 from tenantry.model.errors import FieldError
 from tenantry.model.kinds import Address
-from tenantry.model.manifest import kind_of
+from tenantry.model.manifest import Manifest, kind_of, parse, unknown_fields
 from tenantry.model.yamldoc import YamlError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -75,11 +76,36 @@ class Found:
         return f"{self.source}, line {self.document.line_of(self.path)}"
 
 
-def read(sources: Iterable[str], *, recursive: bool) -> Iterator[Found | list[Complaint]]:
-    """Every document in order, and in the place of a file that cannot be read all that is wrong with it."""
+def read(sources: Sequence[str], *, recursive: bool) -> Iterator[Found | list[Complaint]]:
+    """Every document in order, and in the place of a file that cannot be read all that is wrong with it.
+
+    Sources without any end the process: somebody meant to give some.
+    """
+    empty = True
+    for each in _read(sources, recursive=recursive):
+        empty = False
+        yield each
+    if sources and empty:
+        fail(f"no documents in {', '.join(map(_label, sources))}", Exit.FAILED)
+
+
+def mistakes(found: Found) -> list[Complaint]:
+    """What is wrong with a document, by line, as far as it can be said offline; unknown fields are mistakes."""
+    parsed = parse(found.tree)
+    if isinstance(parsed, Manifest):
+        wrong, unknown = [], parsed.unknown
+    else:
+        kind = kind_of(found.tree)
+        wrong = [found.complain(error.path, error.message) for error in parsed]
+        unknown = () if isinstance(kind, FieldError) else tuple(unknown_fields(kind, found.tree))
+    wrong += [found.complain(path, "unknown field: remove it, or correct its name") for path in unknown]
+    return sorted(wrong, key=lambda each: each.line)
+
+
+def _read(sources: Sequence[str], *, recursive: bool) -> Iterator[Found | list[Complaint]]:
     for source in sources:
         if source == "-":
-            yield from _documents("<stdin>", sys.stdin.buffer.read())
+            yield from _documents(_label(source), sys.stdin.buffer.read())
         else:
             for path in _paths(Path(source), recursive=recursive):
                 if isinstance(path, Complaint):
@@ -136,6 +162,10 @@ def address(found: Found, namespace: str) -> Address | Complaint:
     if not name or not isinstance(name, str):
         return found.complain("metadata.name", "Required value: an object is known by its name")
     return Address(kind, str(metadata.get("namespace") or namespace) if kind.namespaced else "", name)
+
+
+def _label(source: str) -> str:
+    return "<stdin>" if source == "-" else source
 
 
 def _paths(path: Path, *, recursive: bool) -> Iterator[Path | Complaint]:

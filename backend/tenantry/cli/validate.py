@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 import click
 
 from tenantry.cli import manifests
 from tenantry.cli.manifests import Addresses, Complaint, Found
-from tenantry.model.errors import FieldError
 from tenantry.model.kinds import Address
-from tenantry.model.manifest import Manifest, kind_of, parse, unknown_fields
 
 
 @click.command()
@@ -31,8 +28,8 @@ def validate(sources: tuple[str, ...], *, recursive: bool) -> None:
     valid = wrong = 0
     seen = Addresses()
     for found in manifests.read(sources, recursive=recursive):
-        complaints = list(_check(found, seen)) if isinstance(found, Found) else found
-        for complaint in sorted(complaints, key=lambda each: each.line):
+        complaints = _check(found, seen) if isinstance(found, Found) else found
+        for complaint in complaints:
             click.echo(complaint)
         wrong += bool(complaints)
         valid += not complaints
@@ -40,15 +37,10 @@ def validate(sources: tuple[str, ...], *, recursive: bool) -> None:
     sys.exit(int(wrong > 0))
 
 
-def _check(found: Found, seen: Addresses) -> Iterator[Complaint]:
-    parsed = parse(found.tree)
-    if isinstance(parsed, Manifest):
-        unknown = parsed.unknown
-        at = manifests.address(found, "")
-        if isinstance(at, Address) and (again := seen.add(at, found)):  # generateName gives it none
-            yield again
-    else:
-        kind = kind_of(found.tree)
-        unknown = () if isinstance(kind, FieldError) else tuple(unknown_fields(kind, found.tree))
-        yield from (found.complain(error.path, error.message) for error in parsed)
-    yield from (found.complain(path, "unknown field: remove it, or correct its name") for path in unknown)
+def _check(found: Found, seen: Addresses) -> list[Complaint]:
+    wrong = manifests.mistakes(found)
+    at = manifests.address(found, "")
+    if wrong or not isinstance(at, Address):  # generateName gives it none
+        return wrong
+    again = seen.add(at, found)
+    return [again] if again else []

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from tenantry.client.history import pages
 from tenantry.client.session import Request, Session
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.resource import API
 
 Document = dict[str, Any]
 
@@ -29,6 +31,17 @@ class Tenants:
         """What deleted tenants left, by name."""
         async for item in pages(self._session, "/v1/tombstones"):
             yield item
+
+    async def can_come_back(self, name: str) -> bool:
+        """Whether a deleted tenant of that name can be brought back here: it is no cluster's, and was not purged."""
+        path = f"/v1/tombstones/{quote(name, safe='')}"
+        try:
+            found = await self._session.send(Request(method="GET", path=path))
+        except TenantryError as error:
+            if error.code in {Code.NOT_FOUND, Code.FORBIDDEN}:
+                return False
+            raise
+        return found["managedBy"] == API and "purgeAt" in found
 
     async def undelete(self, name: str) -> Document:
         """The tenant, brought back as it was last; NOT_FOUND when none of that name was deleted."""
