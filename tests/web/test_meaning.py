@@ -242,6 +242,17 @@ async def test_a_layer_goes_to_one_config_and_then_to_the_one_that_waits(server:
         assert heir["status"]["revision"] == 1
 
 
+async def test_a_layer_of_the_platform_lives_in_its_namespace(server: ServerInProcess) -> None:
+    async with server.session() as http:
+        api = Api(http)
+        elsewhere = await api.create(CONFIGS.replace("tenantry-system", "acme-prod"), layer("first"))
+        assert state(elsewhere) == ("False", "InvalidSpec")
+        assert condition(elsewhere, "Ready")["message"] == (
+            "metadata.namespace: a global or plan layer lives in tenantry-system; create it there"
+        )
+        assert is_ready(await api.create(CONFIGS, layer("second")))  # the other one holds nothing
+
+
 async def test_a_plan_in_use_cannot_be_deleted(server: ServerInProcess) -> None:
     async with server.session() as http:
         api = Api(http)

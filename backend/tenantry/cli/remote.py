@@ -19,12 +19,11 @@ from tenantry.client.resources import Query, Resources
 from tenantry.client.session import Session
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import Kind
+from tenantry.model.names import PLATFORM_NAMESPACE
 from tenantry.settings import is_loopback
 
 #: field manager of what is applied with this program
 MANAGER = "tenantry-cli"
-#: of objects that do not name theirs, when no kubeconfig says another
-NAMESPACE = "tenantry-system"
 #: how long somebody waits who has pressed the tab key
 _SHELL_SECONDS = 2.0
 
@@ -137,8 +136,8 @@ def _find(server: str | None, token: str | None, ca_file: Path | None) -> _Place
         if not token:
             message = f"no token for {server} is known: give one with --token or TENANTRY_TOKEN"
             raise _UnknownError(Exit.DENIED, message)
-        return _Place(server, token, ca_file, NAMESPACE)
-    return _Place(server, token or known.token, ca_file or known.ca or None, known.namespace or NAMESPACE)
+        return _Place(server, token, ca_file, PLATFORM_NAMESPACE)
+    return _Place(server, token or known.token, ca_file or known.ca or None, known.namespace or PLATFORM_NAMESPACE)
 
 
 def _explain(place: _Place, error: TenantryError) -> str:

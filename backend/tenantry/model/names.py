@@ -67,6 +67,8 @@ RESERVED_TENANTS = (
     "tenantry",
     "www",
 )
+#: Where global and plan layers of Configs live when there is no release namespace.
+PLATFORM_NAMESPACE = "tenantry-system"
 #: Kubernetes itself, OpenShift and we reserve these prefixes for system namespaces.
 RESERVED_PREFIXES = ("kube-", "openshift-", "tenantry-")
 

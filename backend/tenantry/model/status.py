@@ -117,6 +117,7 @@ def config(  # noqa: PLR0913 - everything that is known
     size: int,
     layer_owner: str,
     *,
+    misplaced: bool,
     revision: int,
     checksum: str,
     generation: int,
@@ -129,6 +130,7 @@ def config(  # noqa: PLR0913 - everything that is known
         spec: what is wanted.
         size: bytes of the spec in canonical JSON.
         layer_owner: ``namespace/name`` of another Config that holds the layer, empty when this one does.
+        misplaced: it belongs into the platform's namespace, and is in another.
         revision: revision of this spec.
         checksum: its SHA-256.
         generation: the object's generation.
@@ -136,6 +138,9 @@ def config(  # noqa: PLR0913 - everything that is known
         now: RFC 3339.
     """
     problems = config_problems(spec, size)
+    if misplaced:
+        place = names.PLATFORM_NAMESPACE
+        problems.append(f"metadata.namespace: a global or plan layer lives in {place}; create it there")
     conflict = f"spec.scope: this layer belongs to Config {layer_owner}" if layer_owner else ""
     published = not problems and not layer_owner
     checks = [

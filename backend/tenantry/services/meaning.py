@@ -14,6 +14,7 @@ from tenantry.model import canonical, status
 from tenantry.model.config import ConfigSpec
 from tenantry.model.fields import Model
 from tenantry.model.kinds import BY_NAME, PLAN, TENANT
+from tenantry.model.names import PLATFORM_NAMESPACE
 from tenantry.model.plan import PlanSpec
 from tenantry.model.resource import API, Resource, timestamp
 from tenantry.model.tenant import TenantSpec
@@ -47,22 +48,27 @@ def evaluate(unit: Unit, resource: Resource, spec: Model, revision: int, now: in
 def assess(unit: Unit, resource: Resource, now: int) -> dict[str, Any]:
     """The status that the API would give a stored object; it is what a cluster's operator is told about its own."""
     spec = BY_NAME[resource.kind].spec.model_validate(orjson.loads(resource.spec))
-    kind, values = _claimed(spec)
+    kind, values = _claimed(resource, spec)
     lost = {value for value in values if claims.find_owner(unit, kind, value) != resource.uid}
     revision = revisions.latest(unit, (*resource.key, resource.tenant_id))
     return _assess(unit, resource, spec, lost=lost, revision=revision, now=now)
 
 
-def _claimed(spec: Model) -> tuple[str, set[str]]:
-    """The kind of claim that an object makes, and the values."""
+def _claimed(resource: Resource, spec: Model) -> tuple[str, set[str]]:
+    """The kind of claim that an object makes, and the values; a layer in the wrong place claims nothing."""
     if isinstance(spec, TenantSpec):
         return HOSTNAME, set(spec.hostnames or ())
-    return LAYER, {spec.layer()} if isinstance(spec, ConfigSpec) else set()
+    return LAYER, {spec.layer()} if isinstance(spec, ConfigSpec) and not _is_misplaced(resource, spec) else set()
+
+
+def _is_misplaced(resource: Resource, spec: ConfigSpec) -> bool:
+    """Whether a layer of the platform lives in another namespace than the platform's; clusters mind their own."""
+    return resource.managed_by == API and spec.scope.tenant is None and resource.namespace != PLATFORM_NAMESPACE
 
 
 def _settle(unit: Unit, resource: Resource, spec: Model, old: dict[str, Any], now: int) -> set[str]:
     """Make the claims of ``spec`` and return those that others hold; no query where nothing can have changed."""
-    kind, values = _claimed(spec)
+    kind, values = _claimed(resource, spec)
     known = {entry["host"]: entry["state"] for entry in old.get("hostnames", ())}
     if resource.managed_by == API and _holds_already(kind, values, known, old):
         return set()
@@ -98,6 +104,7 @@ def _assess(  # noqa: PLR0913 - all that is known
             spec,
             len(resource.spec.encode()),
             _holder(unit, spec) if lost else "",
+            misplaced=_is_misplaced(resource, spec),
             revision=revision,
             checksum=canonical.checksum(resource.spec),
             generation=resource.generation,
@@ -122,6 +129,14 @@ def _holder(unit: Unit, spec: ConfigSpec) -> str:
 def release(unit: Unit, resource: Resource, now: int) -> None:
     """Give back what a deleted object held, and let those who waited for it try again."""
     work.add(unit, work.STATUS, list(claims.release_all(unit, resource.uid)), now)
+
+
+def await_tenants(unit: Unit, plan: Resource, now: int) -> None:
+    """Wait for units in which tenants come to ``plan``, and let later ones wait for this unit.
+
+    Each of them asks for the plan's status (:func:`touch_others`), and so writes the row that is written here.
+    """
+    work.add(unit, work.STATUS, [plan.uid], now)
 
 
 def touch_others(unit: Unit, old: Resource | None, new: Resource | None, now: int) -> None:

@@ -8,11 +8,10 @@ from pathlib import Path
 import yaml
 
 from tenantry.datadir import DataDirectory
+from tenantry.model.names import PLATFORM_NAMESPACE
 
 _FILE = "kubeconfig"
 _NAME = "tenantry"
-#: where global and plan layers of Configs live when there is no release namespace
-NAMESPACE = "tenantry-system"
 
 
 def write_kubeconfig(directory: DataDirectory, server: str, ca: bytes, token: str) -> Path:
@@ -27,7 +26,7 @@ def write_kubeconfig(directory: DataDirectory, server: str, ca: bytes, token: st
             }
         ],
         "users": [{"name": _NAME, "user": {"token": token}}],
-        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME, "namespace": NAMESPACE}}],
+        "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME, "namespace": PLATFORM_NAMESPACE}}],
         "current-context": _NAME,
     }
     return directory.write(_FILE, yaml.safe_dump(document, sort_keys=False).encode())
