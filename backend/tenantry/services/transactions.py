@@ -22,7 +22,7 @@ from tenantry.model.selectors import EVERYTHING, Operator, Requirement, Selector
 from tenantry.model.tenant import TenantSpec
 from tenantry.services import meaning
 from tenantry.services.candidate import Candidate
-from tenantry.storage import changes, resources, revisions, tombstones
+from tenantry.storage import changes, resources, revisions, tombstones, work
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.unit import Unit
 
@@ -147,8 +147,11 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
 
 def remove(unit: Unit, actor: Actor, current: Resource, now: int) -> None:
     """Delete a row for good; watchers see it go as it was, and a Tenant leaves a tombstone."""
-    check_deletable(unit, BY_NAME[current.kind], current)
     resources.delete(unit, current, current.seq)
+    if current.kind == PLAN.name:
+        # a tenant that comes to the plan writes this row too: either unit waits for the other, and so none is missed
+        work.add(unit, work.STATUS, [current.uid], now)
+    check_deletable(unit, BY_NAME[current.kind], current)
     meaning.release(unit, current, now)
     if current.kind == TENANT.name:
         tombstones.put(unit, _tombstone(current, now))
