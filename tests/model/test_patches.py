@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
 
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, depth_of
 from tenantry.model.patches import MAX_OPERATIONS, json_patch, merge_patch
 
 DOCUMENT: dict[str, Any] = {
@@ -84,6 +86,47 @@ def test_a_copy_does_not_share_what_it_copied() -> None:
     ]
     patched = json_patch(DOCUMENT, copied)
     assert (patched["spec"]["list"], patched["spec"]["z"]) == (["x", "y"], ["x", "y", "m"])
+
+
+def test_a_patch_can_be_applied_again() -> None:
+    for create in ({"op": "add", "path": "/spec/z"}, {"op": "replace", "path": "/spec/z"}):
+        operations = [{**create, "value": ["x"]}, {"op": "add", "path": "/spec/z/-", "value": "y"}]
+        assert json_patch(DOCUMENT, operations)["spec"]["z"] == ["x", "y"]
+        assert json_patch(DOCUMENT, operations)["spec"]["z"] == ["x", "y"]
+
+
+def test_copies_are_counted_so_that_none_doubles_the_document_without_end() -> None:
+    twice = {"op": "copy", "from": "/spec", "path": "/spec/list/-"}
+    with pytest.raises(TenantryError) as refused:
+        json_patch({"spec": {"list": ["x" * 1000]}}, [twice] * 14)
+    assert refused.value.code is Code.INVALID
+    assert re.search(
+        r"the copy, the accumulated size increase of copy is \d{7}, exceeding the limit 1572864",
+        refused.value.message,
+    )
+
+
+def test_what_one_copy_may_add_many_may_add_together() -> None:
+    whole = {"op": "copy", "from": "/spec", "path": "/copy"}
+    document = {"spec": "x" * (MAX_BYTES // 3 - 2)}
+    assert json_patch(document, [whole] * 3)["copy"] == document["spec"]
+    with pytest.raises(TenantryError, match="Unable to complete the copy"):
+        json_patch(document, [whole] * 4)
+
+
+@pytest.mark.parametrize("last", [[], [{"op": "copy", "from": "/a", "path": "/c"}]])
+def test_a_patch_that_nests_too_deep_is_refused(last: list[Any]) -> None:
+    wrap = [
+        {"op": "add", "path": "/b", "value": {}},
+        {"op": "move", "from": "/a", "path": "/b/a"},
+        {"op": "move", "from": "/b", "path": "/a"},
+    ]
+    deepest = json_patch({"a": {}}, wrap * (MAX_DEPTH - 2))
+    assert depth_of(deepest) == MAX_DEPTH
+    with pytest.raises(TenantryError) as refused:
+        json_patch(deepest, [*wrap * 1000, *last])
+    assert refused.value.code is Code.INVALID
+    assert f"nested more than {MAX_DEPTH} deep" in refused.value.message
 
 
 def test_a_json_patch_may_replace_the_root() -> None:

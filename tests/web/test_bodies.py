@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Permission
+from tenantry.model.jsontree import MAX_BYTES
 from tenantry.web import bodies
 from tenantry.web.routes import Route
 from tests.support.server import running_server
@@ -124,7 +125,7 @@ async def session(tmp_path: Path) -> AsyncIterator[ClientSession]:
 
 
 async def test_a_body_of_the_limit_is_read_and_one_byte_more_is_not(session: ClientSession) -> None:
-    largest = b'"' + b"x" * (bodies.MAX_BODY - 2) + b'"'
+    largest = b'"' + b"x" * (MAX_BYTES - 2) + b'"'
     async with session.post("/json", data=io.BytesIO(largest)) as answer:
         assert answer.status == 200
     async with session.post("/json", data=io.BytesIO(largest + b" ")) as answer:

@@ -1,8 +1,22 @@
-"""JSON trees: what it means that two are the same."""
+"""JSON trees: how large one may be, and what it means that two are the same."""
 
 from __future__ import annotations
 
 from typing import Any
+
+#: bytes of a document as JSON text, as it is sent and as it is stored: 1.5 MiB, what etcd and so kube-apiserver keeps
+MAX_BYTES = 3 << 19
+#: objects and lists in each other
+MAX_DEPTH = 64
+
+
+def depth_of(tree: Any) -> int:
+    """How many objects and lists stand in each other at most; 0 for a scalar."""
+    depth, level = 0, [tree]
+    while level := [node for node in level if isinstance(node, dict | list)]:
+        depth += 1
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
+    return depth
 
 
 def equal(left: Any, right: Any) -> bool:

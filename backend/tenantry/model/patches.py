@@ -14,13 +14,14 @@ from typing import Any
 import orjson
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.jsontree import equal
+from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, depth_of, equal
 
 Document = dict[str, Any]
 
 MAX_OPERATIONS = 10_000
 
 _ABSENT: Any = object()
+_TOO_DEEP = f"the result is nested more than {MAX_DEPTH} deep"
 
 
 def merge_patch(document: Document, patch: Any) -> Document:
@@ -67,7 +68,8 @@ def json_patch(document: Document, operations: Any) -> Document:
 
     Raises:
         TenantryError: ``BAD_REQUEST`` for a malformed patch, ``TOO_LARGE`` for one of more than 10,000 operations,
-            ``INVALID`` when an operation does not apply or a test fails.
+            ``INVALID`` when an operation does not apply, a test fails, it copies more than 1.5 MiB in all, or nests
+            more than 64 deep.
     """
     patched = _Patched(orjson.loads(orjson.dumps(document)))
     for operation in _decoded(operations):
@@ -80,6 +82,8 @@ def json_patch(document: Document, operations: Any) -> Document:
             raise _refused(f"{kind} operation does not apply: {error}") from None
     if not isinstance(patched.root, dict):
         raise _refused("the result is no object")
+    if depth_of(patched.root) > MAX_DEPTH:
+        raise _refused(_TOO_DEEP)
     return patched.root
 
 
@@ -119,15 +123,16 @@ class _Patched:
 
     def __init__(self, root: Any) -> None:
         self.root = root
+        self._copied = 0  # bytes: each copy may double the document
 
     def add(self, operation: Document) -> None:
-        _add(*self._place(_pointer(operation, "path")), operation.get("value"))
+        _add(*self._place(_pointer(operation, "path")), _copy_of(operation.get("value")))
 
     def remove(self, operation: Document) -> None:
         _remove(*self._place(_pointer(operation, "path")))
 
     def replace(self, operation: Document) -> None:
-        path, value = _pointer(operation, "path"), operation.get("value")
+        path, value = _pointer(operation, "path"), _copy_of(operation.get("value"))
         if not path:
             if not isinstance(value, dict | list):
                 raise ValueError("value must be object or array")
@@ -147,7 +152,16 @@ class _Patched:
 
     def copy(self, operation: Document) -> None:
         value = _get(*self._place(_pointer(operation, "from")))
-        _add(*self._place(_pointer(operation, "path")), orjson.loads(orjson.dumps(value)))
+        if depth_of(value) > MAX_DEPTH:
+            raise ValueError(_TOO_DEEP)
+        text = orjson.dumps(value)
+        self._copied += len(text)
+        if self._copied > MAX_BYTES:
+            raise _refused(
+                f"Unable to complete the copy, the accumulated size increase of copy is {self._copied}, "
+                f"exceeding the limit {MAX_BYTES}"
+            )
+        _add(*self._place(_pointer(operation, "path")), orjson.loads(text))
 
     def test(self, operation: Document) -> None:
         path = _pointer(operation, "path")
@@ -176,6 +190,11 @@ _OPERATIONS: dict[str, Callable[[_Patched, Document], None]] = {
     "copy": _Patched.copy,
     "test": _Patched.test,
 }
+
+
+def _copy_of(value: Any) -> Any:
+    """``value`` for a document that later operations change: the same patch may be applied again."""
+    return orjson.loads(orjson.dumps(value)) if isinstance(value, dict | list) else value
 
 
 def _pointer(operation: Document, member: str) -> str:

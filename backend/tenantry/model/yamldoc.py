@@ -15,12 +15,13 @@ from typing import Any, NoReturn
 
 import yaml
 
+from tenantry.model.jsontree import MAX_DEPTH, depth_of
+
 try:
     from yaml import CSafeDumper as _SafeDumper
 except ImportError:  # a PyYAML that was built without libyaml
     from yaml import SafeDumper as _SafeDumper  # type: ignore[assignment]
 
-MAX_DEPTH = 64
 MAX_NODES = 200_000  # after every alias is replaced by what it stands for
 _WIDTH = 1 << 16  # characters after which a line of output is folded: never, for people
 _INT64 = range(-(2**63), 2**63)
@@ -115,15 +116,6 @@ def dump(tree: Any) -> str:
     """``tree`` as one YAML document which :func:`load` and every other reader of YAML take for the same tree."""
     text: str = yaml.dump(tree, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
     return text
-
-
-def depth_of(tree: Any) -> int:
-    """How many objects and lists stand in each other at most; 0 for a scalar."""
-    depth, level = 0, [tree]
-    while level := [node for node in level if isinstance(node, dict | list)]:
-        depth += 1
-        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
-    return depth
 
 
 def _decode(text: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import orjson
 
@@ -110,15 +111,18 @@ class ResourceService:
         return await self._store(actor, new, options, "update")
 
     async def patch(
-        self, actor: Actor, at: Address, change: Callable[[Document], Document], options: Options
+        self, actor: Actor, at: Address, change: Callable[[Document, Any], Document], patch: Any, options: Options
     ) -> Written:
-        """Apply ``change`` to the object as it stands, again if somebody else was faster."""
+        """What ``change`` makes of the object as it stands and ``patch``; again if somebody else was faster."""
 
         async def attempt() -> Written:
             current = await self.get(actor, at)
             writer = options.writer(at.subresource, patches=True)
-            document = change(current.document())
-            new = await offload(document, candidate.update, at.kind, document, current, writer)
+
+            def patched() -> Candidate:
+                return candidate.update(at.kind, change(current.document(), patch), current, writer)
+
+            new = await offload([patch, current.spec], patched)
             return await self._store(actor, new, options, "patch")
 
         return await retrying(attempt)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
+from tenantry.model.jsontree import MAX_BYTES
 from tenantry.web import (
     audit,
     discovery,
@@ -25,7 +26,6 @@ from tenantry.web import (
     reviews,
     tombstones,
 )
-from tenantry.web.bodies import MAX_BODY
 from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.routes import SERVICES, STOPPING, Route
 from tenantry.wiring import Services
@@ -51,7 +51,7 @@ ROUTES: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TAB
 
 def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Application:
     """The application that answers ``routes`` with ``services``."""
-    app = web.Application(client_max_size=MAX_BODY)
+    app = web.Application(client_max_size=MAX_BYTES)
     app[SERVICES] = services
     app[STOPPING] = asyncio.Event()
     app.on_response_prepare.append(label_response)

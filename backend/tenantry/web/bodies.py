@@ -16,11 +16,9 @@ from aiohttp import web
 
 from tenantry.model import yamldoc
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, depth_of
 from tenantry.services.offload import offload
 
-#: bytes: 1.5 MiB, what etcd and so kube-apiserver keeps
-MAX_BODY = 3 << 19
-MAX_DEPTH = yamldoc.MAX_DEPTH
 JSON, YAML = "application/json", "application/yaml"
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -28,7 +26,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 async def read(request: web.Request) -> bytes:
-    """The body, at most :data:`MAX_BODY` bytes of it.
+    """The body, at most :data:`~tenantry.model.jsontree.MAX_BYTES` bytes of it.
 
     Raises:
         TenantryError: ``TOO_LARGE``; ``UNSUPPORTED_MEDIA_TYPE``, it is compressed: unpacking costs what its sender
@@ -39,7 +37,7 @@ async def read(request: web.Request) -> bytes:
         raise TenantryError(
             Code.UNSUPPORTED_MEDIA_TYPE, f"the body must not be compressed, and this one has the encoding {encoding}"
         )
-    if (request.content_length or 0) > MAX_BODY:
+    if (request.content_length or 0) > MAX_BYTES:
         raise _too_large()
     try:
         return await request.read()
@@ -119,7 +117,7 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     except RecursionError:
         raise _too_deep() from None
     # only a text with so many brackets can be so deep
-    if text.count("{") + text.count("[") > MAX_DEPTH and yamldoc.depth_of(tree) > MAX_DEPTH:
+    if text.count("{") + text.count("[") > MAX_DEPTH and depth_of(tree) > MAX_DEPTH:
         raise _too_deep()
     paths = list(_paths(tree, duplicates.keys)) if duplicates.keys else []
     return _mend(tree) if _SURROGATE.search(text) else tree, paths
@@ -187,4 +185,4 @@ def _too_deep() -> TenantryError:
 
 
 def _too_large() -> TenantryError:
-    return TenantryError(Code.TOO_LARGE, f"Request entity too large: limit is {MAX_BODY}")
+    return TenantryError(Code.TOO_LARGE, f"Request entity too large: limit is {MAX_BYTES}")

@@ -132,7 +132,7 @@ async def patch(request: web.Request, at: Address) -> web.StreamResponse:
         wanted = options.read_write(request, "PatchOptions")
         body = await bodies.read_json(request)
         change = patches.merge_patch if request.content_type == _PATCHES[1] else patches.json_patch
-        written = await service.patch(request[ACTOR], at, lambda document: change(document, body), wanted)
+        written = await service.patch(request[ACTOR], at, change, body, wanted)
     return _written(at.kind, written, accepted, request)
 
 
