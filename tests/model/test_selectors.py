@@ -159,3 +159,13 @@ def test_a_wrong_field_selector_is_refused_in_the_words_of_kubernetes(
     with pytest.raises(TenantryError) as refused:
         parse_fields(text, namespaced=namespaced)
     assert (refused.value.code, refused.value.message) == (Code.BAD_REQUEST, message)
+
+
+def test_a_selector_has_a_thousand_values_at_most() -> None:
+    values = ",".join(str(number) for number in range(999))
+    assert len(parse_labels(f"a in ({values}),b").requirements) == 2
+    with pytest.raises(TenantryError, match="the label selector has 1001 values, and at most 1000") as refused:
+        parse_labels(f"a in ({values}),b,!c")
+    assert refused.value.code is Code.BAD_REQUEST
+    with pytest.raises(TenantryError, match="the field selector has 1001 values"):
+        parse_fields(",".join(["metadata.name!=a"] * 1001), namespaced=False)

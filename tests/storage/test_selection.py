@@ -88,6 +88,41 @@ async def test_sql_selects_what_the_model_matches(database: Database) -> None:
                 assert all(len(page) == 4 for page in found[:-1])
 
 
+async def test_a_long_selector_selects_the_same(database: Database) -> None:
+    stored = await database.run(create, *[*stock(), *(tenant(f"x-{n}", kind="Config") for n in range(3))], write=True)
+    configs = sorted(stored, key=lambda item: (item.namespace, item.name))
+    numbers = ",".join(str(number) for number in range(2, 500))
+    for text, field_text in (
+        (",".join(f"a{number}" for number in range(900)), ""),
+        (",".join(f"!a{number}" for number in range(900)), ""),
+        (",".join(f"a{number}!=x" for number in range(900)) + ",ring=a,size", ""),
+        (f"size in ({numbers}),ring", ""),
+        (f"size notin ({numbers}),ring,size>3", ""),
+        (f"ring,size,size notin ({numbers})", ""),
+        ("", ",".join(f"metadata.name!=t-{number}" for number in range(10, 900))),
+        ("ring", ",".join(["metadata.name!=t-00"] * 900) + ",metadata.namespace=eu"),
+    ):
+        labels, fields = parse_labels(text), parse_fields(field_text, namespaced=True)
+        expected = [
+            item
+            for item in configs
+            if labels.matches(item.labels())
+            and fields.matches({"metadata.name": item.name, "metadata.namespace": item.namespace})
+        ]
+        found = await database.run(partial(pages, limit=4, namespace=None, labels=labels, fields=fields))
+        assert [item for page in found for item in page] == expected, (text, field_text)
+
+
+async def test_what_few_match_is_found_however_many_there_are(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "_CANDIDATES", 1)
+    rest = [tenant(f"t-{number:04}", {"size": "1"}) for number in range(1100)]
+    await database.run(create, tenant("z", {"size": "9"}), *rest, write=True)
+    found = await database.run(lambda unit: resources.page(unit, "Tenant", labels=parse_labels("size>5"), limit=1))
+    assert [item.name for item in found] == ["z"]
+
+
 async def test_names_can_be_a_list(database: Database) -> None:
     await database.run(create, *(tenant(f"t-{n}") for n in range(5)), write=True)
     fields = Selector((Requirement("metadata.name", Operator.IN, ("t-1", "t-3", "t-9")),))

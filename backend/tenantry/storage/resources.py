@@ -19,6 +19,8 @@ from tenantry.storage.statement import Statement, arg, insert_rows
 from tenantry.storage.unit import Unit
 
 _table, _label = tables.Resource, tables.ResourceLabel
+#: objects read at a time at least, when a selector is checked on them
+_CANDIDATES = 100
 _rows = Rows(Resource, _table)
 
 _IS_CURRENT = (_table.uid == arg("uid")) & (_table.seq == arg("expected_seq"))
@@ -89,7 +91,29 @@ def page(  # noqa: PLR0913 - one keyword per part of a list request
         after: only those beyond this (namespace, name), the last of the page before.
         limit: fewer than these means that no more follow.
     """
-    numeric = [term for term in labels.requirements if term.operator in selection.NUMERIC]
+    labels, other_labels = selection.split(labels)
+    fields, other_fields = selection.split(fields)
+    if not other_labels.requirements and not other_fields.requirements:
+        return _look_up(unit, kind, namespace, labels, fields, after, limit)
+    matching: list[Resource] = []
+    size = max(limit, _CANDIDATES)
+    while True:
+        found = _look_up(unit, kind, namespace, labels, fields, after, size)
+        matching += [one for one in found if _matches(one, other_labels, other_fields)]
+        if len(found) < size or len(matching) >= limit:
+            return matching[:limit]
+        after = found[-1].namespace, found[-1].name
+
+
+def _look_up(  # noqa: PLR0913, PLR0917 - as page
+    unit: Unit,
+    kind: str,
+    namespace: str | None,
+    labels: Selector,
+    fields: Selector,
+    after: tuple[str, str] | None,
+    limit: int,
+) -> list[Resource]:
     found: list[Resource] = []
     for bound, values in selection.bounds(namespace, after):
         query = _PAGES[bound]
@@ -98,14 +122,12 @@ def page(  # noqa: PLR0913 - one keyword per part of a list request
         found += _rows.all(unit.execute(query, kind=kind, limit=limit - len(found), **values))
         if len(found) == limit:
             break
-    if not numeric or not found:
-        return found
-    matching = [one for one in found if all(term.matches(one.labels()) for term in numeric)]
-    if len(found) < limit or len(matching) == limit:
-        return matching
-    last = found[-1].namespace, found[-1].name
-    rest = page(unit, kind, namespace=namespace, labels=labels, fields=fields, after=last, limit=limit - len(matching))
-    return matching + rest
+    return found
+
+
+def _matches(one: Resource, labels: Selector, fields: Selector) -> bool:
+    names = {"metadata.name": one.name, "metadata.namespace": one.namespace}
+    return fields.matches(names) and (not labels.requirements or labels.matches(one.labels()))
 
 
 def count(unit: Unit, kind: str, *, plan: str | None = None) -> int:

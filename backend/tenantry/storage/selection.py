@@ -2,7 +2,8 @@
 
 ``resource_label`` is keyed by (kind, key, value, namespace, name), so a selector with an ``=`` reads its page in order
 from that key, however many objects match. ``in`` and a bare key sort what they match. Other requirements are looked
-up for each candidate by (uid, key, value).
+up for each candidate by (uid, key, value), if they are few and short: a statement must neither be nested deeper than a
+parser goes nor cost more than to look at the objects. The caller of :func:`split` does that with the rest.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ Bound = Literal["within", "beyond", "all"]
 
 _ONE_OF = (Operator.EQUALS, Operator.DOUBLE_EQUALS, Operator.IN)
 _NONE_OF = (Operator.NOT_EQUALS, Operator.NOT_IN)
-NUMERIC = (Operator.GREATER_THAN, Operator.LESS_THAN)  # the key's presence is checked here, the number by the caller
-_DRIVERS = (Operator.EQUALS, Operator.DOUBLE_EQUALS, Operator.IN, Operator.EXISTS, *NUMERIC)  # best first
+_NUMERIC = (Operator.GREATER_THAN, Operator.LESS_THAN)  # the key's presence is checked here, the number by the caller
+_DRIVERS = (Operator.EQUALS, Operator.DOUBLE_EQUALS, Operator.IN, Operator.EXISTS, *_NUMERIC)  # best first
+#: requirements of a selector that are looked up, and values of one of them
+MOST_LOOKUPS = 16
+_MOST_VALUES = 16
 _FIELDS = {"metadata.name": "name", "metadata.namespace": "namespace"}
 
 
@@ -39,16 +43,23 @@ def bounds(namespace: str | None, after: tuple[str, str] | None) -> list[tuple[B
     return [("within", {"namespace": after[0], "after": after[1]}), ("beyond", {"namespace": after[0]})]
 
 
+def split(selector: Selector) -> tuple[Selector, Selector]:
+    """What :func:`select` is to look up of ``selector``, and what is left to check on the objects that it finds."""
+    ranked = sorted(selector.requirements, key=_rank)
+    drives = ranked[:1] if ranked and ranked[0].operator in _DRIVERS else []
+    short = [term for term in ranked[len(drives) :] if len(term.values) <= _MOST_VALUES]
+    looked_up = [*drives, *short][:MOST_LOOKUPS]
+    rest = [term for term in ranked if term not in looked_up or term.operator in _NUMERIC]
+    return Selector(tuple(looked_up)), Selector(tuple(rest))
+
+
 def select(columns: tuple[peewee.Field, ...], bound: Bound, labels: Selector, fields: Selector) -> peewee.Query:
     """The page of ``bound`` that the selectors let through, in the order of (namespace, name).
 
     Its places are ``kind``, ``limit`` and those of :func:`bounds`.
     """
-    driver = min(
-        (requirement for requirement in labels.requirements if requirement.operator in _DRIVERS),
-        key=lambda requirement: _DRIVERS.index(requirement.operator),
-        default=None,
-    )
+    drivers = (requirement for requirement in labels.requirements if requirement.operator in _DRIVERS)
+    driver = min(drivers, key=_rank, default=None)
     source = _table if driver is None else _label
     conditions: list[peewee.Node] = [
         source.kind == arg("kind"),
@@ -67,6 +78,11 @@ def select(columns: tuple[peewee.Field, ...], bound: Bound, labels: Selector, fi
         .alias("keys")
     )
     return _table.select(*columns).join(keys, on=(_table.uid == keys.c.uid)).order_by(keys.c.namespace, keys.c.name)
+
+
+def _rank(requirement: Requirement) -> int:
+    operator = requirement.operator
+    return _DRIVERS.index(operator) if operator in _DRIVERS else len(_DRIVERS)
 
 
 def _bound(source: Any, bound: Bound) -> list[peewee.Node]:
