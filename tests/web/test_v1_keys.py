@@ -121,6 +121,25 @@ async def test_a_tenants_key_makes_keys_of_its_tenant_only(v1: Application) -> N
     assert (await v1.post(f"/v1/keys/{made['key']['id']}:revoke")).body["state"] == "Revoked"
 
 
+async def test_the_platform_makes_keys_for_tenants(v1: Application) -> None:
+    own = (await v1.tenant("acme"))["status"]["tenantID"]
+    await v1.tenant("beta")
+    made = (await v1.post("/v1/keys", {**NEW, "scopes": ["platform:admin"], "tenant": "acme"})).body
+    assert made["key"]["tenantID"] == own
+    assert await v1.items("/v1/keys?tenant=acme") == [made["key"]]
+    assert await v1.items("/v1/keys?tenant=beta") == []
+    assert made["key"] not in await v1.items("/v1/keys")
+    assert (await v1.post("/v1/keys", {**NEW, "tenant": "gamma"})).code == "not_found"
+    assert (await v1.get("/v1/keys?tenant=gamma")).code == "not_found"
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    async with aiohttp.ClientSession(v1.server.base_url, headers=headers) as session:
+        acme = Application(session, v1.server)
+        assert [item["metadata"]["name"] for item in await acme.items("/v1/tenants")] == ["acme"]
+        assert (await acme.get("/v1/tenants/beta")).code == "not_found"
+        assert (await acme.post("/v1/keys", {**NEW, "tenant": "beta"})).code == "not_found"
+        assert (await acme.post("/v1/keys", {**NEW, "tenant": "acme"})).body["key"]["tenantID"] == own
+
+
 async def test_keys_are_paged(v1: Application) -> None:
     made = {(await v1.post("/v1/keys", {**NEW, "name": str(number)})).body["key"]["id"] for number in range(4)}
     pages = [[item["id"] for item in page] async for page in v1.pages("/v1/keys?limit=2")]

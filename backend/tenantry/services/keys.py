@@ -11,9 +11,10 @@ from tenantry.model import ids
 from tenantry.model.audit import AuditEvent
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import SCOPES, Actor, ApiKey, Permission, new_token
+from tenantry.model.kinds import TENANT
 from tenantry.services import answers
 from tenantry.services.answers import Once
-from tenantry.storage import audit, keys
+from tenantry.storage import audit, keys, resources
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -42,24 +43,27 @@ class Keys:
         name: str,
         scopes: Sequence[str],
         *,
+        tenant: str = "",
         owner: str = "",
         lifetime: int = LIFETIME,
         allowed_cidrs: Sequence[str] = (),
         once: Once[NewKey] | None = None,
     ) -> NewKey:
-        """Make a key of the actor's tenant, or of the platform.
+        """Make a key of the actor's tenant, of another one where the platform asks, or of the platform.
 
         Args:
             actor: who asks.
             name: for people.
             scopes: what it may do.
+            tenant: name of the tenant that it is bound to: it sees that one and changes nothing of it.
             owner: whom it acts for, when it is not itself.
             lifetime: seconds, 0 for ever.
             allowed_cidrs: where it works from; anywhere when empty.
             once: the request, when its answer is to be kept.
 
         Raises:
-            TenantryError: ``FORBIDDEN``, the actor may not make keys or would give more than it has; ``INVALID``.
+            TenantryError: ``FORBIDDEN``, the actor may not make keys or would give more than it has; ``INVALID``;
+                ``NOT_FOUND``, there is no such tenant.
         """
         _require(actor, Permission.KEYS_WRITE)
         errors = [*_check_name(name), *_check_scopes(scopes), *_check_networks(allowed_cidrs)]
@@ -72,6 +76,7 @@ class Keys:
         if not granted <= actor.permissions:
             missing = ", ".join(sorted(granted - actor.permissions))
             raise TenantryError(Code.FORBIDDEN, f"a key cannot be given what you do not have yourself: {missing}")
+        tenant_id = await self._tenant_id(actor, tenant)
         token, identifier, secret_sha = new_token()
         now = ids.now_micros()
         key = ApiKey(
@@ -80,7 +85,7 @@ class Keys:
             secret_sha=secret_sha,
             scopes=tuple(scopes),
             owner=owner,
-            tenant_id=actor.tenant_id,
+            tenant_id=tenant_id,
             created_by=actor.name,
             created_at=now,
             expires_at=now + lifetime * 1_000_000 if lifetime else 0,
@@ -111,10 +116,30 @@ class Keys:
             return await answers.keep(self._db, once, key)
         return await answers.run(self._db, once, _revoke, key, now, _event(actor, "key.revoke", key, now))
 
-    async def list(self, actor: Actor, *, after: str = "", limit: int = 500) -> list[ApiKey]:
-        """The keys of the actor's tenant, or of the platform, with ids beyond ``after``; the revoked ones too."""
+    async def list(self, actor: Actor, *, tenant: str = "", after: str = "", limit: int = 500) -> list[ApiKey]:
+        """The keys of the actor's tenant, of that ``tenant``, or of the platform; the revoked ones too.
+
+        Args:
+            actor: who asks.
+            tenant: name of a tenant.
+            after: only those with ids beyond it.
+            limit: how many at most.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``; ``NOT_FOUND``, there is no such tenant.
+        """
         _require(actor, Permission.KEYS_READ)
-        return await self._db.run(partial(keys.page, tenant_id=actor.tenant_id, after=after, limit=limit))
+        tenant_id = await self._tenant_id(actor, tenant)
+        return await self._db.run(partial(keys.page, tenant_id=tenant_id, after=after, limit=limit))
+
+    async def _tenant_id(self, actor: Actor, name: str) -> str:
+        """The identity of the tenant of that name, if the actor may see it; the actor's own when ``name`` is empty."""
+        if not name:
+            return actor.tenant_id
+        found = await self._db.run(resources.get, TENANT.name, "", name)
+        if found is None or actor.tenant_id not in {"", found.tenant_id}:
+            raise TenantryError(Code.NOT_FOUND, f'there is no Tenant "{name}"', kind=TENANT.name, name=name)
+        return found.tenant_id
 
     async def _find(self, actor: Actor, identifier: str) -> ApiKey:
         """The key, if it is one of the actor's tenant, or of any for the platform."""

@@ -24,12 +24,22 @@ class KeyBody(Model):
     """For people: whose it is, or what for."""
     scopes: Annotated[list[Annotated[str, Field(max_length=63)]], Field(min_length=1, max_length=16)]
     """What it may do: `platform:read`, `platform:admin`; at most what the caller may do."""
+    tenant: Annotated[str, Field(max_length=63)] = ""
+    """Name of the tenant that it is bound to: it sees that tenant, and changes nothing of it. Of the platform when
+    empty, or of the caller's tenant."""
     lifetime_seconds: Annotated[int, Field(ge=0, le=_CENTURY)] = LIFETIME
     """How long it works; 0 for ever."""
     allowed_cidrs: Annotated[list[Annotated[str, Field(max_length=49)]], Field(max_length=64)] = Field(
         default=[], alias="allowedCIDRs"
     )
     """Networks that it works from; any when empty."""
+
+
+class KeyQuery(PageQuery):
+    """Whose keys to list."""
+
+    tenant: Annotated[str, Field(max_length=63)] = ""
+    """Name of the tenant that they are bound to; keys of the platform when empty, or of the caller's tenant."""
 
 
 class KeyView(View):
@@ -87,6 +97,7 @@ async def create_key(call: Call[Nothing, KeyBody]) -> Reply:
         call.actor,
         body.name,
         body.scopes,
+        tenant=body.tenant,
         lifetime=body.lifetime_seconds,
         allowed_cidrs=body.allowed_cidrs,
         once=call.once(_created),
@@ -94,13 +105,13 @@ async def create_key(call: Call[Nothing, KeyBody]) -> Reply:
     return _created(made)
 
 
-async def list_keys(call: Call[PageQuery, Nothing]) -> Reply:
-    """List the API keys of the platform, or of the tenant that the caller is bound to.
+async def list_keys(call: Call[KeyQuery, Nothing]) -> Reply:
+    """List the API keys of the platform, or of a tenant.
 
     Those that have expired or were revoked are among them.
     """
-    limit = call.query.limit
-    found = await call.services.keys.list(call.actor, after=call.after(), limit=limit + 1)
+    tenant, limit = call.query.tenant, call.query.limit
+    found = await call.services.keys.list(call.actor, tenant=tenant, after=call.after(), limit=limit + 1)
     items = [_view(key) for key in found[:limit]]
     return Reply(body=KeyList(items=items, next=call.next(items[-1].id) if len(found) > limit else None))
 
@@ -159,7 +170,7 @@ def _time(micros: int) -> str | None:
 _ONE = f"{_PATH}/{{id}}"
 ROUTES = [
     endpoint("POST", _PATH, create_key, needs=Permission.KEYS_WRITE, answer=CreatedKey, body=KeyBody, status=201),
-    endpoint("GET", _PATH, list_keys, needs=Permission.KEYS_READ, answer=KeyList, query=PageQuery),
+    endpoint("GET", _PATH, list_keys, needs=Permission.KEYS_READ, answer=KeyList, query=KeyQuery),
     endpoint("GET", _ONE, get_key, needs=Permission.KEYS_READ, answer=KeyView),
     endpoint("POST", f"{_ONE}:revoke", revoke_key, needs=Permission.KEYS_WRITE, answer=KeyView),
 ]
