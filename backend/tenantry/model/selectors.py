@@ -40,9 +40,8 @@ _SYMBOLS = {
     "in": Operator.IN,
     "notin": Operator.NOT_IN,
 }
-# no sets: to hash a member of an enum takes longer than to compare it with three
-_ONE_OF = (Operator.IN, Operator.EQUALS, Operator.DOUBLE_EQUALS)
-_NONE_OF = (Operator.NOT_IN, Operator.NOT_EQUALS)
+_ONE_OF = frozenset({Operator.IN, Operator.EQUALS, Operator.DOUBLE_EQUALS})
+_NONE_OF = frozenset({Operator.NOT_IN, Operator.NOT_EQUALS})
 
 
 @dataclass(frozen=True, slots=True)
