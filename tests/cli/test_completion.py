@@ -60,6 +60,16 @@ async def test_names_of_objects_are_offered(
     assert await asyncio.to_thread(offered, "get", "configs", begun="web-") == ["web-acme", "web-pro"]
 
 
+def test_keys_that_can_be_revoked_are_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TENANTRY_DATA_DIR", str(tmp_path))
+    assert offered("admin", "key", "revoke") == []
+    run("migrate")
+    first, second = (run("admin", "key", "create", name).stdout.split("_")[1] for name in ("first", "second"))
+    assert sorted(offered("admin", "key", "revoke")) == sorted([first, second])
+    run("admin", "key", "revoke", first)
+    assert offered("admin", "key", "revoke") == [second]
+
+
 def test_without_a_server_nothing_is_offered(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,9 +106,7 @@ async def test_a_data_directory_has_one_server(tmp_path: Path) -> None:
     async with server_module.run(settings) as first:
         await first.started.wait()
         kubeconfig = first.kubeconfig.read_text()
-        with pytest.raises(
-            DataDirectoryError, match="is in use by another server; stop that, or set "
-        ):
+        with pytest.raises(DataDirectoryError, match="is in use by another server; stop that, or set "):
             async with server_module.run(settings):
                 pass
         assert first.kubeconfig.read_text() == kubeconfig
@@ -144,10 +142,10 @@ def test_keys_are_made_listed_and_revoked_by_whoever_has_the_database(
     assert asyncio.run(_scopes(tmp_path, token)) == {"platform:read"}
     identifier = token.split("_")[1]
     listed = run("admin", "key", "list").stdout
-    assert f"{identifier}  expires " in listed
+    assert f"\n{identifier}   expires " in listed
     assert token not in listed
     assert run("admin", "key", "revoke", identifier).stdout == f"revoked {identifier} (ci)\n"
-    assert f"{identifier}  revoked" in run("admin", "key", "list").stdout
+    assert f"{identifier}   revoked" in run("admin", "key", "list").stdout
     unknown = run("admin", "key", "revoke", "nothing")
     assert unknown.exit_code == 1
     assert unknown.stderr == 'tenantry: there is no API key "nothing"\n'

@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import click
+from click.shell_completion import CompletionItem
 
+from tenantry.cli import table
 from tenantry.cli.local import local
+from tenantry.datadir import DataDirectoryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import SCOPES, ApiKey
-from tenantry.services.keys import LIFETIME
+from tenantry.services.keys import LIFETIME, Keys
 from tenantry.services.local_admin import ACTOR
-from tenantry.settings import Settings
+from tenantry.settings import Settings, WrongSettingError, read_settings
+from tenantry.storage.db import sqlite_file
 from tenantry.wiring import open_services
+
+_DAY = 86_400  # seconds
+_CENTURY = 36_500  # days; the API takes no more either
+#: field of a key -> what says it on the command line
+_OPTIONS = {"name": "NAME", "scopes": "--scope", "lifetimeSeconds": "--days", "allowedCIDRs": "--from"}
 
 
 @click.group()
 def admin() -> None:
     """What somebody with access to the database may do.
 
-    These commands read the server's settings and open its database themselves; no server need run.
+    These commands read the server's settings (TENANTRY_DATA_DIR, TENANTRY_DATABASE_URL) and open its database
+    themselves; no server need run, but one must have made the database.
     """
 
 
@@ -38,34 +53,68 @@ def key() -> None:
     show_default=True,
     help="What it may do; repeatable.",
 )
-@click.option("--days", default=LIFETIME // 86_400, show_default=True, help="How long it works; 0 for ever.")
+@click.option(
+    "--days",
+    type=click.IntRange(0, _CENTURY),
+    default=LIFETIME // _DAY,
+    show_default=True,
+    help="How long it works; 0 for ever.",
+)
 @click.option("--from", "cidrs", multiple=True, metavar="CIDR", help="Network that it works from; any by default.")
 @local
 async def create_key(settings: Settings, name: str, scopes: tuple[str, ...], days: int, cidrs: tuple[str, ...]) -> None:
     """Make an API key and print its token, which is shown this once.
+
+    The token is all that standard output gets; its ID, and what the key may do, go to standard error.
 
     \b
     Examples:
       tenantry admin key create alice
       tenantry admin key create grafana --scope platform:read --days 365 --from 10.0.0.0/8
     """
-    async with open_services(settings) as services:
-        made = await services.keys.create(ACTOR, name, scopes, lifetime=days * 86_400, allowed_cidrs=cidrs)
-        click.echo(made.token)
+    async with _open_keys(settings) as keys:
+        try:
+            made = await keys.create(ACTOR, name, scopes, lifetime=days * _DAY, allowed_cidrs=cidrs)
+        except TenantryError as error:
+            fields = [replace(each, path=_OPTIONS[each.path.partition("[")[0]]) for each in error.fields]
+            raise TenantryError(error.code, error.message, fields) from None
+    found = made.key
+    until = _state(found, datetime.now(UTC))
+    click.echo(f"key {found.id} ({name}): {_scopes(found)}; from {_networks(found)}; {until}", err=True)
+    click.echo(made.token)
 
 
 @key.command(name="list")
 @local
 async def list_keys(settings: Settings) -> None:
-    """Print the platform's API keys: id, state, scopes, name; never a token."""
-    async with open_services(settings) as services:
-        now = datetime.now(UTC)
-        for found in await services.keys.list(ACTOR):
-            click.echo(f"{found.id}  {_state(found, now):20}  {','.join(found.scopes):24}  {found.name}")
+    """Print the platform's API keys; never a token."""
+    now = datetime.now(UTC)
+    async with _open_keys(settings) as keys:
+        rows = [
+            [found.id, _state(found, now), _scopes(found), _networks(found), _last_use(found), found.name]
+            async for found in _each(keys)
+        ]
+    click.echo(table.render(["ID", "State", "Scopes", "From", "Last used", "Name"], rows))
+
+
+def _complete_id(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the shell: the keys that can be revoked; nothing when there is trouble."""
+    del ctx, param
+    found: list[ApiKey] = []
+
+    async def collect() -> None:
+        async with _open_keys(read_settings()) as keys:
+            found.extend([key async for key in _each(keys)])
+
+    with suppress(TenantryError, WrongSettingError, DataDirectoryError):
+        asyncio.run(collect())
+    return [
+        CompletionItem(key.id, help=key.name) for key in found if key.id.startswith(incomplete) and not key.revoked_at
+    ]
 
 
 @key.command(name="revoke")
-@click.argument("identifier", metavar="ID")
+@click.argument("identifier", metavar="ID", shell_complete=_complete_id)
 @local
 async def revoke_key(settings: Settings, identifier: str) -> None:
     """Take an API key back: its next request is refused.
@@ -74,9 +123,47 @@ async def revoke_key(settings: Settings, identifier: str) -> None:
     Example:
       tenantry admin key revoke 7Qm2xW9LrT4bVh1c        an ID of `tenantry admin key list`
     """
-    async with open_services(settings) as services:
-        found = await services.keys.revoke(ACTOR, identifier)
+    async with _open_keys(settings) as keys:
+        found = await keys.revoke(ACTOR, identifier)
         click.echo(f"revoked {found.id} ({found.name})")
+
+
+@asynccontextmanager
+async def _open_keys(settings: Settings) -> AsyncIterator[Keys]:
+    """The keys of a database that is there already: one that was made here would be no server's."""
+    file = sqlite_file(settings.database)
+    if file is not None and not file.exists():
+        raise TenantryError(
+            Code.NOT_FOUND,
+            f"there is no database {file}: name the server's with TENANTRY_DATA_DIR or TENANTRY_DATABASE_URL",
+        )
+    async with open_services(settings) as services:
+        yield services.keys
+
+
+async def _each(keys: Keys) -> AsyncIterator[ApiKey]:
+    """All keys of the platform, page by page."""
+    after = ""
+    while page := await keys.list(ACTOR, after=after):
+        for each in page:
+            yield each
+        after = page[-1].id
+
+
+def _scopes(found: ApiKey) -> str:
+    return ",".join(found.scopes)
+
+
+def _networks(found: ApiKey) -> str:
+    return ",".join(found.allowed_cidrs) or "anywhere"
+
+
+def _last_use(found: ApiKey) -> str:
+    return f"{_time(found.last_used_at):%Y-%m-%d %H:%M}" if found.last_used_at else "never"
+
+
+def _time(micros: int) -> datetime:
+    return datetime.fromtimestamp(micros / 1_000_000, UTC)
 
 
 def _state(found: ApiKey, now: datetime) -> str:
@@ -84,5 +171,5 @@ def _state(found: ApiKey, now: datetime) -> str:
         return "revoked"
     if not found.expires_at:
         return "never expires"
-    expires = datetime.fromtimestamp(found.expires_at / 1_000_000, UTC)
+    expires = _time(found.expires_at)
     return f"{'expired' if expires <= now else 'expires'} {expires:%Y-%m-%d}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 from urllib.parse import unquote, urlsplit
 
@@ -23,6 +24,12 @@ Ts = TypeVarTuple("Ts")
 READY_SECONDS = 1.0
 
 _READ_CLOCK = Statement(Clock.select(Clock.seq))
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a database URL, None of one that names a server."""
+    parts = urlsplit(url)
+    return Path(unquote(parts.path[1:])) if parts.scheme == "sqlite" else None
 
 
 class Database:
@@ -52,7 +59,7 @@ class Database:
             return cls(MySQL.from_url(url), threads=threads, waiting=waiting)
         if not url.startswith("sqlite:///") or not parts.path.strip("/") or parts.query:
             raise ValueError("a database URL is sqlite:///path or mysql://user:password@host:port/name?ssl-ca=file")
-        file = SQLite(unquote(parts.path[1:]))
+        file = SQLite(str(sqlite_file(url)))
         file.make_private()
         database = cls(file, threads=threads, waiting=waiting)
         try:

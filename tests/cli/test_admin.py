@@ -1,0 +1,69 @@
+"""`tenantry admin key`: what is said of keys, and of those that cannot be made."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from tests.support.cli import run
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data directory with a database."""
+    assert run("migrate", DATA_DIR=str(tmp_path)).exit_code == 0
+    return tmp_path
+
+
+def key(data: Path, *arguments: str) -> Result:
+    """`tenantry admin key` in a data directory."""
+    return run("admin", "key", *arguments, DATA_DIR=str(data))
+
+
+@pytest.mark.parametrize("arguments", [["create", "x"], ["list"], ["revoke", "x"]], ids=" ".join)
+def test_no_database_is_made(tmp_path: Path, arguments: list[str]) -> None:
+    data = tmp_path / "none"
+    refused = key(data, *arguments)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        f"tenantry: there is no database {data}/tenantry.db: "
+        "name the server's with TENANTRY_DATA_DIR or TENANTRY_DATABASE_URL\n"
+    )
+    assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["x", "--from", "10.0.0.0/99"], "--from: Invalid value: '10.0.0.0/99' does not appear to be "),
+        ([""], "NAME: Invalid value: must be 1 to 100 printable characters"),
+    ],
+)
+def test_what_is_wrong_is_said_by_its_option(data: Path, arguments: list[str], says: str) -> None:
+    refused = key(data, "create", *arguments)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"tenantry: the key is not valid: {says}")
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("days", ["-1", "36501"])
+def test_days_have_a_range(data: Path, days: str) -> None:
+    refused = key(data, "create", "x", "--days", days)
+    assert refused.exit_code == 2
+    assert "Invalid value for '--days': " in refused.stderr
+
+
+def test_a_new_key_is_described_beside_its_token(data: Path) -> None:
+    made = key(data, "create", "grafana", "--scope", "platform:read", "--days", "0", "--from", "10.0.0.0/8")
+    identifier = made.stdout.split("_")[1]
+    assert made.stdout.count("\n") == 1
+    assert made.stderr == f"key {identifier} (grafana): platform:read; from 10.0.0.0/8; never expires\n"
+
+
+def test_keys_are_a_table(data: Path) -> None:
+    identifier = key(data, "create", "two words", "--from", "10.0.0.0/8", "--from", "::1/128").stdout.split("_")[1]
+    heading, row = key(data, "list").stdout.splitlines()
+    assert heading.split() == ["ID", "STATE", "SCOPES", "FROM", "LAST", "USED", "NAME"]
+    assert row.startswith(f"{identifier}   expires ")
+    cells = [row[heading.index(name) :].split("   ")[0] for name in ("SCOPES", "FROM", "LAST USED", "NAME")]
+    assert cells == ["platform:admin", "10.0.0.0/8,::1/128", "never", "two words"]
