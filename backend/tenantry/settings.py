@@ -49,9 +49,6 @@ class Cluster(BaseModel):
     subjects: dict[Annotated[str, Field(pattern=r"^system:serviceaccount:[^:]+:[^:]+$")], tuple[str, ...]] = Field(
         description="Exact subject (`system:serviceaccount:<namespace>:<name>`) to its scopes."
     )
-    mirror: Literal["None", "Full"] = Field(
-        default="None", description="`Full`: objects created through the API appear in this cluster."
-    )
 
     @model_validator(mode="after")
     def _has_one_key_set(self) -> Self:
@@ -109,7 +106,7 @@ class Settings(BaseSettings):
     clusters: tuple[Cluster, ...] = Field(
         default=(),
         description="Kubernetes clusters whose ServiceAccount tokens are accepted, a JSON list of objects with name, "
-        "issuer, one of jwks, jwks_file and jwks_url (with ca_file and token_file), subjects and mirror.",
+        "issuer, one of jwks, jwks_file and jwks_url (with ca_file and token_file), and subjects.",
     )
     tls_cert_file: Path | None = Field(default=None, description="Certificate chain for HTTPS; read again on change.")
     tls_key_file: Path | None = Field(default=None, description="Private key of TLS_CERT_FILE.")
@@ -167,8 +164,6 @@ class Settings(BaseSettings):
         names = [cluster.name for cluster in clusters]
         if len(set(names)) != len(names):
             raise ValueError("two clusters have the same name")
-        if sum(cluster.mirror == "Full" for cluster in clusters) > 1:
-            raise ValueError("only one cluster can have mirror: Full")
         return clusters
 
     @model_validator(mode="after")

@@ -89,10 +89,6 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             "TENANTRY_CLUSTERS[0].subjects: there is no scope x",
         ),
         (
-            {"CLUSTERS": json.dumps([{**CLUSTER, "name": n, "mirror": "Full"} for n in ("a", "b")])},
-            "TENANTRY_CLUSTERS: only one cluster can have mirror: Full",
-        ),
-        (
             {"DATABSE_URL": "mysql://x"},
             "TENANTRY_DATABSE_URL: there is no such setting; did you mean TENANTRY_DATABASE",
         ),

@@ -1,4 +1,4 @@
-"""Claims: globally unique values (a hostname, a config layer, the mirror cluster), each held by one resource.
+"""Claims: globally unique values (a hostname, a config layer), each held by one resource.
 
 Who asks for a value that another holds is remembered as waiting, so that it can be told when the value is free again.
 """
