@@ -19,6 +19,15 @@ def depth_of(tree: Any) -> int:
     return depth
 
 
+def mend(tree: Any) -> Any:
+    """``tree`` as JSON can have it: what is half a surrogate pair in its texts is U+FFFD, as in apimachinery."""
+    if isinstance(tree, str):
+        return tree.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(tree, list):
+        return [mend(item) for item in tree]
+    return {mend(key): mend(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
+
+
 def equal(left: Any, right: Any) -> bool:
     """Whether two JSON values are the same. Unlike under Python's ``==``, true is not 1; 1.0 is."""
     return left is right or (left == right and _alike(left, right))

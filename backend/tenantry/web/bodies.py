@@ -16,7 +16,7 @@ from aiohttp import web
 
 from tenantry.model import yamldoc
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, depth_of
+from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, depth_of, mend
 from tenantry.services.offload import offload
 
 JSON, YAML = "application/json", "application/yaml"
@@ -120,7 +120,7 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     if text.count("{") + text.count("[") > MAX_DEPTH and depth_of(tree) > MAX_DEPTH:
         raise _too_deep()
     paths = list(_paths(tree, duplicates.keys)) if duplicates.keys else []
-    return _mend(tree) if _SURROGATE.search(text) else tree, paths
+    return mend(tree) if _SURROGATE.search(text) else tree, paths
 
 
 class _Duplicates:
@@ -148,14 +148,6 @@ def _paths(tree: Any, keys: dict[int, list[str]], at: str = "") -> Iterator[str]
     elif isinstance(tree, list):
         for index, value in enumerate(tree):
             yield from _paths(value, keys, f"{at}[{index}]")
-
-
-def _mend(tree: Any) -> Any:
-    if isinstance(tree, str):
-        return tree.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(tree, list):
-        return [_mend(item) for item in tree]
-    return {_mend(key): _mend(value) for key, value in tree.items()} if isinstance(tree, dict) else tree
 
 
 def _integer(text: str) -> int | float:

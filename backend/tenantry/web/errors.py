@@ -13,6 +13,7 @@ import orjson
 from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.jsontree import mend
 from tenantry.model.kinds import BY_NAME
 from tenantry.model.quoting import quote
 from tenantry.model.resource import GROUP
@@ -89,7 +90,7 @@ def status_of(error: TenantryError) -> dict[str, Any]:
     """``error`` as a ``kind: Status`` of ``v1``; also what a watch sends as the object of an ERROR event."""
     rendering = TABLE[error.code]
     details = _details(error)
-    return {
+    status = {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
@@ -99,6 +100,7 @@ def status_of(error: TenantryError) -> dict[str, Any]:
         **({"details": details} if details else {}),
         "code": rendering.status,
     }
+    return _sendable(status)
 
 
 def problem_of(error: TenantryError, request_id: str) -> dict[str, Any]:
@@ -116,7 +118,13 @@ def problem_of(error: TenantryError, request_id: str) -> dict[str, Any]:
             {"path": field.path, "code": field.code, "message": field.message} for field in error.fields
         ]
     problem["request_id"] = request_id
-    return problem
+    return _sendable(problem)
+
+
+def _sendable(body: dict[str, Any]) -> dict[str, Any]:
+    """``body``, which may quote a header that is not UTF-8: aiohttp decodes such bytes to half surrogate pairs."""
+    mended: dict[str, Any] = mend(body)
+    return mended
 
 
 def _details(error: TenantryError) -> dict[str, Any]:
