@@ -12,7 +12,7 @@ UV := $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --universal --no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check lint verify generate bench lock cluster-up cluster-down clean
+.PHONY: help setup run operator test check lint verify generate bench lock cluster-up cluster-down clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/NAME/' \
@@ -41,6 +41,9 @@ setup: $(VENV)/dev.stamp ## Make the environment with everything in it; PYTHON=.
 
 run: $(VENV)/runtime.stamp ## Start the API on SQLite under .tenantry/
 	@exec $(BIN)/tenantry serve
+
+operator: $(VENV)/runtime.stamp ## Start the operator on the cluster of KUBECONFIG; k8s/README.md says how
+	@exec $(BIN)/tenantry-operator run
 
 test: $(VENV)/dev.stamp ## Run all tests; ARGS='tests/web -k watch' runs some
 	@$(BIN)/python -m pytest $(ARGS)
