@@ -146,6 +146,51 @@ async def test_a_watch_ends_when_its_time_is_up(server: ServerInProcess) -> None
             assert await watch.read() == b""
 
 
+async def test_a_watch_ends_with_its_credential(server: ServerInProcess) -> None:
+    admin = await server.services.authenticator.authenticate(server.token, "127.0.0.1")
+    made = await server.services.keys.create(admin, "reader", ["platform:read"])
+    reader = {"Authorization": f"Bearer {made.token}"}
+    async with server.session() as http, AsyncExitStack() as stack:
+        watches = [
+            await stack.enter_async_context(http.get(PLANS, params={"watch": "true"}, headers=headers))
+            for headers in (reader, reader, server.headers)
+        ]
+        assert len(server.services.authenticator._lapses) == 2  # one check for each credential
+        await server.services.keys.revoke(admin, made.key.id)
+        for watch in watches[:2]:
+            (event,) = await events(watch, 1)
+            assert (event["type"], event["object"]["code"]) == ("ERROR", 401)
+            assert event["object"]["message"] == "the API key was revoked"
+            async with asyncio.timeout(SECONDS):
+                assert await watch.read() == b""
+        await http.post(PLANS, json=plan("later"))
+        assert names(await events(watches[2], 1)) == [("ADDED", "later")]
+        watches[2].close()
+        async with asyncio.timeout(SECONDS):
+            while server.services.authenticator._lapses:
+                await http.get(PLANS)
+
+
+async def test_a_head_never_watches(server: ServerInProcess) -> None:
+    loop = asyncio.get_running_loop()
+    async with server.session() as http:
+        await http.post(PLANS, json=plan("a"))
+    url = URL(server.base_url)
+    lines = (
+        f"HEAD {PLANS}?watch=1 HTTP/1.1",
+        "Host: localhost",
+        "Connection: close",
+        f"Authorization: Bearer {server.token}",
+    )
+    with socket.socket() as client:
+        client.settimeout(0)
+        await loop.sock_connect(client, (url.host, url.port))
+        await loop.sock_sendall(client, ("\r\n".join(lines) + "\r\n\r\n").encode())
+        head, _, body = (await rest_of(client)).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert body == b""
+
+
 async def test_a_watch_goes_with_its_client(server: ServerInProcess) -> None:
     open_watches = metrics.WATCHES.labels("Plan")
     async with server.session() as http:

@@ -1,7 +1,7 @@
 """From a bearer token to an actor: API keys and ServiceAccount tokens, each verified once and then remembered.
 
-A remembered key is read again after a second, so that a revocation counts within one on every replica. While the
-database is away it is believed for a minute; after that nobody is.
+A remembered key is read again after a second, so that a revocation counts within one on every replica, also for who
+waits with :meth:`Authenticator.lapse`. While the database is away it is believed for a minute; after that nobody is.
 """
 
 from __future__ import annotations
@@ -47,6 +47,14 @@ class _Verified:
     networks: tuple[Network, ...] = ()
 
 
+@dataclass(slots=True)
+class _Lapse:
+    """The one check of a credential that ``waiting`` wait for."""
+
+    task: asyncio.Task[TenantryError]
+    waiting: int = 0
+
+
 class Authenticator:
     """Tells who sends a request."""
 
@@ -64,6 +72,7 @@ class Authenticator:
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._reading: dict[str, asyncio.Task[ApiKey | None]] = {}  # one query per key, however many ask
         self._touching: set[asyncio.Task[None]] = set()
+        self._lapses: dict[tuple[str, str], _Lapse] = {}
 
     async def authenticate(self, token: str, address: str) -> Actor:
         """The actor that ``token`` stands for, when it comes from ``address``.
@@ -84,6 +93,30 @@ class Authenticator:
             raise _refusal(verified.method, "address", "the key does not work from this address")
         metrics.AUTHENTICATIONS.count(verified.method, "ok")
         return verified.actor
+
+    async def lapse(self, token: str, address: str) -> TenantryError:
+        """Wait until ``token`` is no longer good, and return why; it is checked once a second, however many wait."""
+        key = token, address
+        lapse = self._lapses.get(key)
+        if lapse is None:
+            lapse = self._lapses[key] = _Lapse(asyncio.create_task(self._check(token, address)))
+        lapse.waiting += 1
+        try:
+            return await asyncio.shield(lapse.task)
+        finally:
+            lapse.waiting -= 1
+            if not lapse.waiting:
+                lapse.task.cancel()
+                del self._lapses[key]
+
+    async def _check(self, token: str, address: str) -> TenantryError:
+        while True:
+            await asyncio.sleep(FRESH_SECONDS)
+            try:
+                await self.authenticate(token, address)
+            except TenantryError as error:
+                if error.code is Code.UNAUTHENTICATED:
+                    return error  # and not while that cannot be told: there is nothing new to see then either
 
     async def close(self) -> None:
         """Let the last uses be written."""

@@ -7,6 +7,7 @@ from aiohttp import web
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.services.authentication import Authenticator
+from tenantry.web.routes import ACTOR, SERVICES
 
 #: who sends a request without a credential: may see public routes, as in Kubernetes
 ANONYMOUS = Actor(name="system:anonymous", groups=("system:unauthenticated",))
@@ -21,7 +22,17 @@ async def authenticate(request: web.Request, authenticator: Authenticator, addre
     header = request.headers.get("Authorization")
     if header is None:
         return ANONYMOUS
+    return await authenticator.authenticate(_token(header), address)
+
+
+async def lapse(request: web.Request) -> TenantryError:
+    """Wait until the credential of ``request``, which was authenticated, is no longer good; returns why."""
+    token = _token(request.headers["Authorization"])
+    return await request.app[SERVICES].authenticator.lapse(token, request[ACTOR].ip)
+
+
+def _token(header: str) -> str:
     scheme, _, token = header.partition(" ")
     if scheme.lower() != "bearer":
         raise TenantryError(Code.UNAUTHENTICATED, "the Authorization header must be: Bearer TOKEN")
-    return await authenticator.authenticate(token.strip(), address)
+    return token.strip()

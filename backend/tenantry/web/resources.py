@@ -51,8 +51,8 @@ async def get(request: web.Request, at: Address) -> web.StreamResponse:
 
 
 async def list_or_watch(request: web.Request, at: Address) -> web.StreamResponse:
-    """GET a collection: a page of it, or its changes."""
-    if options.flag(request.query, "watch"):
+    """GET a collection: a page of it, or its changes; HEAD never waits for those."""
+    if options.flag(request.query, "watch") and request.method == "GET":
         return await _watch(request, at)
     accepted = negotiate(request.headers.get("Accept", ""), _MANY)
     query, version = _query(request, at)

@@ -23,7 +23,7 @@ from tenantry.model.resource import API_VERSION, Change, Resource, Verb
 from tenantry.model.selectors import EVERYTHING, Selector
 from tenantry.services.feed import Feed
 from tenantry.services.transactions import Page
-from tenantry.web import errors, tables
+from tenantry.web import authentication, errors, tables
 from tenantry.web.negotiation import Accepted, Form
 from tenantry.web.routes import STOPPING
 
@@ -35,7 +35,7 @@ STALLED = 64 * 1024
 BOOKMARK = 60.0
 #: seconds before its end a watch is sent a last one, so that the next watch begins where this one was
 PARTING = 2.0
-#: a watch without timeoutSeconds ends after this many seconds, at random, as kube-apiserver's does
+#: a watch without timeoutSeconds ends after this many seconds, at random, as kube-apiserver's does; none lasts longer
 TIMEOUT = (1800.0, 3600.0)
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -179,7 +179,7 @@ async def serve(  # noqa: PLR0913 - all that a watch is made of
     bookmarks: bool,
     timeout: float | None,  # noqa: ASYNC109 - the protocol's timeoutSeconds
 ) -> web.StreamResponse:
-    """Answer with a watch, until it times out, the client goes or the server stops."""
+    """Answer with a watch, until it times out, the client goes, its credential lapses or the server stops."""
     response = web.StreamResponse(headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"})
     if request.version >= HttpVersion11:
         response.enable_chunked_encoding()
@@ -188,16 +188,20 @@ async def serve(  # noqa: PLR0913 - all that a watch is made of
     if transport is None:
         return response
     watcher = Watcher(response, transport, _encoder(View(scope, accepted.form, include)))
-    seconds = timeout if timeout is not None else random.uniform(*TIMEOUT)  # noqa: S311 - spread, not secrecy
+    seconds = min(timeout, TIMEOUT[1]) if timeout is not None else random.uniform(*TIMEOUT)  # noqa: S311
     sending = asyncio.create_task(_send(watcher, scope.kind, feed, start, seconds if bookmarks else None))
     stopping = asyncio.create_task(request.app[STOPPING].wait())
+    lapsing = asyncio.create_task(authentication.lapse(request))
+    tasks = {sending, stopping, lapsing}
     with metrics.WATCHES.labels(scope.kind.name).track_inprogress():
         try:
-            await asyncio.wait({sending, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if lapsing.done():
+                watcher.fail(lapsing.result())
         finally:
-            for task in (sending, stopping):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sending, stopping, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             feed.unsubscribe(watcher)
             watcher.close()
     if not sending.cancelled():
