@@ -58,6 +58,9 @@ async def test_names_of_objects_are_offered(
     assert await asyncio.to_thread(offered, "describe", "tenant") == ["acme", "globex"]
     assert await asyncio.to_thread(offered, "delete", "plans", "pro", begun="s") == ["starter"]
     assert await asyncio.to_thread(offered, "get", "configs", begun="web-") == ["web-acme", "web-pro"]
+    assert await asyncio.to_thread(offered, "undelete") == []
+    await tenantry("delete", "tenant", "acme", "globex")
+    assert await asyncio.to_thread(offered, "undelete", begun="g") == ["globex"]
 
 
 def test_keys_that_can_be_revoked_are_offered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

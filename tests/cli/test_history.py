@@ -57,10 +57,16 @@ async def test_what_is_new_and_what_is_gone_is_shown_whole(tenantry: Tenantry) -
     assert "+     a: b" in lines
 
 
-async def test_the_first_revision_differs_from_nothing(tenantry: Tenantry) -> None:
+async def test_a_single_revision_differs_from_nothing(tenantry: Tenantry) -> None:
     await tenantry("apply", "-f", "-", given=TENANT)
     shown = await tenantry("diff", "tenant", "acme")
-    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "No difference.\n")
+    assert (shown.exit_code, shown.stdout) == (0, "")
+    assert shown.stderr == "No difference: revision 1 is the first, and the only one.\n"
+
+
+async def test_the_first_of_several_differs_from_nothing(edited: Tenantry) -> None:
+    shown = await edited("diff", "plan", "gold", "--to", "1")
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "No difference: revision 1 is the first.\n")
 
 
 async def test_a_rollback_is_a_new_revision(edited: Tenantry) -> None:
@@ -102,6 +108,10 @@ async def test_a_deleted_tenant_comes_back(tenantry: Tenantry) -> None:
     deleted = await tenantry("delete", "tenant", "acme")
     assert deleted.stdout == "tenant.tenantry.dev/acme deleted\n"
     assert deleted.stderr == "bring it back with: tenantry undelete acme\n"
+    for words in (["history"], ["explain"], ["diff"], ["rollback", "--to", "1"], ["describe"], ["get"]):
+        missing = await tenantry(words[0], "tenant", "acme", *words[1:])
+        assert missing.exit_code == 1
+        assert missing.stderr.endswith("; it was deleted, bring it back with: tenantry undelete acme\n"), words
     assert (await tenantry("undelete")).stdout.splitlines()[1].split()[:3:2] == ["acme", "api"]
     assert (await tenantry("undelete", "acme")).stdout == "tenant.tenantry.dev/acme is back\n"
     after = yaml.safe_load((await tenantry("get", "tenant", "acme", "-o", "yaml")).stdout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
 import click
 
@@ -11,7 +10,7 @@ from tenantry.cli import manifests, output
 from tenantry.cli.exits import exit_of_work, line_of
 from tenantry.cli.names import complete_object, find_objects, shown
 from tenantry.cli.remote import Remote, remote
-from tenantry.client.tenants import Tenants
+from tenantry.cli.tombstones import tell_way_back
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import KINDS, TENANT, Address
 
@@ -75,13 +74,5 @@ async def delete(  # noqa: PLR0913 - one for each option
         else:
             waits = ", ".join(left["metadata"].get("finalizers", ()))
             click.echo(f"{shown(at)} is being deleted: it waits for {waits}")
-    await _tell_way_back(target, [at.name for at in gone if at.kind is TENANT])
+    await tell_way_back(target, [at.name for at in gone if at.kind is TENANT])
     sys.exit(exit_of_work(failures, failed=unclear + len(failures), total=unclear + len(wanted)))
-
-
-async def _tell_way_back(target: Remote, tenants: Sequence[str]) -> None:
-    """Say how a tenant comes back; of many in one line."""
-    if len(tenants) > 1:
-        click.echo("bring one back with: tenantry undelete NAME; `tenantry undelete` shows which can be", err=True)
-    elif tenants and await Tenants(target.session).can_come_back(tenants[0]):
-        click.echo(f"bring it back with: tenantry undelete {tenants[0]}", err=True)

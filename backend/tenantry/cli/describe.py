@@ -10,6 +10,7 @@ import click
 from tenantry.cli import output, table
 from tenantry.cli.names import complete_object, find_objects
 from tenantry.cli.remote import Remote, remote
+from tenantry.cli.tombstones import offering_undelete
 from tenantry.model import yamldoc
 
 _INDENT = "  "
@@ -30,7 +31,9 @@ async def describe(target: Remote, words: tuple[str, ...], *, namespace: str | N
     for index, at in enumerate(find_objects(words, namespace or target.namespace)):
         if index:
             click.echo("\n")
-        click.echo("\n".join(_lines(await target.resources.get(at))))
+        async with offering_undelete(target, at):
+            document = await target.resources.get(at)
+        click.echo("\n".join(_lines(document)))
 
 
 def _lines(document: Mapping[str, Any]) -> Iterator[str]:

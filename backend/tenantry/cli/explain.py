@@ -60,7 +60,7 @@ def explain(words: tuple[str, ...], *, recursive: bool, **connection: Any) -> No
         raise click.UsageError(f"of a {at.kind.singular} there is nothing to explain; try `tenantry describe`")
     from tenantry.cli import explanation, remote  # noqa: PLC0415 - a field needs no client
 
-    remote.call(explanation.explain_tenant, at.name, **connection)
+    remote.call(explanation.explain_tenant, at, **connection)
 
 
 def _fields(kind: Kind, path: str, *, recursive: bool) -> Iterable[str]:

@@ -10,14 +10,17 @@ import click
 
 from tenantry.cli import table
 from tenantry.cli.remote import Remote
+from tenantry.cli.tombstones import offering_undelete
 from tenantry.client.tenants import Tenants
+from tenantry.model.kinds import Address
 
 _INDENT = "  "
 
 
-async def explain_tenant(target: Remote, name: str) -> None:
+async def explain_tenant(target: Remote, at: Address) -> None:
     """Print what the server has to say of a tenant."""
-    found = await Tenants(target.session).explain(name)
+    async with offering_undelete(target, at):
+        found = await Tenants(target.session).explain(at.name)
     click.echo("\n".join(_lines(found)))
 
 

@@ -13,6 +13,7 @@ import click
 from tenantry.cli import output, table
 from tenantry.cli.names import complete_object, find_kinds, find_objects, shown
 from tenantry.cli.remote import Remote, remote
+from tenantry.cli.tombstones import offering_undelete
 from tenantry.client.resources import Query, Table
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import Address, Kind
@@ -89,7 +90,8 @@ async def _show_some(target: Remote, wanted: Sequence[Address], form: str | None
     ask: Any = target.resources.get if form in ("yaml", "json", "name") else target.resources.row
     for at in wanted:
         try:
-            found.append((at, await ask(at)))
+            async with offering_undelete(target, at):
+                found.append((at, await ask(at)))
         except TenantryError as error:
             if error.code is not Code.NOT_FOUND:
                 raise

@@ -10,6 +10,7 @@ import click
 from tenantry.cli import output, table
 from tenantry.cli.names import complete_object, find_object, shown
 from tenantry.cli.remote import Remote, remote
+from tenantry.cli.tombstones import offering_undelete
 from tenantry.client.history import History
 from tenantry.model.kinds import Address
 
@@ -41,10 +42,11 @@ async def history(target: Remote, words: tuple[str, ...], *, revision: int | Non
     """
     at = find_object(words, namespace or target.namespace)
     revisions = History(target.session)
-    if revision is not None:
-        click.echo(output.as_yaml(await revisions.revision(at, revision)))
-        return
-    rows = [[each.get(part) for part in _COLUMNS] async for each in revisions.revisions(at)]
+    async with offering_undelete(target, at):
+        if revision is not None:
+            click.echo(output.as_yaml(await revisions.revision(at, revision)))
+            return
+        rows = [[each.get(part) for part in _COLUMNS] async for each in revisions.revisions(at)]
     click.echo(table.render(list(_COLUMNS.values()), rows))
 
 
@@ -69,15 +71,17 @@ async def diff(
     """
     at = find_object(words, namespace or target.namespace)
     revisions = History(target.session)
-    if end is None:
-        end = await _newest(revisions, at)
-    if start is None:
-        start = max(end - 1, 1)
-    changes = await revisions.diff(at, start, end)
+    async with offering_undelete(target, at):
+        last = end or await _newest(revisions, at)
+        if start is None and last == 1:
+            click.echo("No difference: revision 1 is the first" + ("." if end else ", and the only one."), err=True)
+            return
+        first = start or last - 1
+        changes = await revisions.diff(at, first, last)
     if not changes:
         click.echo("No difference.", err=True)
         return
-    click.echo(f"--- {shown(at)} revision {start}\n+++ {shown(at)} revision {end}")
+    click.echo(f"--- {shown(at)} revision {first}\n+++ {shown(at)} revision {last}")
     for line in (line for change in changes for line in _lines(change)):
         click.secho(line, fg=_COLOURS.get(line[0]))
 
@@ -101,7 +105,8 @@ async def rollback(
       tenantry rollback config/web-pro --to 7 -m "theme broke checkout"
     """
     at = find_object(words, namespace or target.namespace)
-    before = (await target.resources.get(at))["metadata"]
+    async with offering_undelete(target, at):
+        before = (await target.resources.get(at))["metadata"]
     after = await History(target.session).rollback(at, revision, message=message)
     changed = after["metadata"]["generation"] != before["generation"]
     click.echo(f"{shown(at)} {'rolled back to' if changed else 'unchanged: it has the spec of'} revision {revision}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
@@ -17,6 +17,7 @@ from tenantry.cli.exits import Exit, exit_of, fail
 from tenantry.client import kubeconfig
 from tenantry.client.resources import Query, Resources
 from tenantry.client.session import Session
+from tenantry.client.tenants import Tenants
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import Kind
 from tenantry.model.names import PLATFORM_NAMESPACE
@@ -86,18 +87,36 @@ def remote(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., 
 
 
 def list_names(kind: Kind, parameters: Mapping[str, Any]) -> list[str]:
-    """The names of a kind's objects, for the shell: at once or not at all, and without a word when there is trouble."""
-    names: list[str] = []
+    """The names of a kind's objects, for the shell."""
 
-    async def collect(target: Remote) -> None:
+    async def names(target: Remote) -> list[str]:
         inside = parameters.get("namespace") or target.namespace
         query = Query(kind, inside if kind.namespaced else "")
-        names.extend([row["object"]["metadata"]["name"] for row in (await target.resources.table(query)).rows])
+        return [row["object"]["metadata"]["name"] for row in (await target.resources.table(query)).rows]
+
+    return _list(names, parameters)
+
+
+def list_tombstones(parameters: Mapping[str, Any]) -> list[str]:
+    """The names of deleted tenants, for the shell."""
+
+    async def names(target: Remote) -> list[str]:
+        return [each["name"] async for each in Tenants(target.session).tombstones()]
+
+    return _list(names, parameters)
+
+
+def _list(names: Callable[[Remote], Awaitable[list[str]]], parameters: Mapping[str, Any]) -> list[str]:
+    """What a server lists: at once or not at all, and without a word when there is trouble."""
+    found: list[str] = []
+
+    async def collect(target: Remote) -> None:
+        found.extend(await names(target))
 
     with suppress(_UnknownError, TenantryError, TimeoutError):
         place = _find(*(parameters.get(option) for option in ("server", "token", "ca_file")))
         asyncio.run(asyncio.wait_for(_call(place, collect, (), {}), _SHELL_SECONDS))
-    return names
+    return found
 
 
 async def _call(place: _Place, function: Callable[..., Coroutine[Any, Any, None]], args: Any, kwargs: Any) -> None:

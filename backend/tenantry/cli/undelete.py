@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from tenantry.cli import table
-from tenantry.cli.remote import Remote, remote
+from tenantry.cli.remote import Remote, list_tombstones, remote
 from tenantry.client.tenants import Tenants
 
 _COLUMNS = {
@@ -17,8 +18,14 @@ _COLUMNS = {
 }
 
 
+def _complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """For the shell: what can come back."""
+    del param
+    return [CompletionItem(name) for name in list_tombstones(ctx.params) if name.startswith(incomplete)]
+
+
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=_complete)
 @remote
 async def undelete(target: Remote, name: str | None) -> None:
     """Bring a deleted tenant back, or show which can be.
