@@ -90,8 +90,7 @@ def main() -> None:
       tenantry explain tenant acme         why it is Ready, or why not
 
     Commands that talk to a server find it by --server and --token, by TENANTRY_SERVER and TENANTRY_TOKEN, else by the
-    kubeconfig which `tenantry serve` wrote into its data directory, TENANTRY_DATA_DIR or .tenantry, else by the first
-    file of KUBECONFIG, when its current context has a server and a token.
+    kubeconfig which `tenantry serve` wrote into its data directory, TENANTRY_DATA_DIR or .tenantry.
 
     \b
     Exit codes:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tenantry.cli.connection import options
-from tenantry.cli.exits import Exit, exit_of, fail
+from tenantry.cli.exits import Exit, exit_of, fail, line_of
 from tenantry.client import kubeconfig
 from tenantry.client.resources import Query, Resources
 from tenantry.client.session import Session
@@ -162,4 +162,4 @@ def _find(server: str | None, token: str | None, ca_file: Path | None) -> _Place
 def _explain(place: _Place, error: TenantryError) -> str:
     if error.code is Code.UNAUTHENTICATED:
         return f"{place.server} does not accept the token: {error}"
-    return str(error)
+    return line_of(error)
