@@ -6,7 +6,7 @@ import pytest
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.storage import retry
-from tenantry.storage.retry import CommitUnknownError, Fate
+from tenantry.storage.retry import CommitUnknownError, Fate, NotConnectedError
 
 
 def of_server(code: int) -> Exception:
@@ -26,9 +26,20 @@ def test_what_the_server_undid_is_tried_again(code: int) -> None:
     assert retry.fate(of_server(code)) == Fate(again=True, discard=False, code=code)
 
 
-@pytest.mark.parametrize("code", [0, 1040, 1047, 1053, 1180, 1290, 1836, 1927, 2003, 2006, 2013, 4031])
+@pytest.mark.parametrize("code", [0, 1040, 1047, 1053, 1180, 1203, 1226, 1290, 1836, 1927, 2003, 2006, 2013, 4031])
 def test_a_lost_connection_is_discarded(code: int) -> None:
     assert retry.fate(of_server(code)) == Fate(again=True, discard=True, code=code)
+
+
+@pytest.mark.parametrize("code", [1021, 1037, 1044, 1045, 1114, 1129, 1130, 1142, 1143, 1227, 1698])
+def test_what_the_server_refuses_is_not_tried_again(code: int) -> None:
+    assert retry.fate(of_server(code)) == Fate(again=False, discard=True, code=code)
+
+
+def test_a_connection_that_cannot_be_opened_is_nobodys_fault() -> None:
+    for code, again in ((2003, True), (1045, False), (3159, False)):
+        assert retry.fate(masking(of_server(code), NotConnectedError())) == Fate(again=again, discard=True, code=code)
+    assert retry.fate(masking(RuntimeError("no cryptography"), NotConnectedError())).code == 0
 
 
 @pytest.mark.parametrize("code", [1062, 1064, 1146, 1305, 1406])

@@ -2,7 +2,10 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from subprocess import CalledProcessError
 
 import aiohttp
 import pytest
@@ -12,10 +15,12 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.settings import Settings
 from tenantry.storage import schema
 from tenantry.web import server as server_module
-from tests.cluster.databases import MariaDB
+from tests.cluster.databases import DatabaseServer, MariaDB
+from tests.support.application import KUBERNETES, Client
+from tests.support.databases import emptied
 from tests.support.server import ServerInProcess, running_server
 
-READY = "[+]shutdown ok\n[+]database ok\nreadyz check passed\n"
+READY = "[+]shutdown ok\n[+]background ok\n[+]database ok\nreadyz check passed\n"
 
 
 async def _get(url: str) -> tuple[int, str]:
@@ -45,7 +50,7 @@ async def test_a_lost_database_fails_readiness_with_the_reason_and_never_livenes
     monkeypatch.setattr(server.services.db, "ready", refuse)
     status, text = await _get(f"{server.ops_url}/readyz")
     assert status == 503
-    assert text == ("[+]shutdown ok\n[-]database failed: cannot reach db:3306\nreadyz check failed\n")
+    assert text == ("[+]shutdown ok\n[+]background ok\n[-]database failed: cannot reach db:3306\nreadyz check failed\n")
     monkeypatch.setattr(server.services.db, "administer", refuse)
     assert (await _get(f"{server.ops_url}/livez"))[0] == 200
 
@@ -88,6 +93,114 @@ async def test_a_database_without_its_schema_is_waited_for(tmp_path: Path, maria
         assert running.kubeconfig.exists()
 
 
+async def test_an_error_that_nobody_thought_of_fails_readiness_and_ends_no_loop(
+    server: ServerInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[str] = set()
+    both = asyncio.Event()
+
+    async def refuse(function: Callable[..., object], *_: object, **__: object) -> None:
+        asked.add(function.__name__)
+        if asked >= {"read", "take"}:  # the feed's and the worker's
+            both.set()
+        raise RuntimeError("nobody thought of this")
+
+    services = server.services
+    monkeypatch.setattr(services.db, "administer", refuse)
+    status, text = await _get(f"{server.ops_url}/readyz")
+    assert status == 503
+    assert "[-]database failed: unexpected error; the server's log has it\n" in text
+    monkeypatch.setattr(services.db, "run", refuse)
+    while not asked >= {"read", "take"}:  # noqa: ASYNC110 - the feed's and the worker's
+        await asyncio.sleep(0)
+    monkeypatch.undo()
+    async with server.session() as session:
+        await Client(session).create("plans", "pro", {"displayName": "Pro"})
+        await Client(session).tenant("acme")
+        path = f"{KUBERNETES}/plans/pro"
+        while (plan := (await Client(session).get(path)).body)["status"]["tenants"] != 1:  # by the worker
+            pass
+    assert await services.feed.wait_for(int(plan["metadata"]["resourceVersion"]), 20)
+    assert await _get(f"{server.ops_url}/readyz") == (200, READY)
+    assert (await _get(f"{server.ops_url}/livez"))[0] == 200
+
+
+async def test_a_changed_password_is_unavailable_until_it_is_changed_back(
+    database_server: DatabaseServer, tmp_path: Path
+) -> None:
+    url = await _bounded(database_server)
+    async with running_server(tmp_path, database_url=url) as server, server.session() as session:
+        client, live = Client(session), f"{server.ops_url}/livez"
+        _lock_out(database_server, "second")
+        answers = [await client.get(f"{KUBERNETES}/plans") for _ in range(20)]
+        assert {(answer.status, answer.headers["Retry-After"]) for answer in answers} == {(503, "1")}
+        status, text = await _get(f"{server.ops_url}/readyz")
+        assert status == 503
+        assert "refuses to work for us (error 1045)" in text
+        assert (await _get(live))[0] == 200
+        _lock_out(database_server, "first")
+        while (last := await client.post(f"{KUBERNETES}/plans", _plan("last"))).status != 201:
+            assert last.status == 503
+        assert await server.services.feed.wait_for(int(last.body["metadata"]["resourceVersion"]), 20)
+        await client.tenant("acme", planRef={"name": "last"})
+        while (await client.get(f"{KUBERNETES}/plans/last")).body["status"]["tenants"] != 1:  # the worker counts it
+            pass
+        assert (await _get(live))[0] == 200
+
+
+async def test_a_user_who_may_not_connect_as_often_is_unavailable_and_no_loop_ends(
+    database_server: DatabaseServer, tmp_path: Path
+) -> None:
+    url = await _bounded(database_server, "WITH MAX_USER_CONNECTIONS 6")
+    async with running_server(tmp_path, database_url=url) as server, server.session() as session:
+        client = Client(session)
+        made = await asyncio.gather(*(client.post(f"{KUBERNETES}/plans", _plan(f"p-{each}")) for each in range(60)))
+        answers = {(answer.status, answer.headers.get("Retry-After")) for answer in made}
+        assert (503, "1") in answers
+        assert answers <= {(201, None), (503, "1")}  # which needs several connections to be free in turn
+        assert (await _get(f"{server.ops_url}/livez"))[0] == 200
+
+
+async def _bounded(server: DatabaseServer, limit: str = "") -> str:
+    """The URL of an empty database for a user of its own."""
+    url = await emptied(server)
+    server.sql(
+        "DROP USER IF EXISTS 'bounded'@'%'; FLUSH PRIVILEGES;"
+        f"CREATE USER 'bounded'@'%' IDENTIFIED BY 'first' {limit}; GRANT ALL ON *.* TO 'bounded'@'%';"
+    )
+    return f"mysql://bounded:first@{url.partition('@')[2]}"
+
+
+def _plan(name: str) -> dict[str, object]:
+    kind = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Plan"}
+    return {**kind, "metadata": {"name": name}, "spec": {"displayName": name}}
+
+
+def _lock_out(server: DatabaseServer, password: str) -> None:
+    """Change the password of the user and end its connections."""
+    server.sql(f"ALTER USER 'bounded'@'%' IDENTIFIED BY '{password}'")
+    rows = server.sql("SELECT id FROM information_schema.processlist WHERE user = 'bounded'").split()
+    for row in rows:
+        with suppress(CalledProcessError):  # it has gone by itself
+            server.sql(f"KILL {row}")
+
+
+@pytest.mark.database
+async def test_a_wrong_password_is_waited_for_in_one_line(
+    tmp_path: Path, mariadb: MariaDB, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = (await emptied(mariadb)).replace("tenantry-test@", "hunter2@")
+    settings = Settings(data_dir=tmp_path, port=0, tls_port=0, ops_port=0, database_url=url)
+    async with server_module.run(settings) as running:
+        status, text = await _get(f"{running.ops_url}/readyz")
+        assert status == 503
+        assert "refuses to work for us (error 1045)" in text
+        while not caplog.records:  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0)
+    assert {(record.levelname, record.exc_info) for record in caplog.records} == {("WARNING", None)}
+    assert "hunter2" not in caplog.text + text
+
+
 async def test_a_background_loop_that_dies_fails_liveness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     died = asyncio.Event()
 
@@ -102,6 +215,9 @@ async def test_a_background_loop_that_dies_fails_liveness(tmp_path: Path, monkey
             503,
             "[-]background failed: background work has ended\nlivez check failed\n",
         )
+        status, text = await _get(f"{server.ops_url}/readyz")
+        assert status == 503
+        assert "[-]background failed" in text
 
 
 async def test_readiness_fails_before_the_listeners_close(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.resource import Change
+from tenantry.services.setbacks import Setbacks
 from tenantry.storage import changes
 from tenantry.storage.db import Database
 
@@ -61,7 +62,8 @@ class Feed:
     async def run(self) -> None:
         """Poll until cancelled; an unreachable database is waited for."""
         self._db.on_commit(lambda _: self._wake.set())
-        self.seq = self._start = await self._first_seq()
+        setbacks = Setbacks(log, "the change log cannot be read")
+        self.seq = self._start = await self._first_seq(setbacks)
         await self._tell()
         while True:
             with contextlib.suppress(TimeoutError):
@@ -70,16 +72,17 @@ class Feed:
             self._wake.clear()
             try:
                 await self._catch_up()
-            except TenantryError as error:
-                log.warning("the change log cannot be read: %s", error.message)
+            except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
+                await setbacks.wait(error)
+            else:
+                setbacks.clear()
 
-    async def _first_seq(self) -> int:
+    async def _first_seq(self, setbacks: Setbacks) -> int:
         while True:
             try:
                 return await self._db.run(changes.current_seq)
-            except TenantryError as error:
-                log.warning("the change log cannot be read: %s", error.message)
-                await asyncio.sleep(POLL[1])
+            except Exception as error:  # noqa: BLE001 - as above
+                await setbacks.wait(error)
 
     async def _catch_up(self) -> None:
         while batch := await self._db.run(changes.read, self.seq, BATCH):

@@ -18,6 +18,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
 from tenantry.services import meaning
+from tenantry.services.setbacks import Setbacks
 from tenantry.storage import audit, changes, idempotency, leases, resources, revisions, tombstones, work
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.db import Database
@@ -47,38 +48,52 @@ class Worker:
         loop = asyncio.get_running_loop()
         lease: leases.Lease | None = None
         renew_at = tidy_at = 0.0
+        setbacks = Setbacks(log, "the work waits")
         try:
             while True:
-                if loop.time() >= renew_at:
-                    lease = await self._hold(lease)
-                    renew_at = loop.time() + (LEASE_SECONDS / 3 if lease else 1)
-                if lease:
-                    tidy = loop.time() >= tidy_at
-                    if await self._try_work(tidy=tidy) and tidy:
-                        tidy_at = loop.time() + HOUSEKEEPING
+                try:
+                    if loop.time() >= renew_at:
+                        lease = await self._hold(lease)
+                        renew_at = loop.time() + (LEASE_SECONDS / 3 if lease else 1)
+                    if lease:
+                        tidy = loop.time() >= tidy_at
+                        if await self._try_work(tidy=tidy) and tidy:
+                            tidy_at = loop.time() + HOUSEKEEPING
+                except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
+                    await setbacks.wait(error)
+                else:
+                    setbacks.clear()
                 await asyncio.sleep(TICK)
         finally:
             if lease:
-                await asyncio.shield(self._db.run(leases.release, lease, write=True))
+                await self._give_back(lease)
 
     async def _hold(self, lease: leases.Lease | None) -> leases.Lease | None:
-        try:
-            if lease:
-                return await self._db.run(leases.renew, lease, LEASE_SECONDS, write=True)
+        if lease is None:
             return await self._db.run(leases.acquire, LEASE, self._holder, LEASE_SECONDS, write=True)
+        try:
+            return await self._db.run(leases.renew, lease, LEASE_SECONDS, write=True)
         except TenantryError as error:
+            if error.code is not Code.CONFLICT:
+                raise
             log.warning("the worker rests: %s", error.message)
-            return None if error.code is Code.CONFLICT else lease
+            return None
+
+    async def _give_back(self, lease: leases.Lease) -> None:
+        try:
+            await asyncio.shield(self._db.run(leases.release, lease, write=True))
+        except Exception as error:  # noqa: BLE001 - it expires by itself
+            log.warning("the lease %s was not given back: %s", lease.name, error)
 
     async def _try_work(self, *, tidy: bool) -> bool:
-        """Do what there is to do; False when it is left for the next look, as when a write was faster."""
+        """Do what there is to do; False when it is left for the next look because a write was faster."""
         try:
             await self._work()
             if tidy:
                 await self._tidy()
         except TenantryError as error:
             if not error.raced:
-                log.warning("the work waits: %s", error.message)
+                raise
             return False
         return True
 

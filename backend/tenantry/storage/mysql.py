@@ -106,11 +106,18 @@ class MySQL:
         thread.discard()
 
     def connect(self) -> MySQLConnection:
-        """A new connection, owned by the calling thread."""
-        database = MySQLConnection(self.name, **self._arguments)
-        database.connect()
-        for statement in _SESSION:
-            database.run(statement)
+        """A new connection, owned by the calling thread.
+
+        Raises:
+            NotConnectedError: with the driver's error as its cause.
+        """
+        try:
+            database = MySQLConnection(self.name, **self._arguments)
+            database.connect()
+            for statement in _SESSION:
+                database.run(statement)
+        except Exception as error:
+            raise retry.NotConnectedError(str(error)) from error
         return database
 
     def translate(self, error: BaseException, fate: retry.Fate) -> BaseException:
@@ -123,7 +130,8 @@ class MySQL:
         elif fate.code is None:
             return error
         else:
-            message = f"the database at {self.address} is away or busy (error {fate.code})"
+            state = "refuses to work for us" if fate.code in retry.REFUSED else "is away or busy"
+            message = f"the database at {self.address} {state} (error {fate.code})"
         unavailable = TenantryError(Code.UNAVAILABLE, message, retry_after=1)
         unavailable.__cause__ = error
         return unavailable

@@ -29,6 +29,8 @@ LOST = frozenset({
     1047,  # Galera: not in the primary component
     1053,  # server shutdown in progress
     1180,  # error during COMMIT
+    1203,  # the user has max_user_connections already
+    1226,  # the user has used up another of its limits
     1290,  # --read-only or --super-read-only
     1836,  # read-only mode (Group Replication)
     1927,  # MariaDB: connection was killed
@@ -37,6 +39,20 @@ LOST = frozenset({
     2013,  # lost connection during query
     4031,  # disconnected because of inactivity
 })  # fmt: skip
+#: The server does not let us work, and will not a moment later either: somebody must do something about it.
+REFUSED = frozenset({
+    1021,  # disk full
+    1037,  # out of memory
+    1044,  # access denied to the database
+    1045,  # access denied: wrong password
+    1114,  # the table is full
+    1129,  # host blocked because of many errors
+    1130,  # host not allowed
+    1142,  # no privilege on the table
+    1143,  # no privilege on the column
+    1227,  # no such privilege
+    1698,  # access denied without a password
+})  # fmt: skip
 #: Tries after the first one.
 LIMIT = 4
 _FIRST_PAUSE = 0.02  # seconds; doubled each time, and drawn evenly below
@@ -44,6 +60,10 @@ _FIRST_PAUSE = 0.02  # seconds; doubled each time, and drawn evenly below
 
 class CommitUnknownError(Exception):
     """The connection was lost after COMMIT was sent: of 34 such units in a test, 25 had committed."""
+
+
+class NotConnectedError(Exception):
+    """No connection could be opened; whatever the reason, it is not the fault of the unit that needed one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +80,12 @@ def fate(error: BaseException) -> Fate:
     codes = _codes(error)
     unknown = any(isinstance(link, CommitUnknownError) for link in chain(error))
     lost = next((code for code in codes if code in LOST), None)
+    refused = next((code for code in codes if code in REFUSED), None)
     transient = next((code for code in codes if code in TRANSIENT), None)
     if lost is not None:
         return Fate(again=not unknown, discard=True, code=lost)
+    if refused is not None or any(isinstance(link, NotConnectedError) for link in chain(error)):
+        return Fate(again=False, discard=True, code=refused or next(iter(codes), 0))
     return Fate(again=transient is not None, discard=False, code=transient)
 
 

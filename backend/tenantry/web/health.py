@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from tenantry.model.errors import TenantryError
 from tenantry.storage import schema
 from tenantry.storage.db import READY_SECONDS
 from tenantry.wiring import Services
+
+logger = logging.getLogger(__name__)
 
 Check = Callable[[Services, "Lifecycle"], Awaitable[None]]
 
@@ -81,6 +84,10 @@ def create_ops_app(services: Services, lifecycle: Lifecycle) -> web.Application:
                 except NotYetError as error:
                     failed = True
                     lines.append(f"[-]{check} failed: {error}")
+                except Exception:
+                    failed = True
+                    logger.exception("the check %s of %s", check, name)
+                    lines.append(f"[-]{check} failed: unexpected error; the server's log has it")
             lines.append(f"{name} check {'failed' if failed else 'passed'}")
             return web.Response(text="\n".join(lines) + "\n", status=503 if failed else 200)
 
@@ -91,7 +98,7 @@ def create_ops_app(services: Services, lifecycle: Lifecycle) -> web.Application:
         [
             web.get("/metrics", _expose),
             probe("livez", background=_check_background),  # what a restart cures, so never the database
-            probe("readyz", shutdown=_check_shutdown, database=_check_database),
+            probe("readyz", shutdown=_check_shutdown, background=_check_background, database=_check_database),
             probe("startupz", startup=_check_startup),
         ]
     )

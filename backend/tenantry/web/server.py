@@ -18,6 +18,7 @@ from aiohttp import web
 from tenantry import __version__, metrics
 from tenantry.model.errors import TenantryError
 from tenantry.services.local_admin import local_token
+from tenantry.services.setbacks import Setbacks
 from tenantry.settings import Settings, WrongSettingError
 from tenantry.web.app import ROUTES, create_app
 from tenantry.web.health import Lifecycle, NotYetError, check_database, create_ops_app
@@ -29,7 +30,6 @@ from tenantry.wiring import Services, open_services
 #: how long requests that are being answered may take to end
 GRACE_SECONDS = 20.0
 _CERTIFICATE_SECONDS = 60.0
-_RETRY_SECONDS = 1.0
 #: the longest request line; a longer one is refused before any code of ours could say what is wrong with it
 _LINE_BYTES = 64 * 1024
 _LAG_SECONDS = 0.25
@@ -149,7 +149,8 @@ async def _listen(
 
 async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
     """Wait for the database, then give a laptop its kubeconfig."""
-    services, said = server.services, ""
+    services = server.services
+    setbacks = Setbacks(logger, "waiting for the database", (NotYetError, TenantryError))
     while not lifecycle.started:
         try:
             await check_database(services)
@@ -162,11 +163,8 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
             gc.freeze()
             lifecycle.started = True
             server.started.set()
-        except (NotYetError, TenantryError) as error:
-            if str(error) != said:
-                logger.warning("waiting for the database: %s", error)
-                said = str(error)
-            await asyncio.sleep(_RETRY_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
+            await setbacks.wait(error)
 
 
 def _in_background(work: Coroutine[None, None, None], lifecycle: Lifecycle) -> asyncio.Task[None]:
