@@ -131,14 +131,6 @@ def release(unit: Unit, resource: Resource, now: int) -> None:
     work.add(unit, work.STATUS, list(claims.release_all(unit, resource.uid)), now)
 
 
-def await_tenants(unit: Unit, plan: Resource, now: int) -> None:
-    """Wait for units in which tenants come to ``plan``, and let later ones wait for this unit.
-
-    Each of them asks for the plan's status (:func:`touch_others`), and so writes the row that is written here.
-    """
-    work.add(unit, work.STATUS, [plan.uid], now)
-
-
 def touch_others(unit: Unit, old: Resource | None, new: Resource | None, now: int) -> None:
     """Queue the objects whose status follows from this write.
 
