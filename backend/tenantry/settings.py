@@ -147,8 +147,12 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_database_url(cls, value: SecretStr) -> SecretStr:
-        if value.get_secret_value() and not value.get_secret_value().startswith(("mysql://", "sqlite:///")):
-            raise ValueError("must be mysql://user:password@host:3306/database or sqlite:///path")
+        url = value.get_secret_value()
+        if url and not (url.startswith("sqlite:///") or _is_mysql_url(url)):
+            raise ValueError(  # which does not tell the value: it may hold a password
+                "must be mysql://user:password@host:3306/database or sqlite:///path, with what is special in the user "
+                "and the password percent-encoded"
+            )
         return value
 
     @field_validator("database_password_file", "tls_cert_file", "tls_key_file")
@@ -202,6 +206,14 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 def _split(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
+
+
+def _is_mysql_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "mysql" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

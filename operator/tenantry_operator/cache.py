@@ -188,9 +188,15 @@ def _own(document: Document) -> Own:
     version = int(metadata.pop("resourceVersion"))
     spec = document.get("spec") or {}
     slim = {"metadata": metadata, "spec": spec, "status": document.get("status") or {}}
-    plan = (spec.get("planRef") or {}).get("name", "")
     conditions = tuple((each["type"], each["status"]) for each in slim["status"].get("conditions", ()))
-    return Own(metadata["uid"], version, plan, orjson.dumps(slim), conditions)
+    return Own(metadata["uid"], version, _plan_of(spec), orjson.dumps(slim), conditions)
+
+
+def _plan_of(spec: Any) -> str:
+    """The plan that a Tenant is on; empty where an object that was stored under another schema does not tell."""
+    reference = spec.get("planRef") if isinstance(spec, dict) else None
+    name = reference.get("name") if isinstance(reference, dict) else None
+    return name if isinstance(name, str) else ""
 
 
 def _count(key: Key, old: Own | None, new: Own | None) -> None:

@@ -76,3 +76,9 @@ def test_a_large_file_is_no_mistake_and_a_small_one_that_grows_is() -> None:
     levels = "\n".join(f"l{level}: &l{level} [{', '.join([f'*l{level - 1}'] * 9)}]" for level in range(1, 9))
     bomb = run("validate", "-f", "-", given=f"l0: &l0 [a, b]\n{levels}\n")
     assert "values, counting what its aliases stand for" in bomb.stdout
+
+
+def test_an_empty_file_name_is_not_the_working_directory() -> None:
+    result = run("validate", "-f", "")
+    assert result.exit_code == 2
+    assert "it is empty; the working directory is `.`" in result.stderr

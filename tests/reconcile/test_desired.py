@@ -6,9 +6,10 @@ import pytest
 
 from tenantry.model import allowance
 from tenantry.model.plan import PlanSpec
+from tenantry.model.quantity import share
 from tenantry.model.status import Check
 from tenantry.model.tenant import TenantNamespace, TenantSpec
-from tenantry_operator import conditions
+from tenantry_operator import cache, conditions
 from tenantry_operator.errors import Again
 from tenantry_operator.objects import Object, tenant_key
 from tenantry_operator.tenant import limits, namespace, quota, status
@@ -147,3 +148,16 @@ def test_status_keeps_what_nobody_could_find_out() -> None:
         ("Suspended", "True", "Suspended"),
         ("Reconciling", "True", "DatabaseUnavailable"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "resource", "expected"),
+    [("1e30", "requests.cpu", "7" + 29 * "0"), ("1e99", "requests.memory", "7" + 98 * "0"), ("500m", "cpu", "350m")],
+)
+def test_a_share_of_any_quantity_is_one(quantity: str, resource: str, expected: str) -> None:
+    assert share(quantity, 70, resource) == expected
+
+
+@pytest.mark.parametrize("spec", [{"planRef": "pro"}, {"planRef": {"name": 5}}, "x", None])
+def test_an_object_of_another_schema_is_kept_without_a_plan(spec: object) -> None:
+    assert cache._own({"metadata": {"uid": "u", "resourceVersion": "1"}, "spec": spec}).plan == ""

@@ -89,6 +89,10 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             "TENANTRY_CLUSTERS[0].subjects: there is no scope x",
         ),
         (
+            {"DATABASE_URL": "mysql://root:s3cr3t/x@db:3306/t"},
+            "TENANTRY_DATABASE_URL: must be mysql://user:password@host:3306/database or sqlite:///path, with what is",
+        ),
+        (
             {"DATABSE_URL": "mysql://x"},
             "TENANTRY_DATABSE_URL: there is no such setting; did you mean TENANTRY_DATABASE",
         ),

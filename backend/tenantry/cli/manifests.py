@@ -21,6 +21,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
+def _named(_: click.Context, __: click.Parameter, sources: tuple[str, ...]) -> tuple[str, ...]:
+    if "" in sources:  # an unset variable of a shell, and not the working directory
+        raise click.BadParameter("it is empty; the working directory is `.`")
+    return sources
+
+
 def files(*, required: bool = True) -> Callable[[Command], Command]:
     """The option -f."""
     return click.option(
@@ -31,6 +37,7 @@ def files(*, required: bool = True) -> Callable[[Command], Command]:
         required=required,
         metavar="FILE|DIR|-",
         type=click.Path(allow_dash=True),
+        callback=_named,
         help="File, directory of .yaml, .yml and .json files, or - for standard input; repeatable.",
     )
 
@@ -172,7 +179,10 @@ def _paths(path: Path, *, recursive: bool) -> Iterator[Path | Complaint]:
     if not path.is_dir():
         yield path
         return
-    below = sorted(each for each in path.glob("**/*" if recursive else "*") if each.suffix in SUFFIXES)
+    # a FIFO would be waited for, for ever
+    below = sorted(
+        each for each in path.glob("**/*" if recursive else "*") if each.suffix in SUFFIXES and each.is_file()
+    )
     yield from below
     if not below:
         yield Complaint(str(path), "there is no .yaml, .yml or .json file in it")

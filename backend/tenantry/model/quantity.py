@@ -38,6 +38,6 @@ def share(quantity: int | str, percent: int, resource: str) -> str:
     """``percent`` of an amount, rounded down: to a thousandth for compute, to a whole for counts and bytes."""
     exact = amount(quantity) * percent / 100
     if resource.rpartition(".")[2] == "cpu":
-        milli = (exact * 1000).to_integral_value(ROUND_FLOOR)
+        milli = int((exact * 1000).to_integral_value(ROUND_FLOOR))
         return f"{milli}m" if milli % 1000 else str(milli // 1000)
-    return str(exact.to_integral_value(ROUND_FLOOR))
+    return str(int(exact.to_integral_value(ROUND_FLOOR)))

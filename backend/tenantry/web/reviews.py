@@ -119,6 +119,9 @@ async def _self_subject_access_review(request: web.Request) -> web.Response:
         raise TenantryError(
             Code.INVALID, "exactly one of spec.resourceAttributes and spec.nonResourceAttributes must be set"
         )
+    for name, attributes in (("resourceAttributes", resource), ("nonResourceAttributes", path)):
+        if attributes is not None and not isinstance(attributes, dict):
+            raise TenantryError(Code.BAD_REQUEST, f"spec.{name} must be an object")
     actor = request[ACTOR]
     allowed = _may(actor, resource) if isinstance(resource, dict) else _may_get(actor, path or {})
     status = {"allowed": allowed} | ({} if allowed else {"reason": "no scope of this credential allows it"})
@@ -144,7 +147,8 @@ def _may_get(actor: Actor, attributes: dict[str, Any]) -> bool:
     path, verb = str(attributes.get("path", "")), str(attributes.get("verb", ""))
     if path in {"/version", "/api", "/apis", "/openapi/v2", "/openapi/v3"} or path.startswith("/apis/"):
         return verb == "get"
-    return path.startswith("/v1/") and actor.may(Permission.RESOURCES_READ)
+    reads = verb in {"get", "head"}
+    return path.startswith("/v1/") and actor.may(Permission.RESOURCES_READ if reads else Permission.RESOURCES_WRITE)
 
 
 async def _self_subject_rules_review(request: web.Request) -> web.Response:
