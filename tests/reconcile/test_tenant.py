@@ -1,5 +1,6 @@
 """A Tenant of a real cluster: what is made for it, that it stays so, and what is left when it goes."""
 
+import time
 from typing import Any
 
 import pytest
@@ -206,6 +207,10 @@ def test_delete_removes_the_namespaces_before_the_tenant_may_go(site: Site) -> N
     found = site.get("namespaces", "dropped-prod")
     assert found
     assert found["metadata"]["finalizers"] == ["example.com/wait"]
+    site.settle()
+    handled = site.operator.handled()
+    time.sleep(4)  # in which nothing happens, and so nothing is looked at again and again
+    assert site.operator.handled() - handled <= 2
     site.patch("namespaces", "dropped-prod", {"metadata": {"finalizers": None}})
     site.until_gone("tenants", "dropped")
     assert site.get("namespaces", "dropped-prod") is None

@@ -39,11 +39,14 @@ async def reconcile(services: Services, key: Key) -> Result:
 
 
 def _behind(services: Services, key: Key, record: Record) -> tuple[Key, ...]:
-    """The tenants that have not heard of this revision of the plan."""
+    """The tenants that have not heard of this revision of the plan; one that is leaving need not."""
     behind = []
     for tenant in services.cache.tenants_on(key.name):
         known = services.ledger.known(tenant)
-        if known is None or (known.plan or {}).get("revision") != record.revision:
+        if known is not None and (known.plan or {}).get("revision") == record.revision:
+            continue
+        stored = services.cache.read(tenant)
+        if stored is not None and not stored.is_deleting:
             services.ledger.expire(tenant)
             behind.append(tenant)
     return tuple(behind)
