@@ -96,8 +96,8 @@ async def list_audit(call: Call[AuditQuery, Nothing]) -> Reply:
         result=query.result,
     )
     found = await call.services.audit.list(call.actor, wanted, before=call.after(), limit=query.limit + 1)
-    items = [_entry(event) for event in found[: query.limit]]
-    return Reply(body=AuditList(items=items, next=call.next(items[-1].id) if len(found) > query.limit else None))
+    page, cursor = call.page(found, query.limit, lambda event: event.id)
+    return Reply(body=AuditList(items=[_entry(event) for event in page], next=cursor))
 
 
 def _entry(event: AuditEvent) -> AuditEntry:

@@ -8,7 +8,7 @@ lists are paged by cursor. :func:`endpoint` makes the route, and what is declare
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
@@ -115,6 +115,18 @@ class Call(Generic[Q, B]):
     def next(self, key: str) -> str:
         """The cursor of the page after ``key``."""
         return cursors.encode(self.scope, key)
+
+    def page(self, found: Sequence[T], limit: int, key: Callable[[T], str]) -> tuple[Sequence[T], str | None]:
+        """What is on the page, and the cursor of the next one if there is one.
+
+        Args:
+            found: what comes from :meth:`after` on; one more than ``limit`` was asked for.
+            limit: entries on a page.
+            key: of an entry, for the cursor.
+        """
+        if len(found) <= limit:
+            return found, None
+        return found[:limit], self.next(key(found[limit - 1]))
 
     def once(self, render: Callable[[T], Reply]) -> Once[T] | None:
         """What keeps the answer that ``render`` makes, when the caller named an Idempotency-Key."""

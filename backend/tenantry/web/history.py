@@ -100,9 +100,8 @@ async def list_revisions(call: Call[PageQuery, Nothing]) -> Reply:
     found = await call.services.history.list(
         call.actor, call.address(), before=int(after) if after else _LIMIT, limit=limit + 1
     )
-    items = [RevisionSummary(**_summary(revision)) for revision in found[:limit]]
-    cursor = call.next(str(items[-1].revision)) if len(found) > limit else None
-    return Reply(body=RevisionList(items=items, next=cursor))
+    page, cursor = call.page(found, limit, lambda revision: str(revision.revision))
+    return Reply(body=RevisionList(items=[RevisionSummary(**_summary(each)) for each in page], next=cursor))
 
 
 async def get_revision(call: Call[Nothing, Nothing]) -> Reply:

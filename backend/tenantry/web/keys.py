@@ -112,8 +112,8 @@ async def list_keys(call: Call[KeyQuery, Nothing]) -> Reply:
     """
     tenant, limit = call.query.tenant, call.query.limit
     found = await call.services.keys.list(call.actor, tenant=tenant, after=call.after(), limit=limit + 1)
-    items = [_view(key) for key in found[:limit]]
-    return Reply(body=KeyList(items=items, next=call.next(items[-1].id) if len(found) > limit else None))
+    page, cursor = call.page(found, limit, lambda key: key.id)
+    return Reply(body=KeyList(items=[_view(key) for key in page], next=cursor))
 
 
 async def get_key(call: Call[Nothing, Nothing]) -> Reply:

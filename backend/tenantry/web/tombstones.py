@@ -43,8 +43,8 @@ async def list_tombstones(call: Call[PageQuery, Nothing]) -> Reply:
     """List the deleted tenants whose names are still taken."""
     limit = call.query.limit
     found = await call.services.tombstones.list(call.actor, after=call.after(), limit=limit + 1)
-    items = [_view(tombstone) for tombstone in found[:limit]]
-    return Reply(body=TombstoneList(items=items, next=call.next(items[-1].name) if len(found) > limit else None))
+    page, cursor = call.page(found, limit, lambda tombstone: tombstone.slug)
+    return Reply(body=TombstoneList(items=[_view(tombstone) for tombstone in page], next=cursor))
 
 
 async def get_tombstone(call: Call[Nothing, Nothing]) -> Reply:
