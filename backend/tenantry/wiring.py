@@ -18,7 +18,7 @@ from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
 from tenantry.services.tombstones import Tombstones
 from tenantry.services.worker import Worker
-from tenantry.settings import Settings
+from tenantry.settings import Settings, WrongSettingError
 from tenantry.storage.db import Database
 
 
@@ -53,7 +53,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     directory = DataDirectory(settings.data_dir)
     directory.open()
     async with AsyncExitStack() as stack:
-        db = await Database.open(settings.database)
+        try:
+            db = await Database.open(settings.database)
+        except ValueError as error:
+            raise WrongSettingError(f"TENANTRY_DATABASE_URL: {error}") from None
         stack.push_async_callback(db.close)
         keysets = KeySets(settings.clusters)
         await keysets.open()

@@ -127,6 +127,11 @@ def test_what_stops_the_start_is_one_line_and_a_code(tmp_path: Path, run: Callab
     assert (unreadable.exit_code, unreadable.stdout) == (69, "")
     assert unreadable.stderr.startswith("tenantry: ")
     assert unreadable.stderr.count("\n") == 1
+    no_name = run("serve", DATABASE_URL="mysql://u:s3cr3t@db:3306/")
+    assert (no_name.exit_code, no_name.stdout) == (78, "")
+    assert no_name.stderr == (
+        "tenantry: TENANTRY_DATABASE_URL: a MySQL URL is mysql://user:password@host:port/name?ssl-ca=file\n"
+    )
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"no database" * 100)
     no_database = run("serve", DATABASE_URL=f"sqlite:///{garbage}")
