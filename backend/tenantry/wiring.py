@@ -14,6 +14,7 @@ from tenantry.services.feed import Feed
 from tenantry.services.history import History
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
+from tenantry.services.lookup import Lookup
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
 from tenantry.services.tombstones import Tombstones
@@ -65,7 +66,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(authenticator.close)
         audit = AuditLog(db)
         stack.push_async_callback(audit.close)
-        resources = ResourceService(db)
+        lookup = Lookup(db)
+        resources = ResourceService(db, lookup)
         yield Services(
             settings=settings,
             directory=directory,
@@ -77,7 +79,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             history=History(db, resources),
             explain=Explanations(db, resources),
             tombstones=Tombstones(db),
-            records=Records(db),
+            records=Records(db, lookup),
             feed=Feed(db),
             worker=Worker(db),
         )

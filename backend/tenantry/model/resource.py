@@ -21,6 +21,9 @@ API_VERSION = f"{GROUP}/{VERSION}"
 #: ``managed_by`` of an object that belongs to the API itself rather than to a cluster.
 API = "api"
 
+#: ``(kind, namespace, name)``, unique among the living
+Key = tuple[str, str, str]
+
 
 class Verb(StrEnum):
     """What a change-log row tells a watcher; the values are those of a Kubernetes watch event."""
@@ -57,8 +60,8 @@ class Resource:
     updated_at: int = 0
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """``(kind, namespace, name)``, unique among the living."""
+    def key(self) -> Key:
+        """What tells it from all others that live."""
         return self.kind, self.namespace, self.name
 
     def metadata_json(self) -> str:

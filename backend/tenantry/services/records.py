@@ -18,7 +18,8 @@ from tenantry.model.manifest import Document
 from tenantry.model.resource import API, API_VERSION, Resource
 from tenantry.services import candidate, meaning, transactions
 from tenantry.services.candidate import Candidate, Writer
-from tenantry.storage import instance, resources, revisions
+from tenantry.services.lookup import Lookup
+from tenantry.storage import instance, revisions
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -48,8 +49,9 @@ class Record:
 class Records:
     """The records of all clusters, over one database."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, lookup: Lookup) -> None:
         self._db = db
+        self._lookup = lookup
         self._instance = ""
 
     async def put(self, actor: Actor, at: Address, source: Source, document: Document) -> Record:
@@ -114,7 +116,7 @@ class Records:
     async def _find(self, at: Address, cluster: str) -> Resource | None:
         """The living resource of that name, which must be this cluster's."""
         namespace = f"{cluster}.{at.namespace}" if at.kind.namespaced else ""
-        found = await self._db.run(resources.get, at.kind.name, namespace, at.name)
+        found = await self._lookup.find(at.kind.name, namespace, at.name)
         if found is not None and found.managed_by != cluster:
             owner = "the API" if found.managed_by == API else f'cluster "{found.managed_by}"'
             raise TenantryError(

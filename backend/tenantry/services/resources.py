@@ -23,9 +23,9 @@ from tenantry.model.selectors import Selector
 from tenantry.services import candidate, transactions
 from tenantry.services.attempts import PERSISTENT, retrying
 from tenantry.services.candidate import Candidate, Writer
+from tenantry.services.lookup import Lookup
 from tenantry.services.offload import offload
 from tenantry.services.transactions import Page, Query
-from tenantry.storage import resources
 from tenantry.storage.db import Database
 
 
@@ -71,8 +71,9 @@ class Written:
 class ResourceService:
     """The use cases on resources, over one database."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, lookup: Lookup) -> None:
         self._db = db
+        self._lookup = lookup
 
     async def get(self, actor: Actor, at: Address) -> Resource:
         """The object; NOT_FOUND when there is none that the actor may see."""
@@ -173,7 +174,7 @@ class ResourceService:
         return page
 
     async def _find(self, actor: Actor, at: Address) -> Resource | None:
-        found = await self._db.run(resources.get, at.kind.name, at.namespace, at.name)
+        found = await self._lookup.find(at.kind.name, at.namespace, at.name)
         if found is not None and not transactions.is_visible(actor, found):
             raise _not_found(at)
         return found
