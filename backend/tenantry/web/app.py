@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable
 
 from aiohttp import web
@@ -27,10 +26,9 @@ from tenantry.web import (
     tombstones,
 )
 from tenantry.web.middlewares import create_middleware, label_response
-from tenantry.web.routes import SERVICES, STOPPING, Route
+from tenantry.web.routes import PLACE, SERVICES, STOPPING, Route
 from tenantry.wiring import Services
 
-_PLACE = re.compile(r"\{(\w+)\}")
 _TABLES: tuple[Route, ...] = (
     *discovery.ROUTES,
     *kubernetes_openapi.ROUTES,
@@ -67,7 +65,7 @@ async def _stop_streams(app: web.Application) -> None:
 
 def _pattern(path: str) -> str:
     """``path`` for the router: below ``/v1`` a colon ends a name, as an action follows it (``{name}:undelete``)."""
-    return _PLACE.sub(r"{\1:[^/:]+}", path) if path.startswith("/v1/") else path
+    return PLACE.sub(r"{\1:[^/:]+}", path) if path.startswith("/v1/") else path
 
 
 def _register(app: web.Application, routes: Iterable[Route]) -> dict[AbstractRoute, Route]:

@@ -6,7 +6,6 @@ The Kubernetes paths have a document of their own, in the form that kubectl read
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from http import HTTPStatus
@@ -25,13 +24,12 @@ from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, Kind
 from tenantry.model.objectmeta import ObjectMeta
 from tenantry.web.conventions import is_body_required
-from tenantry.web.routes import SERVICES, Operation, Route, Whole
+from tenantry.web.routes import PLACE, SERVICES, Operation, Route, Whole
 
 Document = dict[str, Any]
 
 PATH = "/openapi.json"
 _REFERENCES = "#/components/schemas/{model}"
-_PLACE = re.compile(r"\{(\w+)\}")
 _PLACES: dict[str, Document] = {
     "name": {"description": "Name of the object.", "schema": {"type": "string"}},
     "namespace": {"description": "Namespace of the object.", "schema": {"type": "string"}},
@@ -156,7 +154,7 @@ def _tag(path: str) -> str:
 
 
 def _path_parameters(path: str) -> list[Document]:
-    return [{"name": name, "in": "path", "required": True, **_PLACES[name]} for name in _PLACE.findall(path)]
+    return [{"name": name, "in": "path", "required": True, **_PLACES[name]} for name in PLACE.findall(path)]
 
 
 def _query_parameters(operation: Operation) -> Iterator[Document]:
@@ -204,7 +202,7 @@ def _responses(route: Route, operation: Operation) -> Document:
     reads = route.method == "GET"
     if reads:
         good["headers"] = {"ETag": {"description": "Its entity tag.", "required": True, "schema": {"type": "string"}}}
-    if _PLACE.search(route.path):
+    if PLACE.search(route.path):
         codes.append(404)
     if not reads:
         codes += [409, 412] if operation.conditional else [409]

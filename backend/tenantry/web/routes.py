@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from tenantry.wiring import Services
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+#: a place in a path's template, which a part of a request's path takes: ``{name}``
+PLACE = re.compile(r"\{(\w+)\}")
 #: the services, in the application
 SERVICES = web.AppKey("services", Services)
 #: set when the server stops: a handler that streams ends then
