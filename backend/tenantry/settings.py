@@ -10,10 +10,11 @@ import difflib
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
@@ -147,12 +148,8 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_database_url(cls, value: SecretStr) -> SecretStr:
-        url = value.get_secret_value()
-        if url and not (url.startswith("sqlite:///") or _is_mysql_url(url)):
-            raise ValueError(  # which does not tell the value: it may hold a password
-                "must be mysql://user:password@host:3306/database or sqlite:///path, with what is special in the user "
-                "and the password percent-encoded"
-            )
+        if url := value.get_secret_value():
+            read_database_url(url)
         return value
 
     @field_validator("database_password_file", "tls_cert_file", "tls_key_file")
@@ -208,12 +205,46 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
 
 
-def _is_mysql_url(url: str) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MySQLAddress:
+    """A database on a server, and how to get in; ``ssl_ca`` is a file, empty for no TLS."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    name: str
+    ssl_ca: str
+
+
+def read_database_url(url: str) -> MySQLAddress | Path:
+    """What ``mysql://user:password@host:port/name?ssl-ca=file`` or ``sqlite:///path`` names.
+
+    Raises:
+        ValueError: it is neither; the text does not tell the URL, which may hold a password.
+    """
     try:
         parts = urlsplit(url)
-        return parts.scheme == "mysql" and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+        path, options = unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True))
+        if url.startswith("sqlite:///") and path.strip("/") and not options:
+            return Path(path[1:])
+        ssl_ca = options.pop("ssl-ca", "")
+        name = path.strip("/")
+        if parts.scheme == "mysql" and parts.hostname and parts.port != 0 and name and not options:
+            return MySQLAddress(
+                host=parts.hostname,
+                port=parts.port or 3306,
+                user=unquote(parts.username or ""),
+                password=unquote(parts.password or ""),
+                name=name,
+                ssl_ca=ssl_ca,
+            )
+    except ValueError:  # of a port
+        pass
+    raise ValueError(
+        "must be mysql://user:password@host:3306/database or sqlite:///path, with what is special in the user and the "
+        "password percent-encoded, and no option but ?ssl-ca=FILE"
+    )
 
 
 def is_loopback(host: str) -> bool:

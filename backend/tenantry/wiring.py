@@ -19,7 +19,7 @@ from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
 from tenantry.services.tombstones import Tombstones
 from tenantry.services.worker import Worker
-from tenantry.settings import Settings, WrongSettingError
+from tenantry.settings import Settings
 from tenantry.storage.db import Database
 
 
@@ -47,17 +47,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """The services, for as long as the context lasts. A MySQL server need not be up; a SQLite file is migrated.
 
     Raises:
-        WrongSettingError: the database URL or a cluster's key set is wrong.
+        WrongSettingError: a cluster's key set is wrong.
         DataDirectoryError: the data directory cannot be written to.
         TenantryError: ``UNAVAILABLE``, the SQLite file cannot be used.
     """
     directory = DataDirectory(settings.data_dir)
     directory.open()
     async with AsyncExitStack() as stack:
-        try:
-            db = await Database.open(settings.database)
-        except ValueError as error:
-            raise WrongSettingError(f"TENANTRY_DATABASE_URL: {error}") from None
+        db = await Database.open(settings.database)
         stack.push_async_callback(db.close)
         keysets = KeySets(settings.clusters)
         await keysets.open()

@@ -130,7 +130,8 @@ def test_what_stops_the_start_is_one_line_and_a_code(tmp_path: Path, run: Callab
     no_name = run("serve", DATABASE_URL="mysql://u:s3cr3t@db:3306/")
     assert (no_name.exit_code, no_name.stdout) == (78, "")
     assert no_name.stderr == (
-        "tenantry: TENANTRY_DATABASE_URL: a MySQL URL is mysql://user:password@host:port/name?ssl-ca=file\n"
+        "tenantry: TENANTRY_DATABASE_URL: must be mysql://user:password@host:3306/database or sqlite:///path, with "
+        "what is special in the user and the password percent-encoded, and no option but ?ssl-ca=FILE\n"
     )
     garbage = tmp_path / "garbage.db"
     garbage.write_bytes(b"no database" * 100)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
@@ -18,8 +19,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import SCOPES, ApiKey
 from tenantry.services.keys import LIFETIME, Keys
 from tenantry.services.local_admin import ACTOR
-from tenantry.settings import Settings, WrongSettingError, read_settings
-from tenantry.storage.db import sqlite_file
+from tenantry.settings import Settings, WrongSettingError, read_database_url, read_settings
 from tenantry.wiring import open_services
 
 _DAY = 86_400  # seconds
@@ -131,8 +131,8 @@ async def revoke_key(settings: Settings, identifier: str) -> None:
 @asynccontextmanager
 async def _open_keys(settings: Settings) -> AsyncIterator[Keys]:
     """The keys of a database that is there already: one that was made here would be no server's."""
-    file = sqlite_file(settings.database)
-    if file is not None and not file.exists():
+    file = read_database_url(settings.database)
+    if isinstance(file, Path) and not file.exists():
         raise TenantryError(
             Code.NOT_FOUND,
             f"there is no database {file}: name the server's with TENANTRY_DATA_DIR or TENANTRY_DATABASE_URL",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar, TypeVarTuple
-from urllib.parse import unquote, urlsplit
 
 from tenantry.model.errors import Code, TenantryError
+from tenantry.settings import MySQLAddress, read_database_url
 from tenantry.storage import schema
 from tenantry.storage.lane import Lane
 from tenantry.storage.mysql import MySQL
@@ -26,12 +25,6 @@ READY_SECONDS = 1.0
 _READ_CLOCK = Statement(Clock.select(Clock.seq))
 
 
-def sqlite_file(url: str) -> Path | None:
-    """The file of a database URL, None of one that names a server."""
-    parts = urlsplit(url)
-    return Path(unquote(parts.path[1:])) if parts.scheme == "sqlite" else None
-
-
 class Database:
     """Runs functions against one database. :meth:`open` makes it; every method belongs to that event loop.
 
@@ -46,20 +39,18 @@ class Database:
 
     @classmethod
     async def open(cls, url: str, *, threads: int = 16, waiting: int = 64) -> Database:
-        """The database at ``url``: ``sqlite:///path`` or ``mysql://user:password@host:port/name?ssl-ca=file``.
+        """The database at ``url``, as :func:`tenantry.settings.read_database_url` reads it.
 
         A SQLite file is created and migrated here; a server is not even asked, it may come up later.
 
         Raises:
-            ValueError: the URL is not one of these.
+            ValueError: it is no URL of a database.
             TenantryError: ``UNAVAILABLE``, the file cannot be written, or is no database.
         """
-        parts = urlsplit(url)
-        if parts.scheme == "mysql":
-            return cls(MySQL.from_url(url), threads=threads, waiting=waiting)
-        if not url.startswith("sqlite:///") or not parts.path.strip("/") or parts.query:
-            raise ValueError("a database URL is sqlite:///path or mysql://user:password@host:port/name?ssl-ca=file")
-        file = SQLite(str(sqlite_file(url)))
+        at = read_database_url(url)
+        if isinstance(at, MySQLAddress):
+            return cls(MySQL(at), threads=threads, waiting=waiting)
+        file = SQLite(str(at))
         file.make_private()
         database = cls(file, threads=threads, waiting=waiting)
         try:

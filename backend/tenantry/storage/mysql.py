@@ -9,12 +9,12 @@ import ssl
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 import peewee
 
 from tenantry import metrics
 from tenantry.model.errors import Code, TenantryError
+from tenantry.settings import MySQLAddress
 from tenantry.storage import retry
 from tenantry.storage.connection import MySQLConnection
 from tenantry.storage.lane import Job, Lane, Outcome
@@ -44,46 +44,22 @@ class MySQL:
 
     dialect = "mysql"
 
-    def __init__(  # noqa: PLR0913 - the parts of a URL
-        self, name: str, *, host: str, port: int, user: str, password: str, ssl_ca: str
-    ) -> None:
-        self.name = name
-        self.address = f"{host}:{port}"
+    def __init__(self, at: MySQLAddress) -> None:
+        self.name = at.name
+        self.address = f"{at.host}:{at.port}"
         self._arguments: dict[str, Any] = {
-            "host": host,
-            "port": port,
-            "user": user,
-            "password": password,
+            "host": at.host,
+            "port": at.port,
+            "user": at.user,
+            "password": at.password,
             "connect_timeout": CONNECT_SECONDS,
             "read_timeout": ANSWER_SECONDS,
             "write_timeout": ANSWER_SECONDS,
             "charset": "utf8mb4",
             "sql_mode": _SQL_MODE,
             # PyMySQL's default burns 18 ms of CPU per connection on a context of its own, and verifies nothing
-            **({"ssl": _verifying(ssl_ca)} if ssl_ca else {"ssl_disabled": True}),
+            **({"ssl": _verifying(at.ssl_ca)} if at.ssl_ca else {"ssl_disabled": True}),
         }
-
-    @classmethod
-    def from_url(cls, url: str) -> MySQL:
-        """The database at ``mysql://user:password@host:port/name?ssl-ca=file``.
-
-        Raises:
-            ValueError: a part is missing or unknown.
-        """
-        parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        ssl_ca = options.pop("ssl-ca", "")
-        name = unquote(parts.path.strip("/"))
-        if not parts.hostname or not name or options:
-            raise ValueError("a MySQL URL is mysql://user:password@host:port/name?ssl-ca=file")
-        return cls(
-            name,
-            host=parts.hostname,
-            port=parts.port or 3306,
-            user=unquote(parts.username or ""),
-            password=unquote(parts.password or ""),
-            ssl_ca=ssl_ca,
-        )
 
     def lanes(self, *, threads: int, limit: int, on_commit: Callable[[int], None]) -> tuple[Lane, Lane]:
         """The lane for jobs that read and the one for jobs that write: the same."""
