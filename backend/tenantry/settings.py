@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -148,8 +149,12 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_database_url(cls, value: SecretStr) -> SecretStr:
-        if url := value.get_secret_value():
-            read_database_url(url)
+        at = read_database_url(url) if (url := value.get_secret_value()) else None
+        if isinstance(at, MySQLAddress) and at.ssl_ca:
+            try:
+                ssl.create_default_context(cafile=at.ssl_ca)
+            except OSError as error:  # ssl.SSLError is one
+                raise ValueError(f"ssl-ca={at.ssl_ca} holds no CA certificate that can be read: {error}") from None
         return value
 
     @field_validator("database_password_file", "tls_cert_file", "tls_key_file")

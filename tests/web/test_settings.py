@@ -73,6 +73,8 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             "TENANTRY_TRUSTED_PROXIES: 'x' does not appear to be an IPv4 or IPv6 network",
         ),
         ({"DATABASE_URL": "postgres://u:hunter2@db/x"}, "TENANTRY_DATABASE_URL: must be mysql://"),
+        ({"DATABASE_URL": "mysql://u:hunter2@db/x?ssl-ca=/no"}, "TENANTRY_DATABASE_URL: ssl-ca=/no holds no CA"),
+        ({"DATABASE_URL": "mysql://u:hunter2@db/x?ssl-ca=/dev/null"}, "TENANTRY_DATABASE_URL: ssl-ca=/dev/null holds"),
         ({"DATABASE_PASSWORD_FILE": "/nowhere"}, "TENANTRY_DATABASE_PASSWORD_FILE: cannot read /nowhere"),
         ({"TLS_CERT_FILE": "/etc/hostname"}, "TENANTRY_TLS_KEY_FILE: must be set too"),
         ({"LOG_LEVEL": "loud"}, "TENANTRY_LOG_LEVEL: input should be 'debug', 'info', 'warning' or 'error'"),
