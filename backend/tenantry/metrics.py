@@ -19,6 +19,7 @@ from prometheus_client import (
     Info,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -30,6 +31,8 @@ from prometheus_client.utils import floatToGoString
 
 from tenantry import __version__
 
+# else there were a gauge beside every counter and histogram, which nobody declares
+disable_created_metrics()  # type: ignore[no-untyped-call]
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
