@@ -19,6 +19,7 @@ from tenantry.storage import (
     keys,
     resources,
     revisions,
+    tables,
     tombstones,
     work,
 )
@@ -105,24 +106,33 @@ async def test_a_tombstone_keeps_the_name(database: Database) -> None:
 async def test_an_answer_is_given_again(database: Database) -> None:
     key, request = "k" * 64, "r" * 64
 
+    def made(seq: int) -> Answer:
+        return Answer(201, f'{{"seq":{seq}}}', (("ETag", f'"{seq}"'), ("Location", "/v1/é")), secret=True)
+
     def answer(unit: Unit, request_hash: str, at: int) -> tuple[bool, Answer]:
         stored = idempotency.begin(unit, key, request_hash, at=at, expires_at=at + 10)
         if stored is not None:
             return False, stored
         (created,) = create(unit, tenant(f"t-{at}"))
-        new = Answer(201, f'{{"seq":{created.seq}}}', secret=True)
+        new = made(created.seq)
         idempotency.finish(unit, key, new)
         return True, new
 
     results = await asyncio.gather(*(database.run(answer, request, NOW, write=True) for _ in range(8)))
     assert sorted(fresh for fresh, _ in results) == [False] * 7 + [True]
-    assert {stored for _, stored in results} == {Answer(201, '{"seq":1}', secret=True)}
+    assert {stored for _, stored in results} == {made(1)}
     with pytest.raises(TenantryError) as other:
         await database.run(answer, "x" * 64, NOW, write=True)
     assert other.value.code is Code.IDEMPOTENCY_MISMATCH
-    assert await database.run(answer, "x" * 64, NOW + 10, write=True) == (True, Answer(201, '{"seq":2}', secret=True))
+    assert await database.run(answer, "x" * 64, NOW + 10, write=True) == (True, made(2))
     assert await database.run(idempotency.forget_expired, NOW + 19, 10, write=True) == 0
     assert await database.run(idempotency.forget_expired, NOW + 20, 10, write=True) == 1
+
+
+async def test_an_answer_that_the_release_before_kept_has_no_headers(database: Database) -> None:
+    row = {"key": "k" * 64, "request_hash": "r" * 64, "status": 200, "body": "{}", "secret": 0, "expires_at": NOW + 10}
+    await database.run(Unit.execute, tables.Idempotency.insert(row), write=True)
+    assert await database.run(idempotency.find, "k" * 64, "r" * 64, NOW) == Answer(200, "{}")
 
 
 async def test_an_answer_of_a_unit_that_failed_is_not_kept(database: Database) -> None:

@@ -1,12 +1,18 @@
 """What holds for everything below /v1: bodies, parameters, headers, and names that no object can have."""
 
 import io
+from itertools import count
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from tenantry.model.identity import Permission
+from tenantry.services import answers
+from tenantry.web.conventions import Call, Nothing, Reply, endpoint
 from tests.support.application import KUBERNETES, Answer, Application
+from tests.support.server import running_server
 
 KEYS = "/v1/keys"
 NEW = '{"name": "ci", "scopes": ["platform:read"]}'
@@ -66,6 +72,28 @@ async def test_an_idempotency_key_belongs_to_its_operation(v1: Application) -> N
     made = await v1.post(KEYS, {"name": "ci", "scopes": ["platform:read"]}, idempotency_key="k")
     assert made.status == 201
     assert (await v1.post("/v1/tenants/acme/revisions/1:rollback", idempotency_key="k")).status == 200
+
+
+async def test_a_replay_says_what_the_first_answer_said(tmp_path: Path) -> None:
+    async def make(call: Call[Nothing, Nothing]) -> Reply:
+        """Make one."""
+        seq = str(next(numbers))
+        reply = Reply(body=f'{{"number":{seq}}}', etag=seq, location=f"/v1/ones/{seq}")
+        await answers.keep(call.services.db, call.once(lambda _: reply), None)
+        return reply
+
+    numbers = count(1)
+    route = endpoint("POST", "/v1/ones", make, needs=Permission.AUTHENTICATED, answer=Nothing, status=201)
+    async with running_server(tmp_path, [route]) as server, server.session() as session:
+        api = Application(session, server)
+        first, again, other = [await api.post("/v1/ones", idempotency_key=key) for key in ("a", "a", "b")]
+    own = {"Date", "X-Request-ID"}
+    assert (again.status, again.body) == (first.status, first.body) == (201, {"number": 1})
+    assert {k: v for k, v in again.headers.items() if k not in own} == {
+        k: v for k, v in first.headers.items() if k not in own
+    }
+    assert (again.etag, again.headers["Location"]) == ('"1"', "/v1/ones/1")
+    assert other.headers["Location"] == "/v1/ones/2"
 
 
 async def test_a_refused_request_is_not_kept(v1: Application) -> None:

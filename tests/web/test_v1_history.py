@@ -203,6 +203,7 @@ async def test_one_key_is_one_rollback(stored_v1: Application) -> None:
     await stored_v1.patch("tenants/acme", {"spec": {"displayName": "5"}})
     again = await stored_v1.post(path, {"message": "m"}, idempotency_key="k")
     assert (again.status, again.body) == (200, answers[0].body)
+    assert [answer.etag for answer in (*answers, again)] == [f'"{again.body["metadata"]["resourceVersion"]}"'] * 9
     assert await _name(stored_v1) == "5"
     for other, body in ((path, {"message": "n"}), ("/v1/tenants/acme/revisions/2:rollback", {"message": "m"})):
         refused = await stored_v1.post(other, body, idempotency_key="k")

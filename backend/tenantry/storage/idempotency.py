@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import peewee
 
 from tenantry.model.errors import Code, TenantryError
@@ -16,20 +17,20 @@ from tenantry.storage.unit import Unit
 _table = tables.Idempotency
 _INSERT = Statement(
     _table.insert({
-        "key": arg("key"), "request_hash": arg("request_hash"), "status": 0, "body": "", "secret": 0,
+        "key": arg("key"), "request_hash": arg("request_hash"), "status": 0, "headers": "[]", "body": "", "secret": 0,
         "expires_at": arg("expires_at"),
     })
 )  # fmt: skip
 _GET = Statement(
-    _table.select(_table.request_hash, _table.status, _table.body, _table.secret, _table.expires_at).where(
-        _table.key == arg("key")
-    )
+    _table.select(
+        _table.request_hash, _table.status, _table.headers, _table.body, _table.secret, _table.expires_at
+    ).where(_table.key == arg("key"))
 )
 _FINISH = Statement(
-    _table.update({"status": arg("status"), "body": arg("body"), "secret": arg("secret")}).where(
-        _table.key == arg("key")
-    )
-)
+    _table.update({
+        "status": arg("status"), "headers": arg("headers"), "body": arg("body"), "secret": arg("secret"),
+    }).where(_table.key == arg("key"))
+)  # fmt: skip
 _FORGET = Statement(_table.delete().where((_table.key == arg("key")) & (_table.expires_at <= arg("at"))))
 _EXPIRED = Statement(
     _table.select(_table.key).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
@@ -38,10 +39,14 @@ _EXPIRED = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A stored answer: HTTP status and body; ``secret``, when the body lacks one that was shown the first time."""
+    """A stored answer: HTTP status, body, and the headers that are not those of every answer.
+
+    ``secret``, when the body lacks one that was shown the first time.
+    """
 
     status: int
     body: str
+    headers: tuple[tuple[str, str], ...] = ()
     secret: bool = False
 
 
@@ -75,21 +80,22 @@ def find(unit: Unit, key: str, request_hash: str, at: int) -> Answer | None:
         TenantryError: as :func:`begin`.
     """
     row = unit.execute(_GET, key=key).fetchone()
-    if row is None or row[4] <= at:
+    if row is None or row[-1] <= at:
         return None
     return _answer(row, request_hash)
 
 
 def finish(unit: Unit, key: str, answer: Answer) -> None:
     """Keep the answer; it may name the seqs, and so may follow them."""
-    unit.conclude(_FINISH, key=key, status=answer.status, body=answer.body, secret=int(answer.secret))
+    headers = orjson.dumps(answer.headers).decode()
+    unit.conclude(_FINISH, key=key, status=answer.status, headers=headers, body=answer.body, secret=int(answer.secret))
 
 
 def _answer(row: Sequence[Any], request_hash: str) -> Answer:
-    stored_hash, status, body, secret, _ = row
+    stored_hash, status, headers, body, secret, _ = row
     if stored_hash != request_hash:
         raise TenantryError(Code.IDEMPOTENCY_MISMATCH, "this Idempotency-Key was used for another request")
-    return Answer(status, body, bool(secret))
+    return Answer(status, body, tuple((name, value) for name, value in orjson.loads(headers)), bool(secret))
 
 
 def forget_expired(unit: Unit, at: int, limit: int) -> int:

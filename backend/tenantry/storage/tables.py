@@ -153,6 +153,7 @@ class Idempotency(Model):
     key = CharField(primary_key=True)
     request_hash = CharField()
     status = IntegerField()  # 0 until the request is answered
+    headers = CharField()  # a JSON array of names and values
     body = TextField()
     secret = IntegerField()  # 1: the answer carried a secret, which ``body`` lacks
     expires_at = BigIntegerField()

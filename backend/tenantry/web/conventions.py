@@ -133,7 +133,8 @@ class Call(Generic[Q, B]):
 
         def answer(result: T) -> Answer:
             reply = render(result)
-            return Answer(self.status, reply.kept or _text(reply.body), secret=bool(reply.kept))
+            headers = () if reply.kept else tuple(_headers(reply).items())
+            return Answer(self.status, reply.kept or _text(reply.body), headers, secret=bool(reply.kept))
 
         return Once(self.request, answer) if self.request else None
 
@@ -217,16 +218,20 @@ def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: t
 def respond(request: web.Request, reply: Reply, status: int = 200) -> web.Response:
     """``reply`` in HTTP; 304 when a GET has seen it already."""
     text = _text(reply.body)
-    reading = request.method in {"GET", "HEAD"}
-    headers = {"Cache-Control": "private, no-cache"} if reading else {}
-    etag = reply.etag or (hashlib.blake2b(text.encode(), digest_size=16).hexdigest() if reading else "")
-    if etag:
+    headers = _headers(reply)
+    if request.method in {"GET", "HEAD"}:
+        headers["Cache-Control"] = "private, no-cache"
+        etag = reply.etag or hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         headers["ETag"] = f'"{etag}"'
-    if reply.location:
-        headers["Location"] = reply.location
-    if reading and any(tag.value in {_ANY, etag} for tag in request.if_none_match or ()):
-        return web.Response(status=304, headers=headers)
+        if any(tag.value in {_ANY, etag} for tag in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
     return web.Response(body=text.encode(), status=status, headers=headers, content_type="application/json")
+
+
+def _headers(reply: Reply) -> dict[str, str]:
+    """What ``reply`` says in headers."""
+    said = {"ETag": f'"{reply.etag}"' if reply.etag else "", "Location": reply.location}
+    return {name: value for name, value in said.items() if value}
 
 
 def read_query(request: web.Request, model: type[Q]) -> Q:
@@ -305,7 +310,9 @@ def _replay(answer: Answer) -> web.Response:
             Code.SECRET_ALREADY_SHOWN,
             f"this Idempotency-Key has made {answer.body} already, and its secret is shown once: make another",
         )
-    return web.Response(body=answer.body.encode(), status=answer.status, content_type="application/json")
+    return web.Response(
+        body=answer.body.encode(), status=answer.status, headers=answer.headers, content_type="application/json"
+    )
 
 
 def _scope(request: web.Request) -> str:

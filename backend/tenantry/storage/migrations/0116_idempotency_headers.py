@@ -1,0 +1,8 @@
+"""What an answer said in its headers, which its replay says again."""
+
+from tenantry.storage.connection import Connection
+from tenantry.storage.migrations.ddl import add_column
+
+
+def up(migrator: object, db: Connection) -> None:  # noqa: ARG001, D103 - playhouse's signature
+    add_column(db, "idempotency", "headers", "text", default="[]")
