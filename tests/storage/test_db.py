@@ -138,6 +138,29 @@ async def test_a_unit_does_not_begin_after_its_deadline(database_url: str) -> No
         assert await database.run(count) == 0
 
 
+async def test_a_write_that_takes_too_long_is_given_up_and_still_done(database: Database) -> None:
+    gate, committed = Gate(), asyncio.Event()
+    database.on_commit(lambda _: committed.set())
+    with pytest.raises(TenantryError, match="did not answer within 1 s, and may still do") as late:
+        await database.run(gate.hold, lambda unit: create(unit, tenant("late")), write=True, timeout=1.0)
+    assert (late.value.code, late.value.retry_after) == (Code.TIMEOUT, 1)
+    gate.open.set()
+    await committed.wait()
+    assert await database.run(count, write=True) == 1
+
+
+async def test_a_database_that_answers_nobody_is_not_waited_for_long(database: Database) -> None:
+    stuck = [Gate(), Gate(), Gate()]
+    for gate, seconds in zip(stuck, (2, 1, 2), strict=True):
+        with pytest.raises(TenantryError, match=f"did not answer within {seconds} s$") as late:
+            await database.run(gate.hold, timeout=2.0)
+        assert (late.value.code, late.value.retry_after) == (Code.UNAVAILABLE, 1)
+        if gate is stuck[1]:  # it answers another, though two threads are stuck
+            assert await database.run(count) == 0
+    for gate in stuck:
+        gate.open.set()
+
+
 async def test_a_commit_is_announced_with_its_highest_seq(database: Database) -> None:
     seqs: list[int] = []
     database.on_commit(seqs.append)

@@ -182,6 +182,18 @@ async def test_a_frozen_server_fails_all_threads_at_once_and_none_for_ever(
         await database.ready()
 
 
+async def test_a_frozen_server_holds_nobody_beyond_the_deadline(database_server: DatabaseServer) -> None:
+    async with opened(await emptied(database_server), threads=4) as database:
+        with frozen(database_server):
+            for code, seconds in ((Code.UNAVAILABLE, 2), (Code.TIMEOUT, 1)):
+                with pytest.raises(TenantryError, match=f"did not answer within {seconds} s") as late:
+                    await database.run(changes.current_seq, write=code is Code.TIMEOUT, timeout=2.0)
+                assert (late.value.code, late.value.retry_after) == (code, 1)
+            waiting = asyncio.create_task(database.administer(changes.current_seq))
+            await asyncio.sleep(0)
+        assert await waiting == 0
+
+
 async def test_a_server_that_is_away_is_unavailable_until_it_is_back(database_server: DatabaseServer) -> None:
     async with opened(await emptied(database_server)) as database:
         await database.run(create, tenant("acme"), write=True)

@@ -94,7 +94,8 @@ MEANINGS = {
     Code.TOO_MANY_REQUESTS: "The caller is over its rate limit. Wait for as long as `Retry-After` says.",
     Code.INTERNAL: "A fault of the server. Its log has the cause, by the request id.",
     Code.UNAVAILABLE: "The database is away or the server is too busy. Try again after `Retry-After`.",
-    Code.TIMEOUT: "It was not done in time, or the resourceVersion is one of the future. Try again.",
+    Code.TIMEOUT: "It was not done in time, and may still be; or the resourceVersion is one of the future. "
+    "Look, and try again.",
 }
 
 

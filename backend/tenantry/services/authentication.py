@@ -26,7 +26,7 @@ from tenantry.services.keys import LOCAL_ADMIN
 from tenantry.services.keysets import KeySets
 from tenantry.settings import Network
 from tenantry.storage import keys
-from tenantry.storage.db import Database
+from tenantry.storage.db import UNIT_SECONDS, Database
 
 CACHE_SIZE = 10_000  # credentials
 FRESH_SECONDS = 1.0
@@ -154,11 +154,12 @@ class Authenticator:
             raise _refusal("key", "malformed", "the API key is mistyped or cut off")
         identifier, secret_sha = parts
         now = self._monotonic()
+        usable = known if known and now - known.checked < STALE_SECONDS else None
         try:
-            key = await self._read(identifier)
+            key = await self._read(identifier, FRESH_SECONDS if usable else UNIT_SECONDS)
         except TenantryError as error:
-            if known and error.code is Code.UNAVAILABLE and now - known.checked < STALE_SECONDS:
-                return known
+            if usable and error.code is Code.UNAVAILABLE:
+                return usable
             metrics.AUTHENTICATIONS.count("key", "unavailable")
             raise
         if key is None or not hmac.compare_digest(key.secret_sha, secret_sha):
@@ -193,10 +194,11 @@ class Authenticator:
             generation=generation,
         )
 
-    async def _read(self, identifier: str) -> ApiKey | None:
+    async def _read(self, identifier: str, timeout: float) -> ApiKey | None:  # noqa: ASYNC109 - the unit's
         reading = self._reading.get(identifier)
         if reading is None:
-            reading = self._reading[identifier] = asyncio.create_task(self._db.run(keys.get, identifier))
+            unit = self._db.run(keys.get, identifier, timeout=timeout)
+            reading = self._reading[identifier] = asyncio.create_task(unit)
             reading.add_done_callback(lambda _: self._reading.pop(identifier))
         return await asyncio.shield(reading)  # one that asks may go away, the others still wait
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
-from tenantry.model.errors import Code, TenantryError
 from tenantry.settings import MySQLAddress, read_database_url
 from tenantry.storage import schema
 from tenantry.storage.lane import Lane
@@ -20,6 +19,8 @@ from tenantry.storage.unit import Unit
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+#: how long somebody waits for a unit, unless told otherwise
+UNIT_SECONDS = 5.0
 READY_SECONDS = 1.0
 
 _READ_CLOCK = Statement(Clock.select(Clock.seq))
@@ -67,19 +68,20 @@ class Database:
         *args: *Ts,
         write: bool = False,
         snapshot: bool = False,
-        timeout: float = 5.0,  # noqa: ASYNC109 - bounds the wait for a thread, not the call
+        timeout: float = UNIT_SECONDS,  # noqa: ASYNC109 - what has begun on a thread cannot be cancelled
     ) -> T:
         """What ``fn(unit, *args)`` returns: with ``write``, from one committed transaction.
 
         With ``snapshot``, all its statements read the state of one moment; without either, each reads what is
         committed when it begins.
 
-        It must have begun within ``timeout`` seconds, and is not tried again after them. Cancelling the awaiter does
-        not take back what has begun.
+        It is not tried again after ``timeout`` seconds, and by then the awaiter is told. Neither that nor cancelling
+        the awaiter takes back what has begun.
 
         Raises:
-            TenantryError: ``UNAVAILABLE`` (with ``retry_after``) when the queue is full, the deadline passed, or the
-                database is away; what ``fn`` raised otherwise.
+            TenantryError: ``UNAVAILABLE`` (with ``retry_after``) when the queue is full, the database is away, or the
+                deadline passed and nothing was written; ``TIMEOUT``, it passed and something may have been; what
+                ``fn`` raised otherwise.
         """
         lane = self._writes if write else self._reads
         return await lane.run(fn, args, write=write, snapshot=snapshot, timeout=timeout)
@@ -88,10 +90,11 @@ class Database:
         self,
         fn: Callable[[Unit, *Ts], T],
         *args: *Ts,
-        timeout: float = 5.0,  # noqa: ASYNC109 - as above
+        write: bool = True,
+        timeout: float = UNIT_SECONDS,  # noqa: ASYNC109 - as above
     ) -> T:
         """As :meth:`run`, on one of two threads kept for health and migrations; every statement commits by itself."""
-        return await self._admin.run(fn, args, write=True, timeout=timeout)
+        return await self._admin.run(fn, args, write=write, timeout=timeout)
 
     def on_commit(self, listener: Callable[[int], None]) -> None:
         """Call ``listener`` on the event loop with the highest seq of each commit that took seqs."""
@@ -103,18 +106,11 @@ class Database:
         Raises:
             TenantryError: ``UNAVAILABLE`` with the reason.
         """
-        try:
-            async with asyncio.timeout(READY_SECONDS):
-                await self.administer(_read_clock, timeout=READY_SECONDS)
-        except TimeoutError:
-            raise TenantryError(
-                Code.UNAVAILABLE, f"the database did not answer within {READY_SECONDS:g} s", retry_after=1
-            ) from None
+        await self.administer(_read_clock, write=False, timeout=READY_SECONDS)
 
     async def close(self) -> None:
-        """Let what was admitted finish, then close every connection."""
-        for lane in (self._reads, self._writes, self._admin):
-            await lane.close()
+        """Let what was admitted finish, as far as somebody still waits for it, and close every connection."""
+        await asyncio.gather(*(lane.close(UNIT_SECONDS) for lane in {self._reads, self._writes, self._admin}))
 
     def _announce(self, seq: int) -> None:
         for listener in self._listeners:

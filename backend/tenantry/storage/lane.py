@@ -22,6 +22,8 @@ Ts = TypeVarTuple("Ts")
 
 #: A slow function is named in the log this often, in seconds; the metrics count all of them.
 SLOW_LOG_INTERVAL = 60.0
+#: For so many seconds a database is waited for that has not answered for long.
+LEAST_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 _named: dict[str, float] = {}  # slow functions, and when the log last named each
@@ -35,9 +37,11 @@ class Job:
     arguments: tuple[Any, ...]
     write: bool
     snapshot: bool  # all that it reads is of one moment
-    deadline: float  # of time.monotonic(): it must have begun by then
+    deadline: float  # of time.monotonic(): whoever waits for it is told by then
     future: asyncio.Future[Any]
     slow: float  # seconds; a longer run is logged
+    begun: bool = False
+    alarm: asyncio.TimerHandle | None = None  # rings at the deadline
 
     @property
     def name(self) -> str:
@@ -95,6 +99,9 @@ class Lane:
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._limit = limit
         self._admitted = 0
+        self._running = 0  # jobs on threads
+        self._heard = 0.0  # when the database last answered, or was asked after a rest, of time.monotonic()
+        self._lock = threading.Lock()  # of a job's begin, which does not happen after its deadline
         self._gauge = metrics.DB_QUEUE.labels(name)
         self._slow = slow
         self._closed = False
@@ -115,27 +122,34 @@ class Lane:
         *,
         write: bool,
         snapshot: bool = False,
-        timeout: float,  # noqa: ASYNC109 - bounds the wait for a thread, not the call
+        timeout: float,  # noqa: ASYNC109 - what has begun on a thread cannot be cancelled
     ) -> T:
         """Run ``function(unit, *arguments)`` on one of the threads.
 
         Raises:
-            TenantryError: ``UNAVAILABLE`` when the lane is full or closed, or when no thread got to it within
-                ``timeout`` seconds.
+            TenantryError: ``UNAVAILABLE`` when the lane is full or closed, when no thread got to it within ``timeout``
+                seconds, or what it reads was not there by then; ``TIMEOUT`` when it writes and had begun, for then it
+                may still be done.
         """
         if self._closed:
             raise TenantryError(Code.UNAVAILABLE, "the database is being closed", retry_after=1)
         if self._admitted >= self._limit:
             metrics.DB_REFUSED.labels("full").inc()
             raise TenantryError(Code.UNAVAILABLE, "too many requests wait for the database", retry_after=1)
+        now = time.monotonic()
+        if self._running:  # nobody waits for a silent database for much longer than who asked it first
+            timeout = max(self._heard + timeout - now, min(timeout, LEAST_SECONDS))
         future: asyncio.Future[T] = self._loop.create_future()
+        job = Job(function, arguments, write, snapshot, now + timeout, future, self._slow)
+        if timeout < math.inf:
+            job.alarm = self._loop.call_later(timeout, self._give_up, job, timeout)
         self._admitted += 1
         self._gauge.inc()
-        self._queue.put(Job(function, arguments, write, snapshot, time.monotonic() + timeout, future, self._slow))
+        self._queue.put(job)
         return await future
 
-    async def close(self, grace: float = 20.0) -> None:
-        """Let what was admitted finish, then end the threads; ``grace`` seconds for all of them."""
+    async def close(self, grace: float) -> None:
+        """Let what was admitted finish within ``grace`` seconds, and end the threads."""
         if self._closed:
             return
         self._closed = True
@@ -145,33 +159,51 @@ class Lane:
         for thread in self._threads:
             await asyncio.to_thread(thread.join, max(0.0, deadline - time.monotonic()))
 
+    def _give_up(self, job: Job, timeout: float) -> None:
+        """Tell the awaiter of ``job`` that its time is over; a thread that has begun it goes on."""
+        with self._lock:
+            if not job.future.done():
+                job.future.set_exception(_overdue(job, timeout))
+        if not job.begun:
+            metrics.DB_REFUSED.labels("deadline").inc()
+
     def _resolve(self, outcomes: Sequence[Outcome], seq: int) -> None:
         self._admitted -= len(outcomes)
         self._gauge.dec(len(outcomes))
         if seq and self._on_commit:
             self._on_commit(seq)
         for outcome in outcomes:
-            future = outcome.job.future
-            if future.done():  # the awaiter went away; what was committed stays committed
+            job, future = outcome.job, outcome.job.future
+            if job.alarm:
+                job.alarm.cancel()
+            if job.begun:
+                self._note_end(outcome)
+            if future.done():  # the awaiter went away, or was told; what was committed stays committed
                 continue
             if outcome.error is not None:
                 future.set_exception(outcome.error)
             else:
                 future.set_result(outcome.result)
 
+    def _note_end(self, outcome: Outcome) -> None:
+        with self._lock:
+            self._running -= 1
+            if not (isinstance(outcome.error, TenantryError) and outcome.error.code is Code.UNAVAILABLE):
+                self._heard = time.monotonic()
+
     # -- on the threads ----------------------------------------------------------------------------------------------
 
     def jobs(self) -> Iterator[Job]:
         """Jobs as they come, until the lane is closed."""
         while (job := self._queue.get()) is not None:
-            if self._is_due(job):
+            if self._begin(job):
                 yield job
 
     def next_waiting(self) -> Job | None:
         """A job that waits already, if one does."""
         with contextlib.suppress(Empty):
             while (job := self._queue.get_nowait()) is not None:
-                if self._is_due(job):
+                if self._begin(job):
                     return job
             self._queue.put(None)  # for jobs()
         return None
@@ -184,13 +216,23 @@ class Lane:
         with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever waited
             self._loop.call_soon_threadsafe(self._resolve, outcomes, seq)
 
-    def _is_due(self, job: Job) -> bool:
-        if job.future.cancelled():
-            self.settle([Outcome(job)])
-            return False
-        if time.monotonic() > job.deadline:
-            metrics.DB_REFUSED.labels("deadline").inc()
-            error = TenantryError(Code.UNAVAILABLE, "the database is too busy", retry_after=1)
-            self.settle([Outcome(job, error=error)])
-            return False
-        return True
+    def _begin(self, job: Job) -> bool:
+        """Whether ``job`` is still wanted; it has begun then."""
+        with self._lock:
+            if not job.future.done():
+                job.begun = True
+                if not self._running:
+                    self._heard = time.monotonic()
+                self._running += 1
+                return True
+        self.settle([Outcome(job)])
+        return False
+
+
+def _overdue(job: Job, timeout: float) -> TenantryError:
+    if not job.begun:
+        return TenantryError(Code.UNAVAILABLE, "the database is too busy", retry_after=1)
+    message = f"the database did not answer within {timeout:.2g} s"
+    if not job.write:
+        return TenantryError(Code.UNAVAILABLE, message, retry_after=1)
+    return TenantryError(Code.TIMEOUT, f"{message}, and may still do what it was asked to: look first", retry_after=1)

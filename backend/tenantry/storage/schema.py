@@ -7,6 +7,7 @@ release and with that of the next: a rolling upgrade migrates first and never me
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ async def migrate(db: Database) -> list[str]:
     Raises:
         TenantryError: ``UNAVAILABLE``, another held the lease for a minute.
     """
-    return await db.administer(_migrate)
+    return await db.administer(_migrate, timeout=math.inf)
 
 
 async def state(db: Database) -> SchemaState:

@@ -21,7 +21,8 @@ READERS = 4
 BATCH_UNITS = 64
 BATCH_SECONDS = 0.005
 SLOW_SECONDS = 0.020  # a function that writes for longer holds up every other writer
-BUSY_SECONDS = 5  # another process may be writing: a migration, an administrator's command
+#: another process may be writing: a migration, an administrator's command; who waits is told before its time is over
+BUSY_SECONDS = 4
 
 #: Primary result codes that tell of the file or the machine, not of the statement.
 _ENVIRONMENT = frozenset({
