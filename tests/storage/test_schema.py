@@ -8,11 +8,12 @@ import peewee
 import pytest
 
 from tenantry.model.errors import TenantryError
-from tenantry.storage import leases, schema, tables
+from tenantry.storage import changes, leases, resources, schema, tables
 from tenantry.storage.db import Database
 from tenantry.storage.schema import SchemaState
 from tenantry.storage.unit import Unit
 from tests.cluster.databases import DatabaseServer
+from tests.storage.samples import tenant
 from tests.support.databases import emptied, opened
 
 MIGRATIONS = Path(schema.__file__).with_name("migrations")
@@ -89,6 +90,33 @@ async def test_a_migration_that_fails_is_run_again(
         assert await schema.state(database) == SchemaState(current=NEWEST, expected=9901)
         extra.write_text("def up(migrator, db):\n    db.run('CREATE TABLE IF NOT EXISTS extra (a INT)')\n")
         assert await schema.migrate(database) == ["9901_extra"]
+
+
+async def test_changes_from_before_it_was_kept_know_their_tenant(
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    older = tmp_path / "migrations"
+    older.mkdir()
+    for path in MIGRATIONS.glob("[0-9]*.py"):
+        if int(path.name[:4]) < 116:
+            (older / path.name).write_text(path.read_text())
+    item = tenant("acme", tenant_id="0190c6f2-0000-7000-8000-000000000001")
+
+    def fill(unit: Unit) -> None:
+        columns = "seq, kind, namespace, name, uid, verb, object, prev_labels, at, size"
+        for seq, uid in ((1, item.uid), (2, "of-one-that-is-gone")):
+            values = f"{seq}, 'Tenant', '', 'acme', '{uid}', 'ADDED', '{{}}', '{{}}', 1, 4"
+            unit.database.run(f"INSERT INTO change_log ({columns}) VALUES ({values})")  # noqa: S608 - our own
+        resources.insert(unit, item, {})
+        unit.seal({item.uid}, 2)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_DIRECTORY", older)
+        async with opened(new_database_url) as database:
+            await database.administer(fill)
+    async with opened(new_database_url) as database:
+        log = await database.run(changes.read, 0, 10)
+    assert [change.tenant_id for change in log] == [item.tenant_id, ""]
 
 
 async def test_a_migration_that_another_runs_is_waited_for(

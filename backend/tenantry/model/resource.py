@@ -107,6 +107,7 @@ class Change:
     namespace: str
     name: str
     uid: str
+    tenant_id: str  # of the object
     verb: Verb
     object: str  # the whole object as JSON text, with resourceVersion = seq
     prev_labels: str  # JSON of the labels before the change; "{}" for ADDED

@@ -19,13 +19,13 @@ from tenantry.model.identity import Actor
 from tenantry.model.kinds import TENANT, Address, Kind
 from tenantry.model.manifest import Document
 from tenantry.model.resource import API, Resource
-from tenantry.model.selectors import Selector
 from tenantry.services import candidate, transactions
 from tenantry.services.attempts import PERSISTENT, retrying
 from tenantry.services.candidate import Candidate, Writer
 from tenantry.services.lookup import Lookup
 from tenantry.services.offload import offload
 from tenantry.services.transactions import Page, Query
+from tenantry.storage import resources
 from tenantry.storage.db import Database
 
 
@@ -86,9 +86,9 @@ class ResourceService:
         """One page of the objects that the actor may see, ordered by namespace and name."""
         return await self._db.run(transactions.page, actor, query, snapshot=True)
 
-    async def visible_fields(self, actor: Actor, query: Query) -> Selector:
-        """The field selector of ``query``, narrowed to what the actor may see: what a watch goes by."""
-        return await self._db.run(transactions.visible_fields, actor, query) if actor.tenant_id else query.fields
+    async def own_name(self, actor: Actor) -> str:
+        """The name that the Tenant of an actor who is bound to one has now; empty when it is gone."""
+        return await self._db.run(resources.tenant_name, actor.tenant_id) or ""
 
     async def create(self, actor: Actor, at: Address, document: Document, options: Options) -> Written:
         """A new object; ALREADY_EXISTS when the name is taken, NAME_TOMBSTONED when it is kept for another."""
@@ -175,7 +175,7 @@ class ResourceService:
 
     async def _find(self, actor: Actor, at: Address) -> Resource | None:
         found = await self._lookup.find(at.kind.name, at.namespace, at.name)
-        if found is not None and not transactions.is_visible(actor, found):
+        if found is not None and not transactions.is_visible(actor.tenant_id, found):
             raise _not_found(at)
         return found
 

@@ -17,7 +17,7 @@ from tenantry.model.config import ConfigSpec
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, PLAN, TENANT, Kind
-from tenantry.model.resource import API, Resource, Revision, Tombstone, Verb
+from tenantry.model.resource import API, Change, Resource, Revision, Tombstone, Verb
 from tenantry.model.selectors import EVERYTHING, Operator, Requirement, Selector
 from tenantry.model.tenant import TenantSpec
 from tenantry.services import meaning
@@ -56,22 +56,13 @@ class Page:
     more: bool = False
 
 
-def is_visible(actor: Actor, resource: Resource) -> bool:
-    """Whether the actor may know of the object: a tenant's own credential sees its own Tenant and nothing else."""
-    return not actor.tenant_id or (resource.kind == TENANT.name and actor.tenant_id == resource.tenant_id)
+def is_visible(tenant_id: str, some: Resource | Change) -> bool:
+    """Whether an actor that is bound to ``tenant_id``, or to none, may know of the object.
 
-
-def visible_fields(unit: Unit, actor: Actor, query: Query) -> Selector:
-    """The field selector of ``query``, narrowed to what the actor may see."""
-    if not actor.tenant_id:
-        return query.fields
-    own = Requirement("metadata.name", Operator.IN, _own_names(unit, actor, query.kind))
-    return Selector((*query.fields.requirements, own))
-
-
-def _own_names(unit: Unit, actor: Actor, kind: Kind) -> tuple[str, ...]:
-    name = resources.tenant_name(unit, actor.tenant_id) if kind is TENANT else None
-    return (name,) if name else ("",)
+    A tenant's own credential sees its own Tenant and nothing else. It goes by the identity: a name may become another
+    tenant's.
+    """
+    return not tenant_id or (some.kind == TENANT.name and tenant_id == some.tenant_id)
 
 
 def page(unit: Unit, actor: Actor, query: Query) -> Page:
@@ -84,13 +75,21 @@ def page(unit: Unit, actor: Actor, query: Query) -> Page:
         query.kind.name,
         namespace=query.namespace,
         labels=query.labels,
-        fields=visible_fields(unit, actor, query),
+        fields=_visible_fields(unit, actor, query),
         after=query.after,
         limit=query.limit + 1 if query.limit else _ALL,
     )
     if not query.limit or len(found) <= query.limit:
         return Page(items=found, seq=seq)
     return Page(items=found[: query.limit], seq=seq, more=True)
+
+
+def _visible_fields(unit: Unit, actor: Actor, query: Query) -> Selector:
+    """The field selector of ``query``, narrowed to the name that the actor's own Tenant has at this moment."""
+    if not actor.tenant_id:
+        return query.fields
+    name = resources.tenant_name(unit, actor.tenant_id) if query.kind is TENANT else None
+    return Selector((*query.fields.requirements, Requirement("metadata.name", Operator.IN, (name or "",))))
 
 
 def check_storable(unit: Unit, new: Candidate) -> None:

@@ -134,6 +134,7 @@ def _row(resource: Resource, change: PendingChange) -> dict[str, object]:
         namespace=resource.namespace,
         name=resource.name,
         uid=resource.uid,
+        tenant_id=resource.tenant_id,
         verb=change.verb,
         object=document,
         prev_labels=prev_labels,

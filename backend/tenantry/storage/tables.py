@@ -125,6 +125,7 @@ class ChangeLog(Model):
     namespace = CharField()
     name = CharField()
     uid = CharField()
+    tenant_id = CharField()
     verb = CharField()
     object = TextField()
     prev_labels = TextField()

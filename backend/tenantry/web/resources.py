@@ -70,8 +70,7 @@ async def _watch(request: web.Request, at: Address) -> web.StreamResponse:
     services = request.app[SERVICES]
     asked = options.read_listing(at.kind, request.query, watch=True)
     query = Query(kind=at.kind, namespace=at.namespace or None, labels=asked.labels, fields=asked.fields)
-    visible = await services.resources.visible_fields(request[ACTOR], query)
-    scope = watch.Scope(at.kind, query.namespace, asked.labels, visible)
+    scope = watch.Scope(at.kind, query.namespace, asked.labels, asked.fields, request[ACTOR].tenant_id)
     if asked.initial or (asked.initial is None and asked.seq == 0):
         if asked.seq:
             await services.feed.reach(asked.seq)

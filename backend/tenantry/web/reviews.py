@@ -14,11 +14,11 @@ from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Permission
-from tenantry.model.kinds import BY_PLURAL, KINDS
+from tenantry.model.kinds import BY_PLURAL, KINDS, TENANT
 from tenantry.model.resource import GROUP
 from tenantry.web import bodies
 from tenantry.web.discovery import REVIEWS
-from tenantry.web.routes import ACTOR, Route
+from tenantry.web.routes import ACTOR, SERVICES, Route
 
 _MAGIC = b"k8s\x00"
 _PROTOBUF = "application/vnd.kubernetes.protobuf"
@@ -123,17 +123,26 @@ async def _self_subject_access_review(request: web.Request) -> web.Response:
         if attributes is not None and not isinstance(attributes, dict):
             raise TenantryError(Code.BAD_REQUEST, f"spec.{name} must be an object")
     actor = request[ACTOR]
-    allowed = _may(actor, resource) if isinstance(resource, dict) else _may_get(actor, path or {})
+    own = await _own_name(request)
+    allowed = _may(actor, own, resource) if isinstance(resource, dict) else _may_get(actor, path or {})
     status = {"allowed": allowed} | ({} if allowed else {"reason": "no scope of this credential allows it"})
     return _review(kind, "authorization.k8s.io", spec, status)
 
 
-def _may(actor: Actor, attributes: dict[str, Any]) -> bool:
-    verb, group, resource = (str(attributes.get(name, "")) for name in ("verb", "group", "resource"))
+async def _own_name(request: web.Request) -> str:
+    """The name that the caller's Tenant has now; empty where it is gone, or the caller bound to none."""
+    actor = request[ACTOR]
+    return await request.app[SERVICES].resources.own_name(actor) if actor.tenant_id else ""
+
+
+def _may(actor: Actor, own: str, attributes: dict[str, Any]) -> bool:
+    verb, group, resource, name = (str(attributes.get(part, "")) for part in ("verb", "group", "resource", "name"))
     if group in REVIEWS:
         return verb == "create" and resource in REVIEWS[group].values()
     if group not in {GROUP, "*"} or (resource not in BY_PLURAL and resource != "*"):
         return False
+    if actor.tenant_id and (resource != TENANT.plural or name not in {"", own}):
+        return False  # it would be told that there is no such thing
     wanted = _READ | _WRITE if verb == "*" else {verb}
     reads, writes = wanted & _READ, wanted & _WRITE
     return (
@@ -159,8 +168,12 @@ async def _self_subject_rules_review(request: web.Request) -> web.Response:
         *(sorted(_READ) if actor.may(Permission.RESOURCES_READ) else ()),
         *(sorted(_WRITE) if actor.may(Permission.RESOURCES_WRITE) else ()),
     ]
-    resources = [entry.plural for entry in KINDS]
-    rules = [{"verbs": verbs, "apiGroups": [GROUP], "resources": resources}] if verbs else []
+    rule = {"verbs": verbs, "apiGroups": [GROUP], "resources": [entry.plural for entry in KINDS]}
+    if actor.tenant_id:
+        own = await _own_name(request)
+        rule |= {"resources": [TENANT.plural], "resourceNames": [own]}
+        verbs = verbs if own else []
+    rules = [rule] if verbs else []
     rules += [
         {"verbs": ["create"], "apiGroups": [group], "resources": sorted(kinds.values())}
         for group, kinds in REVIEWS.items()

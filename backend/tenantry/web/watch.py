@@ -22,7 +22,7 @@ from tenantry.model.kinds import Kind
 from tenantry.model.resource import API_VERSION, Change, Resource, Verb
 from tenantry.model.selectors import EVERYTHING, Selector
 from tenantry.services.feed import Feed
-from tenantry.services.transactions import Page
+from tenantry.services.transactions import Page, is_visible
 from tenantry.web import authentication, errors, tables
 from tenantry.web.negotiation import Accepted, Form
 from tenantry.web.routes import STOPPING
@@ -48,10 +48,13 @@ class Scope:
     namespace: str | None = None  # None: all
     labels: Selector = EVERYTHING
     fields: Selector = EVERYTHING
+    tenant_id: str = ""  # that the watcher is bound to
 
     def verb(self, change: Change) -> Verb | None:
         """What the change is to this watcher: leaving a selector is DELETED, entering it is ADDED."""
         if change.kind != self.kind.name or self.namespace not in (None, change.namespace):
+            return None
+        if not is_visible(self.tenant_id, change):
             return None
         if not self.fields.matches({"metadata.name": change.name, "metadata.namespace": change.namespace}):
             return None
@@ -259,6 +262,7 @@ def _as_added(item: Resource) -> Change:
         namespace=item.namespace,
         name=item.name,
         uid=item.uid,
+        tenant_id=item.tenant_id,
         verb=Verb.ADDED,
         object=item.to_json(),
         prev_labels="{}",

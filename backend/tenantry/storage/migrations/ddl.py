@@ -28,6 +28,7 @@ _MYSQL = {
     "json": f"LONGTEXT {_UTF8}",
     "int": "BIGINT",
 }
+_SQLITE = dict.fromkeys(_MYSQL, "TEXT") | {"int": "INTEGER"}
 
 
 def create_table(  # noqa: PLR0913 - one keyword per part of the statement
@@ -49,45 +50,32 @@ def create_table(  # noqa: PLR0913 - one keyword per part of the statement
         unique: the columns of each further unique key.
         indexes: the columns of each index.
     """
-    write = _write_sqlite if _is_sqlite(database) else _write_mysql
+    write = _write_sqlite if isinstance(database, peewee.SqliteDatabase) else _write_mysql
     keys = [("UNIQUE ", key) for key in unique] + [("", key) for key in indexes]
     for sql in write(name, columns, primary_key, keys):
         database.run(sql)
 
 
-def add_column(database: Connection, table: str, name: str, kind: str, *, default: str) -> None:
-    """Add the column ``name`` to a table unless it has it.
-
-    Servers of the release before do not know it: their rows get ``default``.
+def add_column(database: Connection, table: str, name: str, kind: str, *, default: str = "") -> None:
+    """Add the column ``name`` to ``table`` unless it is there.
 
     Args:
         database: of the thread.
         table: the table's name.
         name: the column's.
-        kind: one of ``_MYSQL``, and not ``json``: MySQL knows no plain default of a long text.
-        default: a text.
+        kind: one of ``_MYSQL``, a short text: MySQL knows no plain default of a long one.
+        default: what it holds in the rows that are there, and in those that servers of the release before write.
     """
     if name in {column.name for column in database.get_columns(table)}:
         return
-    value = default.replace("'", "''")
-    if _is_sqlite(database):
-        database.run(f'ALTER TABLE "{table}" ADD COLUMN "{name}" {_sqlite_type(kind)} NOT NULL DEFAULT \'{value}\'')
-    else:
-        database.run(f"ALTER TABLE `{table}` ADD COLUMN `{name}` {_MYSQL[kind]} NOT NULL DEFAULT '{value}'")
-
-
-def _is_sqlite(database: Connection) -> bool:
-    return isinstance(database, peewee.SqliteDatabase)
-
-
-def _sqlite_type(kind: str) -> str:
-    return "INTEGER" if kind == "int" else "TEXT"
+    types = _SQLITE if isinstance(database, peewee.SqliteDatabase) else _MYSQL
+    database.run(f"ALTER TABLE {table} ADD COLUMN {name} {types[kind]} NOT NULL DEFAULT '{default}'")
 
 
 def _write_sqlite(
     table: str, columns: Mapping[str, str], primary_key: Sequence[str], keys: Iterable[tuple[str, Sequence[str]]]
 ) -> Iterable[str]:
-    types = [f'"{name}" {_sqlite_type(kind)} NOT NULL' for name, kind in columns.items()]
+    types = [f'"{name}" {_SQLITE[kind]} NOT NULL' for name, kind in columns.items()]
     body = ", ".join([*types, f"PRIMARY KEY ({_names(primary_key)})"])
     # rows with documents are long: those stay out of the key's tree
     options = "STRICT" if "json" in columns.values() else "STRICT, WITHOUT ROWID"
