@@ -111,6 +111,7 @@ class TenantryError(Exception):
         name: the object's name, if any.
         retry_after: seconds after which to try again, when waiting helps.
         raced: another write was faster, and the same one computed again may succeed.
+        resume: what a list can be continued with all the same, in the place of a token that expired.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per part of a Kubernetes Status
@@ -123,6 +124,7 @@ class TenantryError(Exception):
         name: str = "",
         retry_after: int | None = None,
         raced: bool = False,
+        resume: str = "",
     ) -> None:
         self.message = redact(message)
         super().__init__(self.message)
@@ -132,3 +134,4 @@ class TenantryError(Exception):
         self.name = redact(name)
         self.retry_after = retry_after
         self.raced = raced
+        self.resume = resume

@@ -66,7 +66,13 @@ def is_visible(tenant_id: str, some: Resource | Change) -> bool:
 
 
 def page(unit: Unit, actor: Actor, query: Query) -> Page:
-    """One page of a list; the unit must read a snapshot, so that the clock belongs to the rows."""
+    """One page of a list; the unit must read a snapshot, so that the clock belongs to the rows.
+
+    Raises:
+        TenantryError: EXPIRED when no watch from the first page on could tell what has changed since.
+    """
+    if query.since and query.since < changes.compacted_to(unit):
+        raise TenantryError(Code.EXPIRED, "the page before is older than the change log")
     seq = query.since or changes.current_seq(unit)
     if query.exact not in (None, seq):
         raise TenantryError(Code.EXPIRED, f"the state at resource version {query.exact} is no longer kept")

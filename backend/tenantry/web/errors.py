@@ -93,7 +93,7 @@ def status_of(error: TenantryError) -> dict[str, Any]:
     status = {
         "kind": "Status",
         "apiVersion": "v1",
-        "metadata": {},
+        "metadata": {"continue": error.resume} if error.resume else {},
         "status": "Failure",
         "message": _message(error, rendering),
         **({"reason": rendering.reason} if rendering.reason else {}),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -32,6 +33,15 @@ _ONE = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA})
 _MANY = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA_LIST})
 _WATCHED = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA})
 _PATCHES = ("application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml")
+
+#: in the place of the first page's resourceVersion, in a token that continues a list as it is by now
+_NOW = -1
+_INCONSISTENT = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
 
 #: characters of one warning and of all, from where on they are cut; and how many there are, because Python's own
 #: HTTP client takes a hundred headers
@@ -59,9 +69,8 @@ async def list_or_watch(request: web.Request, at: Address) -> web.StreamResponse
     services = request.app[SERVICES]
     if version:
         await services.feed.reach(version)
-    page = await services.resources.list(request[ACTOR], query)
-    if query.after:
-        page = replace(page, seq=version)
+    with _resumable(query):
+        page = await services.resources.list(request[ACTOR], query)
     return await _many(at.kind, page, accepted, request)
 
 
@@ -160,7 +169,8 @@ async def delete_collection(request: web.Request, at: Address) -> web.StreamResp
     deletion = options.read_deletion(request, await bodies.read_object(request) if request.body_exists else None)
     query, _ = _query(request, at)
     service = request.app[SERVICES].resources
-    page = await service.delete_all(request[ACTOR], query, deletion.preconditions, deletion.options)
+    with _resumable(query):
+        page = await service.delete_all(request[ACTOR], query, deletion.preconditions, deletion.options)
     return await _many(at.kind, page, accepted, request)
 
 
@@ -205,6 +215,17 @@ def _query(request: web.Request, at: Address) -> tuple[Query, int]:
     return replace(query, after=after, since=seq), seq
 
 
+@contextmanager
+def _resumable(query: Query) -> Iterator[None]:
+    """Tell whose token has expired how kube-apiserver lets the list go on: from there, as it is by now."""
+    try:
+        yield
+    except TenantryError as error:
+        if error.code is not Code.EXPIRED or not query.after:
+            raise
+        raise TenantryError(Code.EXPIRED, _INCONSISTENT, resume=_encode_token(_NOW, query.after)) from error
+
+
 def _include(parameters: Any) -> str:
     include = str(parameters.get("includeObject") or "Metadata")
     if include not in tables.INCLUDE:
@@ -212,8 +233,8 @@ def _include(parameters: Any) -> str:
     return include
 
 
-def _encode_token(seq: int, last: Resource) -> str:
-    raw = orjson.dumps({"v": 1, "rv": seq, "after": [last.namespace, last.name]})
+def _encode_token(seq: int, after: tuple[str, str]) -> str:
+    raw = orjson.dumps({"v": 1, "rv": seq, "after": after})
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
@@ -221,11 +242,11 @@ def _decode_token(token: str) -> tuple[int, tuple[str, str]]:
     try:
         raw = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         seq, (namespace, name) = raw["rv"], raw["after"]
-        if not (isinstance(seq, int) and seq >= 0 and isinstance(namespace, str) and isinstance(name, str)):
+        if not (isinstance(seq, int) and seq >= _NOW and isinstance(namespace, str) and isinstance(name, str)):
             raise ValueError  # noqa: TRY301 - one message for every sort of damage
     except (ValueError, KeyError, TypeError):
         raise TenantryError(Code.BAD_REQUEST, "continue key is not valid: it is none that this server gave") from None
-    return seq, (namespace, name)
+    return max(seq, 0), (namespace, name)
 
 
 # -- what is answered -------------------------------------------------------------------------------------------------
@@ -243,7 +264,7 @@ def _one(kind: Kind, resource: Resource, accepted: Accepted, request: web.Reques
 
 
 async def _many(kind: Kind, page: Page, accepted: Accepted, request: web.Request) -> web.Response:
-    token = _encode_token(page.seq, page.items[-1]) if page.more else ""
+    token = _encode_token(page.seq, (page.items[-1].namespace, page.items[-1].name)) if page.more else ""
     if accepted.form is Form.TABLE:
         now, include = time.time(), _include(request.query)
         rows = [tables.row(kind, item, now, include) for item in page.items]
