@@ -108,12 +108,12 @@ class Application(Client):
     server: ServerInProcess
 
     @asynccontextmanager
-    async def as_key(self, *scopes: str, tenant_id: str = "") -> "AsyncIterator[Application]":
-        """The same API for the bearer of a new key."""
+    async def as_key(self, *scopes: str, **columns: Any) -> "AsyncIterator[Application]":
+        """The same API for the bearer of a new key with these columns."""
         token, identifier, secret_sha = new_token()
+        now = ids.now_micros()
         key = ApiKey(
-            id=identifier, name="test", secret_sha=secret_sha, scopes=scopes, owner="", tenant_id=tenant_id,
-            created_at=ids.now_micros(),
+            id=identifier, name="test", secret_sha=secret_sha, scopes=scopes, owner="", created_at=now, **columns
         )  # fmt: skip
         await self.server.services.db.run(keys.insert, key, write=True)
         headers = {"Authorization": f"Bearer {token}"}

@@ -9,8 +9,10 @@ import aiohttp
 import pytest
 
 from tenantry import logs
+from tenantry.model import identity
 from tenantry.model.audit import LONGEST_VALUE, MOST_CHANGES, REDACTED, describe
 from tenantry.model.identity import new_token
+from tenantry.services import audit as audit_module
 from tenantry.services.audit import MOST_DENIALS
 from tests.support.application import KUBERNETES, Application
 
@@ -103,6 +105,66 @@ async def test_who_is_refused_much_fills_no_disk(v1: Application) -> None:
         for number in range(MOST_DENIALS + 5):
             assert (await reader.post(f"/v1/tenants/t{number}/revisions/1:rollback")).status == 403
     assert len(await _denied(v1)) == MOST_DENIALS
+
+
+async def test_all_that_are_refused_fill_no_disk(v1: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_module, "MOST_OF_ALL", 3)
+    for _ in range(5):
+        async with v1.as_key("platform:read") as reader:
+            assert (await reader.post(f"{KUBERNETES}/tenants", {})).status == 403
+    assert len(await _denied(v1)) == 3
+
+
+async def test_a_refusal_by_the_state_of_things_is_told(stored_v1: Application) -> None:
+    await stored_v1.create("plans", "pro", {"displayName": "Pro"})
+    await stored_v1.tenant("acme", deletionProtection="Enabled")
+    async with stored_v1.as_key("platform:admin") as admin:
+        for path in ("tenants/acme", "plans/pro"):
+            assert (await admin.call("DELETE", f"{KUBERNETES}/{path}")).status == 403
+        rows = await _denied(stored_v1)
+        assert {row["actor"] for row in rows} == {(await admin.get("/v1/me")).body["name"]}
+    assert [(row["action"], row["kind"], row["name"]) for row in rows] == [
+        ("delete", "Plan", "pro"),
+        ("delete", "Tenant", "acme"),
+    ]
+    assert "tenants on this plan: 1" in rows[0]["message"]
+    assert "deletionProtection is Enabled" in rows[1]["message"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"expires_at": 1}, "the credential has expired"),
+        ({"revoked_at": 1}, "the API key was revoked"),
+        ({"allowed_cidrs": ("192.0.2.0/24",)}, "the key does not work from this address"),
+    ],
+)
+async def test_a_known_key_that_does_not_work_is_told_once(
+    v1: Application, columns: dict[str, Any], message: str
+) -> None:
+    own = (await v1.tenant("acme"))["status"]["tenantID"]
+    async with v1.as_key("platform:admin", tenant_id=own, **columns) as holder:
+        for path in ("/v1/tenants", "/v1/plans", "/v1/me", f"{KUBERNETES}/tenants"):
+            assert (await holder.get(path)).status == 401
+        token = holder.session.headers["Authorization"].removeprefix("Bearer ")
+    (row,) = await _denied(v1)
+    _, identifier, secret, _ = token.split("_")
+    assert (row["actor"], row["tenantID"], row["action"]) == (f"key:{identifier}", own, "get")
+    assert (row["message"], row["ip"]) == (message, "127.0.0.1")
+    assert row["requestID"]
+    assert secret not in str(row)
+
+
+async def test_a_credential_that_nobody_knows_writes_no_row(v1: Application) -> None:
+    async with v1.as_key("platform:read") as reader:
+        identifier = (await reader.get("/v1/me")).body["name"].removeprefix("key:")
+    guessed, _, _ = new_token()
+    body = f"tnk_{identifier}_{guessed.split('_')[2]}"
+    for token in (guessed, f"{body}_{identity._crc(body)}", "a.b.c", "nonsense"):
+        headers = {"Authorization": f"Bearer {token}"}
+        async with aiohttp.ClientSession(v1.server.base_url, headers=headers) as stranger:
+            assert (await stranger.get("/v1/me")).status == 401
+    assert await _denied(v1) == []
 
 
 async def test_a_token_that_somebody_puts_into_a_path_is_kept_nowhere(v1: Application, tmp_path: Path) -> None:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tenantry.model import ids
 from tenantry.model.audit import AuditEvent, Filter, Result
-from tenantry.model.errors import TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.storage import audit
 from tenantry.storage.db import Database
 
-#: what one caller is refused is written once for each method and path, and that often, within these seconds
+#: within these seconds a refusal is written once, however often it is repeated, and so many of one caller and of all
 WINDOW_SECONDS = 60.0
 MOST_DENIALS = 20
-#: callers whose refusals are counted, and refusals that wait to be written
-_CALLERS = 1024
+MOST_OF_ALL = 500
+#: refusals that wait to be written
 _WAITING = 64
 _MESSAGE = 1000  # characters
 
@@ -30,10 +30,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Window:
-    """What a caller was refused since ``began``."""
+    """What was refused since ``began``, and how many refusals each caller has got."""
 
     began: float
-    seen: set[tuple[str, str]]
+    seen: set[tuple[str, str, str]] = field(default_factory=set)
+    callers: Counter[str] = field(default_factory=Counter)
 
 
 class AuditLog:
@@ -42,7 +43,7 @@ class AuditLog:
     def __init__(self, db: Database, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._db = db
         self._monotonic = monotonic
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._window = _Window(monotonic())
         self._writing: set[asyncio.Task[None]] = set()
 
     async def list(self, actor: Actor, wanted: Filter, *, before: str, limit: int) -> list[AuditEvent]:
@@ -54,8 +55,12 @@ class AuditLog:
         return await self._db.run(partial(audit.page, before=before, limit=limit), wanted)
 
     def note_denied(self, actor: Actor, method: str, path: str, error: TenantryError) -> None:
-        """Write, when there is time, that ``actor`` was refused a request; one that repeats itself fills no disk."""
-        if not self._is_news(actor.name, method, path):
+        """Write, when there is time, that ``actor`` was refused a request; one that repeats itself fills no disk.
+
+        Of a credential that does not work, it does not matter what it is tried on.
+        """
+        tried = ("", error.message) if error.code is Code.UNAUTHENTICATED else (method, path)
+        if not self._is_news(actor.name, *tried):
             return
         if len(self._writing) >= _WAITING:
             logger.warning("too many refusals at once: %s %s by %s is not in the audit log", method, path, actor.name)
@@ -82,16 +87,14 @@ class AuditLog:
         await asyncio.gather(*self._writing)
 
     def _is_news(self, caller: str, method: str, path: str) -> bool:
-        now, request = self._monotonic(), (method, path)
-        window = self._windows.get(caller)
-        if window is None or now - window.began >= WINDOW_SECONDS:
-            window = self._windows[caller] = _Window(now, set())
-            self._windows.move_to_end(caller)
-            if len(self._windows) > _CALLERS:
-                self._windows.popitem(last=False)
-        if request in window.seen or len(window.seen) >= MOST_DENIALS:
+        now, refusal = self._monotonic(), (caller, method, path)
+        if now - self._window.began >= WINDOW_SECONDS:
+            self._window = _Window(now)
+        window = self._window
+        if refusal in window.seen or window.callers[caller] >= MOST_DENIALS or len(window.seen) >= MOST_OF_ALL:
             return False
-        window.seen.add(request)
+        window.seen.add(refusal)
+        window.callers[caller] += 1
         return True
 
     async def _write(self, event: AuditEvent) -> None:

@@ -35,6 +35,17 @@ STALE_SECONDS = 60.0
 logger = logging.getLogger(__name__)
 
 
+class RefusedError(TenantryError):
+    """``UNAUTHENTICATED``, though the credential is known: it has expired, was revoked, or comes from elsewhere.
+
+    ``actor`` is who it stands for.
+    """
+
+    def __init__(self, message: str, actor: Actor) -> None:
+        super().__init__(Code.UNAUTHENTICATED, message)
+        self.actor = actor
+
+
 @dataclass(slots=True)
 class _Verified:
     """A credential that was good at ``checked`` (``time.monotonic()``), under a generation of the key sets."""
@@ -79,6 +90,7 @@ class Authenticator:
 
         Raises:
             TenantryError: ``UNAUTHENTICATED``; ``UNAVAILABLE`` when that cannot be told now.
+            RefusedError: the credential is known, and does not work any more or not from there.
         """
         digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         verified = self._verified.get(digest)
@@ -88,9 +100,9 @@ class Authenticator:
             verified = await self._renew(token, digest, verified)
         if verified.expires and verified.expires <= self._now():
             del self._verified[digest]
-            raise _refusal(verified.method, "expired", "the credential has expired")
+            raise _refusal(verified.method, "expired", "the credential has expired", verified.actor)
         if verified.networks and not _is_within(address, verified.networks):
-            raise _refusal(verified.method, "address", "the key does not work from this address")
+            raise _refusal(verified.method, "address", "the key does not work from this address", verified.actor)
         metrics.AUTHENTICATIONS.count(verified.method, "ok")
         return verified.actor
 
@@ -165,7 +177,7 @@ class Authenticator:
         if key is None or not hmac.compare_digest(key.secret_sha, secret_sha):
             raise _refusal("key", "unknown", "there is no such API key")
         if key.revoked_at:
-            raise _refusal("key", "revoked", "the API key was revoked")
+            raise _refusal("key", "revoked", "the API key was revoked", _key_actor(key))
         self._touch(key)
         return _Verified(
             method="key",
@@ -215,9 +227,9 @@ class Authenticator:
             await self._db.run(keys.note_use, identifier, now, write=True)
 
 
-def _refusal(method: str, outcome: str, message: str) -> TenantryError:
+def _refusal(method: str, outcome: str, message: str, actor: Actor | None = None) -> TenantryError:
     metrics.AUTHENTICATIONS.count(method, outcome)
-    return TenantryError(Code.UNAUTHENTICATED, message)
+    return RefusedError(message, actor) if actor else TenantryError(Code.UNAUTHENTICATED, message)
 
 
 def _permissions(scopes: frozenset[str]) -> frozenset[Permission]:

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -23,6 +24,8 @@ from tenantry import metrics
 from tenantry.logs import ACCESS, REQUEST, RequestScope
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Permission, redact
+from tenantry.services.audit import AuditLog
+from tenantry.services.authentication import RefusedError
 from tenantry.web import errors
 from tenantry.web.authentication import authenticate
 from tenantry.web.client_address import client_address
@@ -84,8 +87,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 response = redirection
                 raise
             except Exception as error:
-                if isinstance(error, TenantryError) and error.code is Code.FORBIDDEN:
-                    services.audit.note_denied(request[ACTOR], request.method, request.path, error)
+                _note_denied(services.audit, request, scope.request_id, address, error)
                 response = _render(error, request, scope.request_id)
                 if scope.answered:
                     raise ConnectionAbortedError from error  # a second head would be read as part of the body
@@ -172,6 +174,15 @@ def _host_check(allowed: frozenset[str]) -> Callable[[str | None], None]:
             raise TenantryError(Code.MISDIRECTED, f"this server does not answer for the host {host}")
 
     return check
+
+
+def _note_denied(audit: AuditLog, request: web.Request, request_id: str, address: str, error: Exception) -> None:
+    """Have it told in the audit log when ``error`` refuses somebody who is known."""
+    if isinstance(error, RefusedError):
+        actor = _on_request(error.actor, request_id, address)
+        audit.note_denied(actor, request.method, request.path, error)
+    elif isinstance(error, TenantryError) and errors.TABLE[error.code].status == HTTPStatus.FORBIDDEN:
+        audit.note_denied(request[ACTOR], request.method, request.path, error)
 
 
 def _render(error: Exception, request: web.Request, request_id: str) -> web.Response:
