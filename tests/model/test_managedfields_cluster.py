@@ -224,6 +224,17 @@ SEQUENCES: dict[str, list[Step]] = {
         *(Step(MERGE, spec(labels={f"k{number}": "x"}), f"k{number:02}") for number in range(1, 6)),
         Step(APPLY, spec(text="b")),
     ],
+    "old updates are folded, by their time and then by what identifies them": [
+        Step(APPLY, spec(text="a"), "Z"),
+        *(Step(MERGE, spec(labels={f"l{number}": "x"}), f"A{number:02}") for number in range(1, 9)),
+        *(Step(MERGE, {"status": {"phase": str(number)}}, f"m{number}", subresource="status") for number in range(3)),
+        *(Step(MERGE, spec(labels={f"n{number}": "x"}), f"z{number:02}") for number in range(1, 9)),
+        *(Step(MERGE, spec(labels={f"o{number}": "x"}), f"A{number:02}") for number in range(1, 9)),
+        Step(MERGE, spec(labels={"p": "x"}), "ancient-changes"),
+        *(Step(MERGE, spec(labels={f"q{number}": "x"}), f"B{number:02}") for number in range(1, 9)),
+        Step(APPLY, spec(labels={"n1": "y", "q1": "y"}), "Z"),
+        Step(APPLY, spec(labels={"n1": "y", "q1": "y"}), "Z", force=True),
+    ],
     "configurations that do not fit": [
         Step(APPLY, spec(text="a")),
         Step(APPLY, spec(unknown=1)),

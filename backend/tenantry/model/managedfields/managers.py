@@ -166,21 +166,25 @@ def encode(kind: ObjectType, managers: Managers) -> list[dict[str, Any]]:
 
 
 def cap(kind: ObjectType, managers: Managers) -> Managers:
-    """``managers`` with the oldest updates folded into one entry while there are too many of them."""
+    """``managers`` with the oldest updates folded into one entry while there are too many of them.
+
+    A port of apimachinery's ``capManagersManager``, with what it does among updates of one second: the oldest may stay
+    beside the entry, and an entry that comes after it is lost.
+    """
     updates = [item for item in managers.items() if item[0].operation is Operation.UPDATE]
     surplus = len(updates) - MAX_UPDATES
     if surplus <= 0:
         return managers
+    first, *others = (
+        manager for manager, _ in sorted(updates, key=lambda item: (item[1].time or "", item[0].identifier()))
+    )
     bucket = Manager(ANCIENT_CHANGES, Operation.UPDATE, kind.api_version)
-    updates.sort(key=lambda item: (item[0] != bucket, item[1].time or "", item[0].identifier()))
-    # folding n entries away takes n + 1 of them
-    folded = updates[: surplus + 1]
-    fields = FieldSet()
-    for _, owned in folded:
-        fields |= owned.fields
-    gone = {manager for manager, _ in folded}
-    capped = {manager: owned for manager, owned in managers.items() if manager not in gone}
-    capped[bucket] = Owned(fields, folded[-1][1].time)
+    capped = dict(managers)
+    for manager in others[:surplus]:
+        if bucket not in capped:
+            capped[bucket] = capped.pop(first)
+        capped[bucket] = Owned(capped[bucket].fields | capped[manager].fields, capped[manager].time)
+        del capped[manager]
     return capped
 
 
