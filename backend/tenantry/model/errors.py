@@ -84,7 +84,7 @@ MEANINGS = {
     "Revoke what was made, and make another.",
     Code.EXPIRED: "The resourceVersion or cursor is older than what is kept. List again, from the start.",
     Code.PRECONDITION_FAILED: "The object is no longer as `If-Match` says. Read it again and decide again.",
-    Code.TOO_LARGE: "The body is larger than 1.5 MiB.",
+    Code.TOO_LARGE: "The body is larger than 1.5 MiB, or the object would be stored with so much. Make it smaller.",
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is of a media type, or compressed in a way, that is not taken here.",
     Code.INVALID: "The document has wrong fields; each is named with its path and what to do.",
     Code.IDEMPOTENCY_MISMATCH: "The `Idempotency-Key` was used for another request. Use a fresh one.",

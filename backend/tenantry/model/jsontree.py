@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-#: bytes of a document as JSON text, as it is sent and as it is stored: 1.5 MiB, what etcd and so kube-apiserver keeps
+#: bytes of a document as JSON text, as it is sent: 1.5 MiB, what etcd and so kube-apiserver keeps
 MAX_BYTES = 3 << 19
+#: and as it is stored; status, times and versions, which the server writes, have room beyond it, so that what was read
+#: can always be sent again
+MAX_STORED_BYTES = MAX_BYTES - (64 << 10)
 #: objects and lists in each other
 MAX_DEPTH = 64
 
@@ -13,7 +16,7 @@ MAX_DEPTH = 64
 def depth_of(tree: Any) -> int:
     """How many objects and lists stand in each other at most; 0 for a scalar."""
     depth, level = 0, [tree]
-    while level := [node for node in level if isinstance(node, dict | list)]:
+    while level := [node for node in level if isinstance(node, (dict, list))]:
         depth += 1
         level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
     return depth

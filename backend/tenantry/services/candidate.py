@@ -15,6 +15,7 @@ import orjson
 from tenantry.model import canonical, fielderrors, ids, jsontree, manifest, printer, schema
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
+from tenantry.model.jsontree import MAX_DEPTH, MAX_STORED_BYTES, depth_of
 from tenantry.model.kinds import Address, Kind
 from tenantry.model.managedfields import ownership
 from tenantry.model.managedfields.schema import ObjectType, compile_schema
@@ -27,6 +28,8 @@ from tenantry.model.resource import API, API_VERSION, Resource, timestamp
 _CLIENT_META = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
 _STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 _SERVER_META = ("deletionTimestamp", "deletionGracePeriodSeconds")
+#: levels of the whole object in which the managed fields of a spec stand
+_DEEPER = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +178,7 @@ def _update_status(kind: Kind, document: Document, current: Resource, writer: Wr
     meta = {**live["metadata"], "managedFields": entries}
     kept = {key: meta[key] for key in (*_CLIENT_META, *_SERVER_META, "managedFields") if meta.get(key) is not None}
     resource = with_status(kind, replace(current, meta=canonical.dumps(kept), updated_at=writer.now), status)
+    resource = fit(kind, resource, current, tracked=writer.applies)
     return Candidate(kind=kind, resource=resource, current=current, typed=None, labels=current.labels())
 
 
@@ -188,6 +192,46 @@ def with_deletion_mark(resource: Resource, now: int) -> Resource:
     """``resource`` as it stands while finalizers hold it: marked, one generation on."""
     meta = resource.meta_dict() | {"deletionTimestamp": timestamp(now), "deletionGracePeriodSeconds": 0}
     return replace(resource, meta=canonical.dumps(meta), generation=resource.generation + 1, updated_at=now)
+
+
+def fit(kind: Kind, resource: Resource, current: Resource | None, *, tracked: bool) -> Resource:
+    """``resource`` as it can be stored, so that a client can read it and send it again.
+
+    One that is too large is stored without its managed fields, as kube-apiserver does it (``isTooLargeError`` in
+    endpoints/handlers), unless it must stay ``tracked``: what made it is a server-side apply. One that is no worse than
+    ``current`` can be stored as it is: a finalizer goes from whatever there is.
+
+    Raises:
+        TenantryError: TOO_LARGE, where kube-apiserver hands on an error of etcd with 500; INVALID when it is nested too
+            deep.
+    """
+    try:
+        _check_size(kind, resource, current)
+    except TenantryError:
+        meta = resource.meta_dict()
+        if tracked or not meta.pop("managedFields", None):
+            raise
+        resource = replace(resource, meta=canonical.dumps(meta))
+        _check_size(kind, resource, current)
+    return resource
+
+
+def _check_size(kind: Kind, resource: Resource, current: Resource | None) -> None:
+    text = resource.to_json()
+    size = len(text.encode())
+    if size > MAX_STORED_BYTES and (current is None or size > len(current.to_json().encode())):
+        message = (
+            f"Request entity too large: the object would be stored with {size} bytes, status and managed fields "
+            f"included; limit is {MAX_STORED_BYTES}: take something out of it, or make two of it"
+        )
+        raise TenantryError(Code.TOO_LARGE, message, kind=kind.name, name=resource.name)
+    brackets = sum(part.count("{") + part.count("[") for part in (resource.spec, resource.status))
+    if brackets <= MAX_DEPTH - _DEEPER:
+        return
+    depth = depth_of(orjson.loads(text))
+    if depth > MAX_DEPTH and (current is None or depth > depth_of(current.document())):
+        detail = f"with managed fields the object would be nested {depth} deep, and at most {MAX_DEPTH} can be"
+        raise invalid(kind, resource.name, [fielderrors.broken("metadata.managedFields", detail)])
 
 
 def invalid(kind: Kind, name: str, errors: list[FieldError]) -> TenantryError:
@@ -266,10 +310,11 @@ def _finish(
         updated_at=writer.now,
         **columns,
     )
+    current = base if live else None
     return Candidate(
         kind=kind,
-        resource=resource,
-        current=base if live else None,
+        resource=fit(kind, resource, current, tracked=writer.applies),
+        current=current,
         typed=parsed.typed,
         labels=client.get("labels", {}),
         warnings=(*_unqualified(meta, live), *_unknown(parsed, writer)),

@@ -94,6 +94,7 @@ class Records:
         resource = candidate.with_status(at.kind, replace(current, updated_at=ids.now_micros()), parsed)
         if resource.status == current.status:
             return False
+        resource = candidate.fit(at.kind, resource, current, tracked=False)
         new = Candidate(kind=at.kind, resource=resource, current=current, typed=None, labels=current.labels())
         await self._db.run(transactions.put, actor, new, "status", write=True)
         return True
