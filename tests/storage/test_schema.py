@@ -1,6 +1,10 @@
 """Migrations bring every database to the same schema, once, whoever starts them."""
 
 import asyncio
+import re
+import shutil
+import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,16 @@ from tests.support.databases import emptied, opened
 
 MIGRATIONS = Path(schema.__file__).with_name("migrations")
 NEWEST = max(int(path.name[:4]) for path in MIGRATIONS.glob("[0-9]*.py"))
+EXTRA = "9901_extra.py"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def extended(tmp_path: Path, does: str) -> Path:
+    """A folder with all migrations and one more, which ``does`` something outside a transaction."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__*"))
+    (folder / EXTRA).write_text(f"atomic = False\ndef up(migrator, db):\n    {does}\n")
+    return folder
 
 
 async def test_the_tables_are_those_that_the_models_tell_of(database: Database) -> None:
@@ -77,12 +91,8 @@ async def test_one_of_several_migrates(new_database_url: str) -> None:
 async def test_a_migration_that_fails_is_run_again(
     new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "migrations"
-    folder.mkdir()
-    for path in MIGRATIONS.glob("[0-9]*.py"):
-        (folder / path.name).write_text(path.read_text())
-    extra = folder / "9901_extra.py"
-    extra.write_text("def up(migrator, db):\n    db.run('CREATE TABLE nonsense')\n")
+    folder = extended(tmp_path, "db.run('CREATE TABLE nonsense')")
+    extra = folder / EXTRA
     async with opened(new_database_url) as database:
         monkeypatch.setattr(schema, "_DIRECTORY", folder)
         with pytest.raises(peewee.PeeweeException):
@@ -120,20 +130,52 @@ async def test_changes_from_before_it_was_kept_know_their_tenant(
 
 
 async def test_a_migration_that_another_runs_is_waited_for(
-    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tmp_path / "migrations"
-    folder.mkdir()
-    (folder / "9901_extra.py").write_text("def up(migrator, db):\n    pass\n")
     async with opened(new_database_url) as database:
+        folder = extended(tmp_path, "pass")
         other = await database.run(leases.acquire, "migrations", "other", 60.0, write=True)
         assert other is not None
         monkeypatch.setattr(schema, "_DIRECTORY", folder)
         monkeypatch.setattr(schema, "_WAIT_SECONDS", 0)
         with pytest.raises(TenantryError, match="another process has been migrating"):
             await schema.migrate(database)
+        [line] = [record.getMessage() for record in caplog.records if record.name == schema.logger.name]
+        assert re.fullmatch(r"other migrates the database: waiting until it is done, or 2\S+\+00:00 if it died", line)
         await database.run(leases.release, other, write=True)
         assert await schema.migrate(database) == ["9901_extra"]
+
+
+async def test_the_lease_is_renewed_while_a_file_takes_its_time(
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    read = "expires = lambda: db.execute_sql('SELECT expires FROM lease').fetchone()"
+    folder = extended(
+        tmp_path, f"import time\n    {read}\n    first = expires()\n    while expires() == first: time.sleep(0.01)"
+    )
+    async with opened(new_database_url) as database:
+        monkeypatch.setattr(schema, "_DIRECTORY", folder)
+        monkeypatch.setattr(schema, "_LEASE_SECONDS", 3.0)
+        assert await schema.migrate(database) == ["9901_extra"]
+        assert await schema.migrate(database) == []
+
+
+@pytest.mark.slow
+async def test_a_migration_that_was_killed_is_done_again_soon(
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = extended(tmp_path, "import time; print('migrating', flush=True); time.sleep(3600)")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.storage.test_schema", new_database_url, folder, cwd=ROOT, stdout=PIPE
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"migrating\n"
+    process.kill()
+    await process.wait()
+    (folder / EXTRA).write_text("def up(migrator, db): pass")
+    monkeypatch.setattr(schema, "_DIRECTORY", folder)
+    async with opened(new_database_url) as database:
+        assert (await schema.state(database)).current == 9901
 
 
 @pytest.mark.parametrize(
@@ -141,3 +183,14 @@ async def test_a_migration_that_another_runs_is_waited_for(
 )
 def test_a_release_accepts_its_own_schema_and_the_next_ones(current: int, *, accepted: bool) -> None:
     assert SchemaState(current=current, expected=114).is_accepted is accepted
+
+
+async def migrate_with(url: str, folder: str) -> None:
+    """Migrate as a process of its own."""
+    schema._DIRECTORY = Path(folder)
+    async with opened(url):
+        pass
+
+
+if __name__ == "__main__":
+    asyncio.run(migrate_with(*sys.argv[1:]))

@@ -7,10 +7,18 @@ release and with that of the next: a rolling upgrade migrates first and never me
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
+import os
+import socket
+import sys
 import time
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +34,11 @@ if TYPE_CHECKING:
 
 _DIRECTORY = Path(__file__).with_name("migrations")
 _LEASE = "migrations"
-_LEASE_SECONDS = 300.0
+_LEASE_SECONDS = 15.0  # renewed while a process lives: for so long its crash keeps the others out
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.2
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,15 @@ async def migrate(db: Database) -> list[str]:
     Raises:
         TenantryError: ``UNAVAILABLE``, another held the lease for a minute.
     """
-    return await db.administer(_migrate, timeout=math.inf)
+    done: list[str] = []
+    while await db.administer(_pending):
+        async with _held(db) as lease:
+            for name in await db.administer(_pending):
+                if not await _renew(db, lease):
+                    break
+                await db.administer(_apply, name, timeout=math.inf)
+                done.append(name)
+    return done
 
 
 async def state(db: Database) -> SchemaState:
@@ -71,36 +89,67 @@ def _state(unit: Unit) -> SchemaState:
     )
 
 
-def _migrate(unit: Unit) -> list[str]:
-    runner = _runner(unit)
-    if not _pending(runner):
-        return []
-    columns = {"name": "word", "holder": "text", "token": "int", "expires": "int"}
-    create_table(unit.database, "lease", columns, primary_key=("name",))
-    lease = _wait_for_lease(unit)
-    done = []
+@asynccontextmanager
+async def _held(db: Database) -> AsyncIterator[leases.Lease]:
+    """The lease, for as long as this process works, however long that takes."""
+    lease = await _wait_for_lease(db)
+    beating = asyncio.create_task(_beat(db, lease))
     try:
-        for name in _pending(runner):
-            leases.renew(unit, lease, _LEASE_SECONDS)
-            runner.up(name)  # type: ignore[no-untyped-call]
-            done.append(name)
+        yield lease
     finally:
-        leases.release(unit, lease)
-    return done
+        beating.cancel()
+        if not isinstance(sys.exception(), asyncio.CancelledError):  # else a thread goes on with its file
+            await db.administer(leases.release, lease)
 
 
-def _wait_for_lease(unit: Unit) -> leases.Lease:
-    holder = str(uuid.uuid4())
+async def _wait_for_lease(db: Database) -> leases.Lease:
+    await db.administer(_create_lease_table)
+    holder = f"process {os.getpid()} on {socket.gethostname()}, {uuid.uuid4()}"
     deadline = time.monotonic() + _WAIT_SECONDS
-    while (lease := leases.acquire(unit, _LEASE, holder, _LEASE_SECONDS)) is None:
+    told = False
+    while (lease := await db.administer(leases.acquire, _LEASE, holder, _LEASE_SECONDS)) is None:
+        if not told and (other := await db.administer(leases.get, _LEASE)):
+            until = datetime.fromtimestamp(other.expires / 1_000_000, UTC).isoformat(timespec="seconds")
+            logger.warning("%s migrates the database: waiting until it is done, or %s if it died", other.holder, until)
+            told = True
         if time.monotonic() > deadline:
             raise TenantryError(Code.UNAVAILABLE, "another process has been migrating the database for a minute")
-        time.sleep(_POLL_SECONDS)
+        await asyncio.sleep(_POLL_SECONDS)
     return lease
 
 
-def _pending(runner: Runner) -> list[str]:
-    rows = runner.status()  # type: ignore[no-untyped-call]
+async def _beat(db: Database, lease: leases.Lease) -> None:
+    held = True
+    while held:
+        await asyncio.sleep(_LEASE_SECONDS / 3)
+        try:
+            held = await _renew(db, lease)
+        except Exception as error:  # noqa: BLE001 - there is time for another try
+            logger.warning("the lease of the migration was not renewed: %s", error)
+
+
+async def _renew(db: Database, lease: leases.Lease) -> bool:
+    """Hold the lease for longer; False when it has expired, and another may have it."""
+    try:
+        await db.administer(leases.renew, lease, _LEASE_SECONDS)
+    except TenantryError as error:
+        if error.code is not Code.CONFLICT:
+            raise
+        return False
+    return True
+
+
+def _create_lease_table(unit: Unit) -> None:
+    columns = {"name": "word", "holder": "text", "token": "int", "expires": "int"}
+    create_table(unit.database, "lease", columns, primary_key=("name",))
+
+
+def _apply(unit: Unit, name: str) -> None:
+    _runner(unit).up(name)  # type: ignore[no-untyped-call]
+
+
+def _pending(unit: Unit) -> list[str]:
+    rows = _runner(unit).status()  # type: ignore[no-untyped-call]
     return [row.name for row in rows if row.path and not row.applied]
 
 
