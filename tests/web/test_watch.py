@@ -16,7 +16,7 @@ from tenantry import metrics
 from tenantry.model import ids
 from tenantry.storage import changes
 from tenantry.web import watch as watch_module
-from tenantry.web.server import GRACE_SECONDS
+from tenantry.web.listener import GRACE_SECONDS
 from tests.support.server import ServerInProcess, running_server
 
 PLANS = "/apis/tenantry.dev/v1alpha1/plans"

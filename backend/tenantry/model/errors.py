@@ -53,6 +53,8 @@ class Code(StrEnum):
     NAME_TOMBSTONED = "name_tombstoned"
     SECRET_ALREADY_SHOWN = "secret_already_shown"  # noqa: S105 - a code, not a secret
     EXPIRED = "expired"
+    EXPECTATION_FAILED = "expectation_failed"
+    HEADERS_TOO_LARGE = "headers_too_large"
     PRECONDITION_FAILED = "precondition_failed"
     TOO_LARGE = "too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -83,6 +85,8 @@ MEANINGS = {
     Code.SECRET_ALREADY_SHOWN: "The request was done before with this `Idempotency-Key`, and its secret is shown once. "
     "Revoke what was made, and make another.",
     Code.EXPIRED: "The resourceVersion or cursor is older than what is kept. List again, from the start.",
+    Code.EXPECTATION_FAILED: "`Expect` asks for something else than `100-continue`. Leave it out.",
+    Code.HEADERS_TOO_LARGE: "The request line or the headers are too large. The message has the limits.",
     Code.PRECONDITION_FAILED: "The object is no longer as `If-Match` says. Read it again and decide again.",
     Code.TOO_LARGE: "The body is larger than 1.5 MiB, or the object would be stored with so much. Make it smaller.",
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is of a media type, or compressed in a way, that is not taken here.",

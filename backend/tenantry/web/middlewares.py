@@ -36,6 +36,8 @@ from tenantry.wiring import Services
 REQUEST_ID = "X-Request-ID"
 #: status in log and metrics of a request whose sender went away before the answer (nginx's number)
 CLIENT_CLOSED = 499
+#: route in metrics of a request that has none
+UNKNOWN = "none"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 #: W3C Trace Context, version 00
@@ -54,11 +56,10 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
     """The middleware for an application with these routes."""
     bindings = {known: _Binding(known.method, route.path, route.needs) for known, route in routes.items()}
     # a stranger learns from a Kubernetes path only that a credential is needed, as from kube-apiserver
-    unknown = _Binding("any", "none", Permission.PUBLIC)
-    unknown_in_kubernetes = _Binding("any", "none", Permission.AUTHENTICATED)
+    unknown = _Binding("any", UNKNOWN, Permission.PUBLIC)
+    unknown_in_kubernetes = _Binding("any", UNKNOWN, Permission.AUTHENTICATED)
     proxies, authenticator = services.settings.trusted_proxies, services.authenticator
     check_host = _host_check(services.settings.hosts)
-    new_scope = _scopes()
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -99,18 +100,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
             metrics.HTTP_REQUESTS.count(binding.template, binding.method, status)
             if response is None or not response.prepared:  # a handler that prepares its answer is a stream
                 binding.observe(elapsed)
-            ACCESS.write(
-                time.time(),
-                {
-                    "request_id": scope.request_id,
-                    "actor": scope.actor,
-                    "ip": address,
-                    "method": request.method,
-                    "path": redact(request.path),
-                    "status": status,
-                    "ms": int(elapsed * 100_000) / 100,
-                },
-            )
+            log_access(scope, address, request.method, request.path, status, elapsed)
 
     return middleware
 
@@ -125,8 +115,32 @@ class _Binding:
         self.observe = metrics.HTTP_DURATION.series(template, method)
 
 
+def log_access(  # noqa: PLR0913, PLR0917 - the parts of a line, in its order
+    scope: RequestScope, address: str, method: str, path: str, status: int, elapsed: float, **more: str
+) -> None:
+    """Write the line of a request that was answered ``elapsed`` seconds after it came."""
+    ACCESS.write(
+        time.time(),
+        {
+            "request_id": scope.request_id,
+            "actor": scope.actor,
+            "ip": address,
+            "method": method,
+            "path": redact(path),
+            "status": status,
+            "ms": int(elapsed * 100_000) / 100,
+            **more,
+        },
+    )
+
+
 async def label_response(_: web.Request, response: web.StreamResponse) -> None:
-    """Put the request's id on every answer, also on one that a handler has begun itself; aiohttp calls it."""
+    """Label every answer, also one that a handler has begun itself; aiohttp calls it."""
+    label(response)
+
+
+def label(response: web.StreamResponse) -> None:
+    """Put the request's id on its answer."""
     scope = REQUEST.get()
     if scope is not None:
         response.headers[REQUEST_ID] = scope.request_id
@@ -149,7 +163,6 @@ def _on_request(actor: Actor, request_id: str, address: str) -> Actor:
 
 
 def _scopes() -> Callable[[str | None, str | None], RequestScope]:
-    """Makes the scope of a request from its ``X-Request-ID`` and ``traceparent``; an id that it lacks is made up."""
     prefix, numbers = secrets.token_hex(6), itertools.count(1)
 
     def make(request_id: str | None, traceparent: str | None) -> RequestScope:
@@ -158,6 +171,10 @@ def _scopes() -> Callable[[str | None, str | None], RequestScope]:
         return RequestScope(request_id, traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else "")
 
     return make
+
+
+#: the scope of a request from its ``X-Request-ID`` and ``traceparent``; an id that it lacks is made up
+new_scope = _scopes()
 
 
 def _host_check(allowed: frozenset[str]) -> Callable[[str | None], None]:
@@ -189,6 +206,11 @@ def _render(error: Exception, request: web.Request, request_id: str) -> web.Resp
     """The answer to whatever a handler raised."""
     if isinstance(error, TenantryError):
         return errors.render(error, request.path, request_id)
+    if isinstance(error, web.RequestPayloadError):
+        broken = TenantryError(Code.BAD_REQUEST, "the body is not chunked as its Transfer-Encoding says")
+        response = errors.render(broken, request.path, request_id)
+        response.force_close()  # nobody knows where the next request would begin
+        return response
     if isinstance(error, web.HTTPException):
         code = _CODES.get(error.status, Code.BAD_REQUEST)
         response = errors.render(TenantryError(code, _MESSAGES.get(code, error.reason)), request.path, request_id)

@@ -13,8 +13,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aiohttp import web
-
 from tenantry import __version__, metrics
 from tenantry.model.errors import TenantryError
 from tenantry.services.local_admin import local_token
@@ -23,15 +21,12 @@ from tenantry.settings import Settings, WrongSettingError
 from tenantry.web.app import ROUTES, create_app
 from tenantry.web.health import Lifecycle, NotYetError, check_database, create_ops_app
 from tenantry.web.kubeconfig import write_kubeconfig
+from tenantry.web.listener import Listener
 from tenantry.web.routes import Route
 from tenantry.web.tls import CA_CERTIFICATE, Certificate, local_certificate
 from tenantry.wiring import Services, open_services
 
-#: how long requests that are being answered may take to end
-GRACE_SECONDS = 20.0
 _CERTIFICATE_SECONDS = 60.0
-#: the longest request line; a longer one is refused before any code of ours could say what is wrong with it
-_LINE_BYTES = 64 * 1024
 _LAG_SECONDS = 0.25
 
 logger = logging.getLogger(__name__)
@@ -69,9 +64,9 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
         stack.enter_context(services.directory.held())
         certificate = _certificate(services)
         lifecycle = Lifecycle()
-        ops = await _start_runner(stack, create_ops_app(services, lifecycle))
+        ops = await stack.enter_async_context(Listener(create_ops_app(services, lifecycle)))
         ops_url = await _listen(ops, settings, "OPS_PORT", settings.ops_port)
-        api = await _start_runner(stack, create_app(services, routes))
+        api = await stack.enter_async_context(Listener(create_app(services, routes)))
         url = await _listen(api, settings, "PORT", settings.port)
         tls_url = ""
         if certificate:
@@ -118,33 +113,17 @@ def _certificate(services: Services) -> Certificate | None:
     return None
 
 
-async def _start_runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
-    # a client that goes away ends its handler, so that no watch outlives it; a database thread finishes what it began
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        shutdown_timeout=GRACE_SECONDS,
-        handler_cancellation=True,
-        max_line_size=_LINE_BYTES,
-    )
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    return runner
-
-
 async def _listen(
-    runner: web.AppRunner, settings: Settings, variable: str, port: int, context: ssl.SSLContext | None = None
+    listener: Listener, settings: Settings, variable: str, port: int, context: ssl.SSLContext | None = None
 ) -> str:
     """Listen and return the URL, with the port that was taken for 0."""
-    site = web.TCPSite(runner, settings.host, port, ssl_context=context, backlog=1024)
     try:
-        await site.start()
+        taken = await listener.listen(settings.host, port, context)
     except OSError as error:
         reason = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
         raise PortError(f"TENANTRY_{variable}: port {port} on {settings.host} {reason}") from None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return f"{'https' if context else 'http'}://{host}:{site.port}"
+    return f"{'https' if context else 'http'}://{host}:{taken}"
 
 
 async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
