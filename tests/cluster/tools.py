@@ -1,4 +1,4 @@
-"""Kubernetes and etcd programs, built from their Go modules once and then kept.
+"""Programs of Kubernetes and of its node, built from their Go modules once and then kept.
 
 By hand: `python3 tests/cluster/tools.py all`, or the names of some programs.
 """
@@ -33,6 +33,23 @@ import (
 func main() { etcdmain.Main(os.Args) }
 """
 
+COREDNS_MAIN = """\
+package main
+
+import (
+	"github.com/coredns/coredns/coremain"
+	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/kubernetes"
+	_ "github.com/coredns/coredns/plugin/ready"
+)
+
+func main() { coremain.Run() }
+"""
+
+
+Build = Callable[["Tool", Path, Path], None]
+
 
 @dataclass(frozen=True)
 class Tool:
@@ -41,7 +58,7 @@ class Tool:
     name: str
     version: str
     programs: tuple[str, ...]
-    build: Callable[["Tool", Path, Path], None]
+    build: Build
 
     @property
     def folder(self) -> Path:
@@ -70,17 +87,54 @@ def build_kubernetes(tool: Tool, source: Path, target: Path) -> None:
     go(source, "build", "-trimpath", "-ldflags", f"-s -w {flags}", "-o", f"{target}/", *packages)
 
 
-def build_etcd(tool: Tool, source: Path, target: Path) -> None:
-    """Build etcd from its server module, which has everything but a main package that can be installed."""
-    (source / "main.go").write_text(ETCD_MAIN, encoding="utf-8")
-    (source / "go.mod").write_text("module tools\n\ngo 1.24.0\n", encoding="utf-8")
-    go(source, "get", f"go.etcd.io/etcd/server/v3@v{tool.version}")
-    go(source, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(target / "etcd"), ".")
+def written(main: str, module: str) -> Build:
+    """Return the build of a program whose main function is here, since that of its module does not fit."""
+
+    def build(tool: Tool, source: Path, target: Path) -> None:
+        (source / "main.go").write_text(main, encoding="utf-8")
+        (source / "go.mod").write_text("module tools\n\ngo 1.24.0\n", encoding="utf-8")
+        go(source, "get", f"{module}@v{tool.version}")
+        go(source, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(target / tool.name), ".")
+
+    return build
+
+
+def installed(module: str, *packages: str, tags: str = "", cgo: bool = False) -> Build:
+    """Return the build of main packages of a module, whose programs are named after them."""
+
+    def build(tool: Tool, source: Path, target: Path) -> None:
+        settings = {"GOBIN": str(target), "CGO_ENABLED": str(int(cgo))}
+        versioned = [f"{module}{package}@v{tool.version}" for package in packages]
+        go(source, "install", "-trimpath", "-ldflags", "-s -w", "-tags", tags, *versioned, **settings)
+
+    return build
 
 
 KUBERNETES = Tool("kubernetes", "1.36.3", ("kube-apiserver", "kube-controller-manager", "kubectl"), build_kubernetes)
+NODE = Tool("kubernetes-node", KUBERNETES.version, ("kubelet", "kube-proxy", "kube-scheduler"), build_kubernetes)
 OLD_KUBECTL = Tool("kubectl", "1.32.13", ("kubectl",), build_kubernetes)
-ETCD = Tool("etcd", "3.6.8", ("etcd",), build_etcd)
+ETCD = Tool("etcd", "3.6.8", ("etcd",), written(ETCD_MAIN, "go.etcd.io/etcd/server/v3"))
+CONTAINERD = Tool(
+    "containerd",
+    "2.4.2",
+    ("containerd", "containerd-shim-runc-v2", "ctr"),
+    installed(
+        "github.com/containerd/containerd/v2",
+        *("/cmd/containerd", "/cmd/containerd-shim-runc-v2", "/cmd/ctr"),
+        tags="no_btrfs,no_devmapper,no_zfs",
+    ),
+)
+RUNC = Tool("runc", "1.5.2", ("runc",), installed("github.com/opencontainers/runc", "", tags="seccomp", cgo=True))
+CNI_PLUGINS = Tool(
+    "cni-plugins",
+    "1.9.1",
+    ("bridge", "host-local", "loopback", "portmap"),
+    installed(
+        "github.com/containernetworking/plugins/plugins",
+        *("/main/bridge", "/ipam/host-local", "/main/loopback", "/meta/portmap"),
+    ),
+)
+COREDNS = Tool("coredns", "1.15.0", ("coredns",), written(COREDNS_MAIN, "github.com/coredns/coredns"))
 
 TOOLS = {
     "kube-apiserver": KUBERNETES,
@@ -88,6 +142,14 @@ TOOLS = {
     "kubectl": KUBERNETES,
     "kubectl-1.32": OLD_KUBECTL,
     "etcd": ETCD,
+    "kubelet": NODE,
+    "kube-proxy": NODE,
+    "kube-scheduler": NODE,
+    "containerd": CONTAINERD,
+    "ctr": CONTAINERD,
+    "runc": RUNC,
+    "bridge": CNI_PLUGINS,
+    "coredns": COREDNS,
 }
 
 
@@ -116,15 +178,15 @@ def prepare(*names: str) -> None:
         program(name)
 
 
-def go(folder: Path, *arguments: str) -> str:
-    """Run the go command in a folder and return what it printed."""
+def go(folder: Path, *arguments: str, **settings: str) -> str:
+    """Run the go command in a folder, with further variables of its environment, and return what it printed."""
     if shutil.which("go") is None:
-        raise UnavailableError("Go is not installed, and it builds kube-apiserver, kubectl and etcd")
-    settings = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -buildvcs=false", "GOWORK": "off"}
+        raise UnavailableError("Go is not installed, and it builds the programs of Kubernetes")
+    common = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=mod -buildvcs=false", "GOWORK": "off"}
     done = subprocess.run(
         [*TIED, "nice", "-n", "5", "go", *arguments],
         cwd=folder,
-        env=os.environ | settings,
+        env=os.environ | common | settings,
         capture_output=True,
         text=True,
         check=False,
