@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from http import HTTPStatus
 from http.client import HTTPException, HTTPSConnection
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,8 +28,16 @@ from tests.cluster.pki import make_pki
 from tests.cluster.processes import Program, free_port
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
-SERVICE_RANGE = "10.96.0.0/16"
 PATIENCE = 60
+
+#: user -> the group that its token names
+USERS = {
+    "admin": "system:masters",
+    "system:kube-controller-manager": "system:authenticated",
+    "system:kube-scheduler": "system:authenticated",
+    "system:kube-proxy": "system:authenticated",
+    "system:node:node": "system:nodes",
+}
 
 
 class ControlPlane:
@@ -54,13 +63,23 @@ class ControlPlane:
         self.controller_manager = controller_manager
         self.issuer = issuer
         self.apiserver_flags = apiserver_flags
-        self.admin_token = secrets.token_urlsafe(24)
-        self.manager_token = secrets.token_urlsafe(24)
+        self.address = "127.0.0.1"
+        self.services = IPv4Network("10.96.0.0/16")
+        self.tokens = {user: secrets.token_urlsafe(24) for user in USERS}
         self.etcd_port, self.peer_port, self.port = free_port(), free_port(), free_port()
-        self.url = f"https://127.0.0.1:{self.port}"
         self.ca_path = self.folder / "pki" / "ca.crt"
         self.kubeconfig = self.folder / "admin.kubeconfig"
         self.programs: dict[str, Program] = {}
+
+    @property
+    def url(self) -> str:
+        """Where kube-apiserver answers."""
+        return f"https://{self.address}:{self.port}"
+
+    @property
+    def admin_token(self) -> str:
+        """The token of somebody who may do everything."""
+        return self.tokens["admin"]
 
     def __enter__(self) -> Self:
         self.start()
@@ -78,13 +97,10 @@ class ControlPlane:
         """
         try:
             prepare()
-            make_pki(self.folder / "pki")
+            make_pki(self.folder / "pki", self.address, str(self.services[1]))
             self.tls = ssl.create_default_context(cafile=self.ca_path)
-            write_private(
-                self.folder / "tokens.csv",
-                f'{self.admin_token},admin,admin,"system:masters"\n'
-                f"{self.manager_token},system:kube-controller-manager,manager\n",
-            )
+            rows = [f'{token},{user},{user},"{USERS[user]}"\n' for user, token in self.tokens.items()]
+            write_private(self.folder / "tokens.csv", "".join(rows))
             self._write_kubeconfig(self.kubeconfig, self.admin_token)
             self._start_etcd()
             self.start_apiserver()
@@ -121,11 +137,11 @@ class ControlPlane:
         apiserver = self._run(
             "kube-apiserver",
             f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
-            "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
+            f"--bind-address={self.address}",
+            f"--advertise-address={self.address}",
             "--endpoint-reconciler-type=none",
             f"--secure-port={self.port}",
-            f"--service-cluster-ip-range={SERVICE_RANGE}",
+            f"--service-cluster-ip-range={self.services}",
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
             "--allow-privileged=true",
@@ -142,8 +158,7 @@ class ControlPlane:
         apiserver.wait_until(lambda: self._answers("/readyz"), PATIENCE)
 
     def _start_controller_manager(self) -> None:
-        pki, kubeconfig = self.folder / "pki", self.folder / "manager.kubeconfig"
-        self._write_kubeconfig(kubeconfig, self.manager_token)
+        pki, kubeconfig = self.folder / "pki", self._kubeconfig_of("system:kube-controller-manager")
         manager = self._run(
             "kube-controller-manager",
             f"--kubeconfig={kubeconfig}",
@@ -234,6 +249,12 @@ class ControlPlane:
         self._write_kubeconfig(path, self.service_account_token(namespace, name))
         return path
 
+    def _kubeconfig_of(self, user: str) -> Path:
+        """Write a kubeconfig of one of `USERS`, and return its path."""
+        path = self.folder / f"{user.rpartition(':')[2]}.kubeconfig"
+        self._write_kubeconfig(path, self.tokens[user])
+        return path
+
     def _run(self, name: str, *flags: str) -> Program:
         self.programs[name] = Program(name, [tools.program(name), *flags], self.folder / f"{name}.log")
         return self.programs[name]
@@ -246,7 +267,7 @@ class ControlPlane:
 
     def _exchange(self, path: str, body: object = None, timeout: float = 10) -> tuple[int, str]:
         headers = {"Authorization": f"Bearer {self.admin_token}", "Content-Type": "application/json"}
-        with closing(HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=self.tls)) as connection:
+        with closing(HTTPSConnection(self.address, self.port, timeout=timeout, context=self.tls)) as connection:
             if body is None:
                 connection.request("GET", path, headers=headers)
             else:
@@ -284,4 +305,4 @@ def write_private(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(keeper.main(sys.argv[1:], ControlPlane))
+    sys.exit(keeper.main(sys.argv[1:], "cluster", ControlPlane))

@@ -1,4 +1,4 @@
-"""Keep one control plane running in the background, by hand: up, status, down."""
+"""Keep one thing of a kind running in the background, by hand: up, status, down."""
 
 import fcntl
 import json
@@ -24,9 +24,9 @@ class Kept(Protocol):
         """Return how to reach it."""
 
 
-def main(arguments: Sequence[str], make: Callable[[Path], AbstractContextManager[Kept]]) -> int:
-    """Do what the command line asks; `make` gets the folder that the kept thing may use."""
-    folder = cache_root() / "cluster"
+def main(arguments: Sequence[str], name: str, make: Callable[[Path], AbstractContextManager[Kept]]) -> int:
+    """Do what the command line asks; `make` gets the folder, called `name`, that the kept thing may use."""
+    folder = cache_root() / name
     commands: dict[str, Callable[[], int]] = {
         "up": lambda: up(folder),
         "status": lambda: status(folder),
