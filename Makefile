@@ -12,7 +12,7 @@ UV := $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --universal --no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run operator test check lint verify generate bench lock cluster-up cluster-down clean
+.PHONY: help setup run operator test check lint verify generate bench lock cluster-up cluster-down node-up node-down clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/NAME/' \
@@ -49,7 +49,7 @@ test: $(VENV)/dev.stamp ## Run all tests; ARGS='tests/web -k watch' runs some
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint ## Lint and run the unit tests, in under 90 s; needs no cluster and no database server
-	@$(BIN)/python -m pytest --quiet -m "not cluster and not database and not slow" $(ARGS)
+	@$(BIN)/python -m pytest --quiet -m "not cluster and not node and not database and not slow" $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, types and import contracts
 	@$(BIN)/ruff check --quiet
@@ -84,6 +84,12 @@ cluster-up: $(BIN)/python ## Start a Kubernetes control plane to try things on; 
 
 cluster-down: $(BIN)/python ## Stop it
 	@$(BIN)/python tests/cluster/controlplane.py down
+
+node-up: $(BIN)/python ## Start a whole Kubernetes, whose pods run; needs root
+	@$(BIN)/python tests/cluster/node.py up
+
+node-down: $(BIN)/python ## Stop it
+	@$(BIN)/python tests/cluster/node.py down
 
 clean: ## Remove the environment, caches and build output; .tenantry/ stays
 	@rm -rf $(dir $(wildcard $(VENV)/pyvenv.cfg $(VENV)-lock/pyvenv.cfg)) build dist \

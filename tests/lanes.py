@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 import pytest
 
-LANES = ("cluster", "database", "slow")
+LANES = ("node", "cluster", "database", "slow")
 
 
 class Lanes:

@@ -1,4 +1,4 @@
-"""Fixtures for the real parts of tests: one control plane and one server of each kind for the whole session.
+"""Fixtures for the real parts of tests: one control plane, one node, one server of each kind for the whole session.
 
 A part that can't be had on this machine skips its tests with the reason; where CI is set, it fails them.
 Parts start when the first test asks for them. What takes minutes once, building and installing, is done after
@@ -12,15 +12,18 @@ from functools import cache
 import pytest
 
 from tests.cluster import controlplane, tools
+from tests.cluster import node as whole_node
 from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.databases import MariaDB, MySQL97
+from tests.cluster.node import Node
 
 PARTS: dict[str, Callable[[], None]] = {
     "control_plane": controlplane.prepare,
     "site": controlplane.prepare,
     "kubectl": lambda: tools.prepare("kubectl"),
     "old_kubectl": lambda: tools.prepare("kubectl-1.32"),
+    "node": whole_node.prepare,
     "mariadb": MariaDB.prepare,
     "mysql97": MySQL97.prepare,
 }
@@ -70,6 +73,14 @@ def old_kubectl() -> str:
     """The oldest kubectl that is supported, as `ControlPlane.kubectl` takes its name."""
     demand("old_kubectl")
     return "kubectl-1.32"
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    """A real Kubernetes whose pods run."""
+    demand("node")
+    with Node() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
