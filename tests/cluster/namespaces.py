@@ -14,17 +14,19 @@ from tests.cluster.processes import TIED, StartError
 NUMBERS = range(100, 200)
 
 # The first process within: it waits until the pipe from the starter closes, and all others end with it.
-# A kubelet sets those kernel parameters, which belong to the whole machine: it finds files of its own in their place.
+# Images are many small files: a disk of their own, which nobody needs after a crash, takes them quickly and goes as one
+# file. A kubelet sets those kernel parameters, which are the whole machine's: it finds files of its own instead.
 FIRST = r"""
 set -e
 read -r pid _ < /proc/self/stat
 mount --make-rshared /
 mount -t proc proc /proc
 mount -t tmpfs -o mode=755 tmpfs /run
-for place in lib log; do
-    mkdir -p "$1/$place"
-    mount --bind "$1/$place" "/var/$place"
-done
+truncate --size=64G "$1"
+mkfs.ext4 -q -O ^has_journal "$1"
+mount -o loop,noatime,nobarrier "$1" /var/lib
+mkdir /var/lib/log
+mount --bind /var/lib/log /var/log
 for name in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops \
         kernel/keys/root_maxkeys kernel/keys/root_maxbytes; do
     mkdir -p "/run/sysctl/${name%/*}"
@@ -39,9 +41,9 @@ exec cat > /dev/null
 
 # What stays outside, and outlives the starter for as long as it takes to remove the control groups.
 KEEPER = r"""
-first=$1 folder=$2
+first=$1 disk=$2
 shift 2
-unshare --net --mount --pid --fork --kill-child sh -c "$first" first "$folder"
+unshare --net --mount --pid --fork --kill-child sh -c "$first" first "$disk"
 exec find "$@" -depth -type d -exec rmdir {} +
 """
 
@@ -49,7 +51,7 @@ exec find "$@" -depth -type d -exec rmdir {} +
 class Namespaces:
     """Namespaces that live from `start` to `stop`, and no longer than this process.
 
-    What stands there as /var/lib and /var/log is kept in `folder`.
+    What they see as /var/lib and /var/log is a disk of their own, a file in `folder` that grows with what is written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,7 +72,7 @@ class Namespaces:
         log = self.folder / "namespaces.log"
         with log.open("wb") as errors:
             self.keeper = subprocess.Popen(
-                ["sh", "-c", KEEPER, "keeper", FIRST, self.folder, *control_groups(self.name)],
+                ["sh", "-c", KEEPER, "keeper", FIRST, self.folder / "disk", *control_groups(self.name)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -118,11 +118,8 @@ class Node(ControlPlane):
             "clusterDNS": [self.name_server],
             "clusterDomain": "cluster.local",
             "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
-            # a machine whose disk is nearly full runs tests all the same
-            "evictionHard": {"nodefs.available": "1%", "imagefs.available": "1%", "memory.available": "100Mi"},
             "failCgroupV1": False,
             "failSwapOn": False,
-            "imageGCHighThresholdPercent": 100,
             "resolvConf": "",
         }
         path = self.within.folder / "kubelet.json"

@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,9 +111,16 @@ def test_nothing_is_left_when_the_starter_is_killed(node: Node, control_plane: C
     with os.fdopen(end) as handle:
         assert select.select([handle], [], [], 20)[0]
     assert not any(group.exists() for group in control_groups(name))
-    assert str(tmp_path) not in Path("/proc/mounts").read_text(encoding="utf-8")
     assert running_in(tmp_path) == []
+    assert str(tmp_path) not in Path("/proc/mounts").read_text(encoding="utf-8")
+    while Path("/sys/class/net", name).exists() or str(tmp_path) in disks():
+        time.sleep(0.05)  # the kernel takes its time for these; that of the test is limited
     assert node.kubectl("get", "--raw", "/readyz").stdout == control_plane.kubectl("get", "--raw", "/readyz").stdout
+
+
+def disks() -> str:
+    """Return which files serve as disks."""
+    return subprocess.run(["losetup", "--list"], capture_output=True, text=True, check=True).stdout
 
 
 def running_in(folder: Path) -> list[bytes]:
