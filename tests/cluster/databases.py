@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tests.cluster.cache import UnavailableError, cache_root, kept
-from tests.cluster.packages import debian_mirror, ensure_packages
-from tests.cluster.processes import TIED, Program, free_port
+from tests.cluster.cache import cache_root, kept
+from tests.cluster.packages import ensure_packages, unpack_system
+from tests.cluster.processes import Program, free_port, run
 
 USER, PASSWORD = "tenantry", "tenantry-test"
 GREETING = 10
@@ -209,17 +209,17 @@ class MySQL97(DatabaseServer):
     @classmethod
     def prepare(cls) -> None:
         """Unpack Debian sid's packages into a folder."""
-        kept(cls._root(), cls._bootstrap)
+        kept(cls.root(), cls._bootstrap)
 
     def server(self) -> Command:
         """Return the command of the server."""
-        usr = self._root() / "usr"
+        usr = self.root() / "usr"
         places = [f"--basedir={usr}", "--secure-file-priv=NULL", "--mysqlx=OFF"]
         return [*self._loader(), usr / "sbin/mysqld", "--no-defaults", *as_root(), *places]
 
     def client(self) -> Command:
         """Return the command of the client."""
-        return [*self._loader(), self._root() / "usr/bin/mysql", "--no-defaults"]
+        return [*self._loader(), self.root() / "usr/bin/mysql", "--no-defaults"]
 
     def initialise(self, data: Path) -> None:
         """Write a new data directory, with a root who needs no password."""
@@ -227,42 +227,20 @@ class MySQL97(DatabaseServer):
         (data / "auto.cnf").unlink()  # the server's identity: every copy makes its own
 
     @staticmethod
-    def _root() -> Path:
+    def root() -> Path:
+        """Return the folder of Debian sid with MySQL in it."""
         return cache_root() / "systems" / "sid-mysql"
 
     @classmethod
     def _loader(cls) -> Command:
-        libraries = cls._root() / "usr/lib" / f"{os.uname().machine}-linux-gnu"
+        libraries = cls.root() / "usr/lib" / f"{os.uname().machine}-linux-gnu"
         return [next(libraries.glob("ld-linux-*")), "--library-path", libraries]
 
     @classmethod
     def _bootstrap(cls, root: Path) -> None:
-        if os.geteuid() != 0:
-            raise UnavailableError("only root can unpack Debian sid, which has MySQL 9.7")
-        ensure_packages("debootstrap")
-        # In namespaces of its own nothing stays mounted or running, however this ends.
-        run(
-            "unpacking Debian sid",
-            *TIED,
-            *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
-            *("debootstrap", "--variant=minbase", "--include=mysql-server-core,mysql-client-core"),
-            *("sid", root, debian_mirror()),
-        )
-        shutil.rmtree(root / "var/cache/apt")
+        unpack_system("sid", root, "mysql-server-core", "mysql-client-core")
 
 
 def as_root() -> list[str]:
     """Return the option without which root may not run a server."""
     return ["--user=root"] if os.geteuid() == 0 else []
-
-
-def run(purpose: str, *command: str | Path) -> None:
-    """Run a program that prepares something.
-
-    Raises:
-        UnavailableError: it failed, and what it was for.
-    """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines() or ["it printed nothing"]
-        raise UnavailableError(f"{purpose} failed: {said[-1]}")

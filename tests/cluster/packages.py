@@ -3,11 +3,13 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.cache import UnavailableError, cache_root, locked
+from tests.cluster.processes import TIED, run
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 QUIET = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -41,6 +43,45 @@ def missing(names: tuple[str, ...]) -> list[str]:
     return [name for name in names if f"installed {name}" not in listed]
 
 
+def unpack_system(suite: str, root: Path, *packages: str) -> None:
+    """Unpack a small Debian system with some packages into a folder.
+
+    Raises:
+        UnavailableError: this is not Debian, or not root, or it failed.
+    """
+    if os.geteuid() != 0:
+        raise UnavailableError(f"only root can unpack Debian {suite}")
+    ensure_packages("debootstrap")
+    # In namespaces of its own nothing stays mounted or running, however this ends.
+    run(
+        f"unpacking Debian {suite}",
+        *TIED,
+        *("unshare", "--mount", "--pid", "--fork", "--kill-child"),
+        *("debootstrap", "--variant=minbase", f"--include={','.join(packages)}"),
+        *(suite, root, debian_mirror()),
+    )
+    shutil.rmtree(root / "var/cache/apt")
+
+
+def unpack_packages(suite: str, folder: Path, *names: str) -> None:
+    """Unpack packages of any suite of Debian into a folder, without what they depend on.
+
+    Raises:
+        UnavailableError: this is not Debian, or it failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="tenantry-apt-") as work:
+        sources, lists, cache = (Path(work, name) for name in ("sources.list", "lists", "cache"))
+        sources.write_text(f"deb {debian_mirror()} {suite} main\n", encoding="utf-8")
+        lists.mkdir()
+        cache.mkdir()
+        places = {"Etc::SourceList": sources, "Etc::SourceParts": "/dev/null", "State::Lists": lists, "Cache": cache}
+        options = [part for key, place in places.items() for part in ("-o", f"Dir::{key}={place}")]
+        apt_get("update", *options)
+        apt_get("download", *options, *names, folder=work)
+        for archive in Path(work).glob("*.deb"):
+            run(f"unpacking {archive.name}", "dpkg-deb", "--extract", archive, folder)
+
+
 def debian_mirror() -> str:
     """Return the address that this machine has Debian's packages from."""
     line = "$(LABEL) $(REPO_URI)"
@@ -51,10 +92,10 @@ def debian_mirror() -> str:
     return mirrors[0]
 
 
-def apt_get(*arguments: str) -> str:
-    """Run apt-get and return what it printed."""
+def apt_get(*arguments: str, folder: str | None = None) -> str:
+    """Run apt-get, in a folder, and return what it printed."""
     command = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=300", *arguments]
-    done = subprocess.run(command, env=os.environ | QUIET, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=os.environ | QUIET, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or ["it printed nothing"]
         raise UnavailableError(f"apt-get {arguments[0]} failed: {said[-1]}")

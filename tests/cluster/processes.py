@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.cluster.cache import UnavailableError
+
 # Put before a command, it has the kernel kill the program when the thread that started it ends, however that ends.
 TIED = ("setpriv", "--pdeathsig", "KILL", "--")
 
@@ -33,6 +35,19 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+def run(purpose: str, *command: str | Path) -> str:
+    """Run a program that prepares something, and return what it printed.
+
+    Raises:
+        UnavailableError: it failed, and what it was for.
+    """
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stdout + done.stderr).strip().splitlines() or ["it printed nothing"]
+        raise UnavailableError(f"{purpose} failed: {said[-1]}")
+    return done.stdout
 
 
 class Program:
