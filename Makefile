@@ -12,7 +12,8 @@ UV := $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --universal --no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run operator test check lint verify generate bench lock cluster-up cluster-down node-up node-down clean
+.PHONY: help setup run operator test check lint verify generate bench lock cluster-up cluster-down node-up node-down \
+	engine-up engine-down clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/NAME/' \
@@ -49,7 +50,7 @@ test: $(VENV)/dev.stamp ## Run all tests; ARGS='tests/web -k watch' runs some
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint ## Lint and run the unit tests, in under 90 s; needs no cluster and no database server
-	@$(BIN)/python -m pytest --quiet -m "not cluster and not node and not database and not slow" $(ARGS)
+	@$(BIN)/python -m pytest --quiet -m "not (cluster or node or image or database or slow)" $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, types and import contracts
 	@$(BIN)/ruff check --quiet
@@ -90,6 +91,12 @@ node-up: $(BIN)/python ## Start a whole Kubernetes, whose pods run; needs root
 
 node-down: $(BIN)/python ## Stop it
 	@$(BIN)/python tests/cluster/node.py down
+
+engine-up: $(BIN)/python ## Start a container engine, for docker and Compose; needs root
+	@$(BIN)/python tests/image/standins.py up
+
+engine-down: $(BIN)/python ## Stop it
+	@$(BIN)/python tests/image/standins.py down
 
 clean: ## Remove the environment, caches and build output; .tenantry/ stays
 	@rm -rf $(dir $(wildcard $(VENV)/pyvenv.cfg $(VENV)-lock/pyvenv.cfg)) build dist \

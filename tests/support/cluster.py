@@ -1,8 +1,8 @@
-"""Fixtures for the real parts of tests: one control plane, one node, one server of each kind for the whole session.
+"""Fixtures for the real parts of tests: one control plane, one node, one engine, one server of each kind.
 
 A part that can't be had on this machine skips its tests with the reason; where CI is set, it fails them.
-Parts start when the first test asks for them. What takes minutes once, building and installing, is done after
-collection and only for the tests that were selected, so that no test's timeout counts it.
+Parts start when the first test asks for them, and live for the session. What takes minutes once, building and
+installing, is done after collection and only for the tests that were selected, so that no test's timeout counts it.
 """
 
 import os
@@ -17,6 +17,8 @@ from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.databases import MariaDB, MySQL97
 from tests.cluster.node import Node
+from tests.image import standins
+from tests.image.engine import Engine
 
 PARTS: dict[str, Callable[[], None]] = {
     "control_plane": controlplane.prepare,
@@ -24,6 +26,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "kubectl": lambda: tools.prepare("kubectl"),
     "old_kubectl": lambda: tools.prepare("kubectl-1.32"),
     "node": whole_node.prepare,
+    "engine": standins.prepare,
     "mariadb": MariaDB.prepare,
     "mysql97": MySQL97.prepare,
 }
@@ -80,6 +83,14 @@ def node() -> Iterator[Node]:
     """A real Kubernetes whose pods run."""
     demand("node")
     with Node() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """A Docker engine; `standins.provide` gives it the images that tests build on."""
+    demand("engine")
+    with Engine() as started:
         yield started
 
 
