@@ -25,7 +25,7 @@ if not __package__:
 
 from tests.cluster import keeper, tools
 from tests.cluster.pki import make_pki
-from tests.cluster.processes import Program, free_port
+from tests.cluster.processes import Program, execute, free_port
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 PATIENCE = 60
@@ -206,23 +206,8 @@ class ControlPlane:
         Raises:
             subprocess.CalledProcessError: it failed and `check` is true; what it said is in the error's notes.
         """
-        done = subprocess.run(
-            [
-                tools.program(program),
-                f"--kubeconfig={kubeconfig or self.kubeconfig}",
-                f"--cache-dir={self.folder / 'kubectl'}",
-                *arguments,
-            ],
-            input=input,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if check and done.returncode != 0:
-            error = subprocess.CalledProcessError(done.returncode, ["kubectl", *arguments], done.stdout, done.stderr)
-            error.add_note(done.stderr)
-            raise error
-        return done
+        options = [f"--kubeconfig={kubeconfig or self.kubeconfig}", f"--cache-dir={self.folder / 'kubectl'}"]
+        return execute([tools.program(program), *options, *arguments], input=input, check=check)
 
     def request(self, path: str, body: object = None, *, timeout: float = 10) -> Any:
         """GET a path as the admin, or POST a JSON body to it, and return the JSON answer."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from tests.cluster.processes import TIED, StartError
+from tests.cluster.processes import TIED, StartError, execute
 
 NUMBERS = range(100, 200)
 
@@ -104,17 +104,17 @@ class Namespaces:
         Raises:
             subprocess.CalledProcessError: it failed; what it said is in the error's notes.
         """
-        return run(self.command(*arguments))
+        return execute(self.command(*arguments), input="").stdout
 
     def _link(self) -> None:
         """Join the network to this machine's, where a route leads to all its addresses."""
-        run(["ip", "link", "add", self.name, "type", "veth", "peer", "name", "eth0", "netns", self.pid])
-        run(["ip", "address", "add", f"{self.host}/30", "dev", self.name])
-        run(["ip", "link", "set", self.name, "up"])
+        execute(["ip", "link", "add", self.name, "type", "veth", "peer", "name", "eth0", "netns", self.pid])
+        execute(["ip", "address", "add", f"{self.host}/30", "dev", self.name])
+        execute(["ip", "link", "set", self.name, "up"])
         self.run("ip", "link", "set", "lo", "up")
         self.run("ip", "address", "add", f"{self.address}/30", "dev", "eth0")
         self.run("ip", "link", "set", "eth0", "up")
-        run(["ip", "route", "add", str(self.network), "via", self.address])
+        execute(["ip", "route", "add", str(self.network), "via", self.address])
 
 
 def called(number: int) -> str:
@@ -139,13 +139,3 @@ def claim_number() -> int:
                 group.mkdir(exist_ok=True)
             return number
     raise StartError(f"no number from {NUMBERS[0]} to {NUMBERS[-1]} is free: all have control groups already")
-
-
-def run(command: list[str]) -> str:
-    """Run a command and return what it printed."""
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        error = subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
-        error.add_note(done.stderr)
-        raise error
-    return done.stdout

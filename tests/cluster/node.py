@@ -6,9 +6,7 @@ By hand: `python3 tests/cluster/node.py up`, `status` and `down` keep one runnin
 import json
 import os
 import shlex
-import socket
 import sys
-from contextlib import suppress
 from http import HTTPStatus
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -23,7 +21,7 @@ from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import PATIENCE, ControlPlane
 from tests.cluster.namespaces import Namespaces
 from tests.cluster.packages import ensure_packages
-from tests.cluster.processes import Program
+from tests.cluster.processes import Program, accepts
 
 NAME = "node"
 MANIFEST = Path(__file__).with_name("coredns.yaml")
@@ -87,7 +85,7 @@ class Node(ControlPlane):
         return f"{super().describe()}\n# bring an image: docker save NAME | {shlex.join(load)}"
 
     def load(self, archive: Path) -> None:
-        """Bring the images of an archive, as `docker save` writes it, to the node."""
+        """Bring the images of an archive, as `docker save` writes it, to the node, which pulls none."""
         self.within.run(tools.program("ctr"), "--namespace=k8s.io", "images", "import", "--local", archive)
 
     def _start_containerd(self) -> None:
@@ -99,8 +97,8 @@ class Node(ControlPlane):
         (folder / "containerd.toml").write_text(config, encoding="utf-8")
         (networks / "pods.conflist").write_text(json.dumps(pod_network(self.pods)), encoding="utf-8")
         containerd = self._run_within("containerd", f"--config={folder / 'containerd.toml'}")
-        socket = Path(f"/proc/{self.within.pid}/root/run/containerd/containerd.sock")
-        containerd.wait_until(socket.exists, PATIENCE)
+        listening = Path(f"/proc/{self.within.pid}/root/run/containerd/containerd.sock")
+        containerd.wait_until(listening.exists, PATIENCE)
         for archive in (images.pause(), images.coredns(), images.busybox()):
             self.load(archive)
 
@@ -175,15 +173,8 @@ def pod_network(pods: IPv4Network) -> dict[str, Any]:
     """Return the CNI configuration of a bridge that all pods hang on."""
     addresses = {"type": "host-local", "ranges": [[{"subnet": str(pods)}]]}
     bridge = {"type": "bridge", "bridge": "pods", "isDefaultGateway": True, "hairpinMode": True, "ipam": addresses}
-    ports = {"type": "portmap", "capabilities": {"portMappings": True}}
+    ports = {"type": "portmap", "backend": "nftables", "capabilities": {"portMappings": True}}
     return {"cniVersion": "1.0.0", "name": "pods", "plugins": [bridge, ports]}
-
-
-def accepts(address: str, port: int) -> bool:
-    """Whether somebody accepts connections there."""
-    with suppress(OSError), socket.create_connection((address, port), 1):
-        return True
-    return False
 
 
 def prepare() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster.cache import UnavailableError
@@ -37,13 +38,40 @@ def free_port() -> int:
             return port
 
 
+def accepts(address: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with suppress(OSError), socket.create_connection((address, port), 1):
+        return True
+    return False
+
+
+def execute(
+    command: Sequence[str | Path],
+    *,
+    input: str | None = None,  # noqa: A002 - the name that subprocess.run gives it
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end and return what it printed.
+
+    Raises:
+        subprocess.CalledProcessError: it failed and `check` is true; what it said is in the error's notes.
+    """
+    done = subprocess.run(command, input=input, env=env, capture_output=True, text=True, check=False)
+    if check and done.returncode != 0:
+        error = subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
+        error.add_note(done.stderr)
+        raise error
+    return done
+
+
 def run(purpose: str, *command: str | Path) -> str:
     """Run a program that prepares something, and return what it printed.
 
     Raises:
         UnavailableError: it failed, and what it was for.
     """
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = execute(command, input="", check=False)
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip().splitlines() or ["it printed nothing"]
         raise UnavailableError(f"{purpose} failed: {said[-1]}")

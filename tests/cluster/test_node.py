@@ -17,7 +17,7 @@ from tests.cluster import images, tools
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.namespaces import control_groups
 from tests.cluster.node import Node
-from tests.cluster.processes import StartError
+from tests.cluster.processes import StartError, accepts
 
 pytestmark = pytest.mark.node
 
@@ -78,6 +78,7 @@ def test_a_pod_runs_and_tells_what_it_does(node: Node, web: str) -> None:
 
 def test_a_service_answers_by_its_address_and_its_name(node: Node, web: str) -> None:
     address = node.request(f"/api/v1/namespaces/{web}/services/web")["spec"]["clusterIP"]
+    node.programs["kube-proxy"].wait_until(lambda: accepts(address, 80), 30)  # it follows what the API server has
     assert get(f"http://{address}/") == "hello\n"
     inside = node.kubectl("exec", f"--namespace={web}", "web", "--", "wget", "-qO-", "http://web.web.svc.cluster.local")
     assert inside.stdout == "hello\n"

@@ -5,18 +5,16 @@ import configparser
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from tests.cluster.cache import UnavailableError, cache_root, kept
 from tests.cluster.namespaces import Namespaces
 from tests.cluster.packages import ensure_packages, unpack_packages
-from tests.cluster.processes import Program, free_port, run
+from tests.cluster.processes import Program, accepts, execute, free_port, run
 
 PATIENCE = 60
 
@@ -98,14 +96,7 @@ class Engine:
         Raises:
             subprocess.CalledProcessError: it failed and `check` is true; what it said is in the error's notes.
         """
-        command = ["docker", *map(str, arguments)]
-        environment = os.environ | self.environment
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if check and done.returncode != 0:
-            error = subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
-            error.add_note(done.stderr)
-            raise error
-        return done
+        return execute(["docker", *arguments], env=os.environ | self.environment, check=check)
 
     def build(self, context: Path, tag: str, *arguments: str | Path) -> None:
         """Build an image, whose Dockerfile has this machine's way to PyPI as the secret `pip`, a pip.conf."""
@@ -117,7 +108,7 @@ class Engine:
         there = f"nsenter --target={self.within.pid} --net socat STDIO TCP\\:127.0.0.1\\:{port}"
         listen = f"TCP-LISTEN:{here},bind=127.0.0.1,reuseaddr,fork"
         forward = self._run("socat", ["socat", listen, f"EXEC:{there}"])
-        forward.wait_until(lambda: accepts(here), PATIENCE)
+        forward.wait_until(lambda: accepts("127.0.0.1", here), PATIENCE)
         return here
 
     def _start_outlet(self) -> None:
@@ -170,10 +161,3 @@ def write_pip_config(path: Path) -> None:
     path.touch(mode=0o600)
     with path.open("w", encoding="utf-8") as file:
         config.write(file)
-
-
-def accepts(port: int) -> bool:
-    """Whether somebody accepts connections at a port of this machine's loopback."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return True
-    return False
