@@ -7,9 +7,11 @@ docs/reference/settings.md says about them.
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import ssl
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -17,7 +19,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from tenantry.model.identity import SCOPES
@@ -40,17 +51,32 @@ class Cluster(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$", description="Registered name of the cluster.")
-    issuer: str = Field(min_length=1, description="`iss` of its tokens; several clusters may share one.")
     jwks: dict[str, Any] | None = Field(default=None, description="Its key set, inline.")
     jwks_file: Path | None = Field(default=None, description="File with its key set; read again when it changes.")
     jwks_url: str | None = Field(
         default=None, pattern=r"^https://", description="Where its key set is read, over verified TLS."
     )
     ca_file: Path | None = Field(default=None, description="CA that signed the certificate of `jwks_url`.")
-    token_file: Path | None = Field(default=None, description="Bearer token to send to `jwks_url`.")
+    token_file: Path | None = Field(
+        default=None, description="Bearer token to send to `jwks_url`: one of the cluster's ServiceAccount tokens."
+    )
+    issuer: str = Field(
+        default="",
+        validate_default=True,
+        description="`iss` of its tokens, that of `token_file` when empty; several clusters may share one.",
+    )
     subjects: dict[Annotated[str, Field(pattern=r"^system:serviceaccount:[^:]+:[^:]+$")], tuple[str, ...]] = Field(
         description="Exact subject (`system:serviceaccount:<namespace>:<name>`) to its scopes."
     )
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_known(cls, issuer: str, info: ValidationInfo) -> str:
+        if issuer:
+            return issuer
+        if not info.data.get("token_file"):
+            raise ValueError("must be given, or else token_file")
+        return _issuer_of(info.data["token_file"])
 
     @model_validator(mode="after")
     def _has_one_key_set(self) -> Self:
@@ -250,6 +276,20 @@ def read_database_url(url: str) -> MySQLAddress | Path:
         "must be mysql://user:password@host:3306/database or sqlite:///path, with what is special in the user and the "
         "password percent-encoded, and no option but ?ssl-ca=FILE"
     )
+
+
+def _issuer_of(token_file: Path) -> str:
+    """The ``iss`` of the ServiceAccount token in a file: the kubelet put it there, so there is nothing to verify."""
+    try:
+        payload = token_file.read_text(encoding="ascii").split(".")[1]
+        issuer = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["iss"]
+    except OSError as error:
+        raise ValueError(f"cannot read {token_file}: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError):
+        issuer = None
+    if not isinstance(issuer, str) or not issuer:
+        raise ValueError(f"{token_file} holds no ServiceAccount token that tells it")
+    return issuer
 
 
 def is_loopback(host: str) -> bool:

@@ -2,14 +2,16 @@
 
 import json
 import re
+from base64 import urlsafe_b64encode
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from tenantry import metrics, settings
 from tenantry.cli.main import main
-from tenantry.settings import Settings, WrongSettingError, read_settings
+from tenantry.settings import Cluster, Settings, WrongSettingError, read_settings
 
 CLUSTER = {"name": "east", "issuer": "https://k", "jwks_url": "https://k/jwks", "subjects": {}}
 
@@ -21,6 +23,11 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("TENANTRY_"):
             monkeypatch.delenv(name)
+
+
+def _signed(claims: Any) -> str:
+    """A token with those claims and no signature to speak of."""
+    return f"e30.{urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.c2ln"
 
 
 def _read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -59,6 +66,41 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert "p@ss" not in repr(found)
 
 
+def test_the_token_that_fetches_the_key_set_tells_the_issuer(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(_signed({"iss": "https://kubernetes.default.svc.cluster.local", "sub": "x"}) + "\n")
+    fetched: dict[str, Any] = {"name": "east", "jwks_url": "https://k/jwks", "token_file": token, "subjects": {}}
+    assert Cluster(**fetched).issuer == "https://kubernetes.default.svc.cluster.local"
+    assert Cluster(**fetched, issuer="https://k").issuer == "https://k"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (None, "cannot read"),
+        ("", "holds no ServiceAccount token"),
+        ("opaque", "holds no ServiceAccount token"),
+        ("a.%.c", "holds no ServiceAccount token"),
+        (_signed({"sub": "x"}), "holds no ServiceAccount token"),
+        (_signed(["iss"]), "holds no ServiceAccount token"),
+        (_signed({"iss": ""}), "holds no ServiceAccount token"),
+        (_signed({"iss": 1}), "holds no ServiceAccount token"),
+    ],
+)
+def test_a_file_that_tells_no_issuer_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None, why: str
+) -> None:
+    token = tmp_path / "token"
+    if text is not None:
+        token.write_text(text)
+    cluster = {**CLUSTER, "token_file": str(token)}
+    del cluster["issuer"]
+    with pytest.raises(WrongSettingError) as caught:
+        _read(monkeypatch, CLUSTERS=json.dumps([cluster]))
+    assert str(caught.value).startswith("TENANTRY_CLUSTERS[0].issuer: ")
+    assert why in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("variables", "line"),
     [
@@ -80,6 +122,10 @@ def test_a_deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"LOG_LEVEL": "loud"}, "TENANTRY_LOG_LEVEL: input should be 'debug', 'info', 'warning' or 'error'"),
         ({"CLUSTERS": "{"}, "TENANTRY_CLUSTERS: is not valid JSON"),
         ({"CLUSTERS": "[{}]"}, "TENANTRY_CLUSTERS[0].name: field required"),
+        (
+            {"CLUSTERS": json.dumps([{**CLUSTER, "issuer": ""}])},
+            "TENANTRY_CLUSTERS[0].issuer: must be given, or else token_file",
+        ),
         ({"CLUSTERS": json.dumps([CLUSTER, CLUSTER])}, "TENANTRY_CLUSTERS: two clusters have the same name"),
         (
             {"CLUSTERS": json.dumps([{**CLUSTER, "jwks": {}}])},
