@@ -225,13 +225,17 @@ async def test_readiness_fails_before_the_listeners_close(tmp_path: Path) -> Non
     context = server_module.run(settings)
     running = await context.__aenter__()
     await running.started.wait()
+    async with aiohttp.ClientSession() as session, session.get(f"{running.url}/v1/me") as answer:
+        assert "Connection" not in answer.headers  # it is kept alive
     stopping = asyncio.create_task(context.__aexit__(None, None, None))
     try:
         found = await _get(f"{running.ops_url}/readyz")
         while found[0] == 200:
             found = await _get(f"{running.ops_url}/readyz")
         assert "[-]shutdown failed: the server is stopping" in found[1]
-        assert (await _get(f"{running.url}/v1/me"))[0] == 401  # it still answers
+        async with aiohttp.ClientSession() as session, session.get(f"{running.url}/v1/me") as answer:
+            assert answer.status == 401  # it still answers
+            assert answer.headers["Connection"] == "close"  # and the next request goes elsewhere
     finally:
         stopping.cancel()
         with pytest.raises(asyncio.CancelledError):

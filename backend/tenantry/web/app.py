@@ -26,7 +26,7 @@ from tenantry.web import (
     tombstones,
 )
 from tenantry.web.middlewares import create_middleware, label_response
-from tenantry.web.routes import PLACE, SERVICES, STOPPING, Route
+from tenantry.web.routes import DRAINING, PLACE, SERVICES, STOPPING, Route
 from tenantry.wiring import Services
 
 _TABLES: tuple[Route, ...] = (
@@ -51,7 +51,7 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     """The application that answers ``routes`` with ``services``."""
     app = web.Application(client_max_size=MAX_BYTES)
     app[SERVICES] = services
-    app[STOPPING] = asyncio.Event()
+    app[DRAINING], app[STOPPING] = asyncio.Event(), asyncio.Event()
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
     docs.prepare(app)

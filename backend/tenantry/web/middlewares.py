@@ -30,7 +30,7 @@ from tenantry.web import errors
 from tenantry.web.authentication import authenticate
 from tenantry.web.client_address import client_address
 from tenantry.web.permissions import forbidden
-from tenantry.web.routes import ACTOR, Handler, Route
+from tenantry.web.routes import ACTOR, DRAINING, Handler, Route
 from tenantry.wiring import Services
 
 REQUEST_ID = "X-Request-ID"
@@ -134,9 +134,12 @@ def log_access(  # noqa: PLR0913, PLR0917 - the parts of a line, in its order
     )
 
 
-async def label_response(_: web.Request, response: web.StreamResponse) -> None:
+async def label_response(request: web.Request, response: web.StreamResponse) -> None:
     """Label every answer, also one that a handler has begun itself; aiohttp calls it."""
     label(response)
+    if request.app[DRAINING].is_set():
+        response.force_close()
+        response.headers["Connection"] = "close"  # aiohttp has written that header before it calls us
 
 
 def label(response: web.StreamResponse) -> None:

@@ -20,6 +20,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PLACE = re.compile(r"\{(\w+)\}")
 #: the services, in the application
 SERVICES = web.AppKey("services", Services)
+#: set before the server stops: answers end their connections then, so that clients go elsewhere
+DRAINING = web.AppKey("draining", asyncio.Event)
 #: set when the server stops: a handler that streams ends then
 STOPPING = web.AppKey("stopping", asyncio.Event)
 #: who sends the request; on a public route somebody without any permission may

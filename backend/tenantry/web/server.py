@@ -22,7 +22,7 @@ from tenantry.web.app import ROUTES, create_app
 from tenantry.web.health import Lifecycle, NotYetError, check_database, create_ops_app
 from tenantry.web.kubeconfig import write_kubeconfig
 from tenantry.web.listener import Listener
-from tenantry.web.routes import Route
+from tenantry.web.routes import DRAINING, Route
 from tenantry.web.tls import CA_CERTIFICATE, Certificate, local_certificate
 from tenantry.wiring import Services, open_services
 
@@ -66,7 +66,8 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
         lifecycle = Lifecycle()
         ops = await stack.enter_async_context(Listener(create_ops_app(services, lifecycle)))
         ops_url = await _listen(ops, settings, "OPS_PORT", settings.ops_port)
-        api = await stack.enter_async_context(Listener(create_app(services, routes)))
+        app = create_app(services, routes)
+        api = await stack.enter_async_context(Listener(app))
         url = await _listen(api, settings, "PORT", settings.port)
         tls_url = ""
         if certificate:
@@ -77,7 +78,7 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
         if certificate:
             work.append(_renew(certificate, services))
         stack.push_async_callback(_cancel, [_in_background(each, lifecycle) for each in work])
-        stack.push_async_callback(_drain, lifecycle, settings.drain_seconds)
+        stack.push_async_callback(_drain, app[DRAINING], lifecycle, settings.drain_seconds)
         yield server
 
 
@@ -162,8 +163,10 @@ async def _once_started(server: Server, loop: Callable[[], Coroutine[None, None,
     await loop()
 
 
-async def _drain(lifecycle: Lifecycle, seconds: float) -> None:
+async def _drain(draining: asyncio.Event, lifecycle: Lifecycle, seconds: float) -> None:
+    """Send clients elsewhere: a connection that is kept alive would be cut in the middle of its next request."""
     lifecycle.stopping = True
+    draining.set()
     await asyncio.sleep(seconds)
 
 
