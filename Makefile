@@ -61,10 +61,12 @@ lint: $(VENV)/dev.stamp ## Check style, types and import contracts
 generate: $(VENV)/dev.stamp ## Write every generated file again
 	@$(BIN)/tenantry generate
 	@$(BIN)/tenantry-operator generate
+	@$(BIN)/python -m tests.chart.generate
 
 verify: $(VENV)/dev.stamp ## Fail when a generated file is not what `make generate` writes
 	@$(BIN)/tenantry generate --check
 	@$(BIN)/tenantry-operator generate --check
+	@$(BIN)/python -m tests.chart.generate --check
 
 bench: $(VENV)/dev.stamp ## Measure everything against its target
 	@$(BIN)/python -m tests.bench $(ARGS)

@@ -17,7 +17,7 @@ from tests.worktree import ROOT, named, tracked
 
 FILES = generate.files(main) | reference.files()
 SAMPLES = [document.tree for path in tracked("k8s/samples/*.yaml") for document in load(path.read_text())]
-FOLDERS = ("k8s/crds", "k8s/base", "docs/reference")
+FOLDERS = ("k8s/crds", "charts/tenantry/files", "docs/reference")
 
 
 @pytest.mark.parametrize("name", FILES)

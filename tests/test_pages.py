@@ -12,7 +12,7 @@ TEMPLATE = ROOT / "docs" / "decisions" / "0000-template.md"
 DECISIONS = [path for path in tracked("docs/decisions/[0-9]*.md") if path != TEMPLATE]
 #: a page may leave these out of a module's path
 BASES = [ROOT, ROOT / "backend/tenantry", ROOT / "operator/tenantry_operator", ROOT / "backend/tenantry/model"]
-FOLDERS = "backend|operator|tests|k8s|docs|requirements|changelog.d|.ci"
+FOLDERS = "backend|operator|charts|tests|k8s|docs|requirements|changelog.d|.ci"
 
 
 def make_targets() -> dict[str, str]:

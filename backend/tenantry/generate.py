@@ -28,11 +28,12 @@ from tenantry.web.errors import TABLE
 _WIDTH = 120
 _HELP_WIDTH = 100
 _REFERENCE = "docs/reference"
+_CRDS = ("k8s/crds", "charts/tenantry/files/crds")  # a chart can read its own folder only
 
 
 def files(commands: click.Group) -> dict[str, str]:
     """Path from the repository's root to text, of every file; ``commands`` are those of the command line."""
-    found = {f"k8s/crds/{kind.plural}.yaml": _crd(kind) for kind in KINDS}
+    found = {f"{folder}/{kind.plural}.yaml": _crd(kind) for folder in _CRDS for kind in KINDS}
     found |= {f"{_REFERENCE}/schemas/{kind.singular}.json": _json_schema(kind) for kind in KINDS}
     found[f"{_REFERENCE}/openapi.json"] = _openapi()
     pages = {

@@ -42,7 +42,7 @@ def run() -> None:
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; name what is not as it would be written, and exit with 1.")
 def generate(*, check: bool) -> None:
-    """Write the operator's rights as manifests, and its page of the reference, into the repository."""
+    """Write the operator's rights, and its page of the reference, into the repository."""
     sys.exit(generated.settle(reference.files(), Path(), check=check))
 
 

@@ -1,4 +1,4 @@
-"""What is generated from the operator's code: the manifests of its rights, and its page of the reference."""
+"""What is generated from the operator's code: its rights for the chart, and its page of the reference."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SETTINGS = (
 
 def files() -> dict[str, str]:
     """Path from the repository's root to text."""
-    return {"k8s/base/operator-rbac.yaml": rbac.render(), "docs/reference/operator.md": _page()}
+    return {"charts/tenantry/files/operator-rules.yaml": rbac.render(), "docs/reference/operator.md": _page()}
 
 
 def _page() -> str:
@@ -23,7 +23,7 @@ def _page() -> str:
         _SETTINGS,
         settings.table(),
         "## Rights",
-        "All that its ServiceAccount may do in the cluster; `k8s/base/` has them as manifests.",
+        "All that its ServiceAccount may do in the cluster; the chart and `k8s/base/` give it them.",
         _rights(),
         "## Metrics",
         "At `/metrics` of `TENANTRY_OPS_PORT`, in Prometheus' text format.",
