@@ -63,8 +63,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(authenticator.close)
         audit = AuditLog(db)
         stack.push_async_callback(audit.close)
-        lookup = Lookup(db)
-        resources = ResourceService(db, lookup)
+        resources = ResourceService(db, Lookup(db))
         yield Services(
             settings=settings,
             directory=directory,
@@ -76,7 +75,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             history=History(db, resources),
             explain=Explanations(db, resources),
             tombstones=Tombstones(db),
-            records=Records(db, lookup),
+            records=Records(db),
             feed=Feed(db),
             worker=Worker(db),
         )

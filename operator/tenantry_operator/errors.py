@@ -56,13 +56,6 @@ def read_error(code: int, status: dict[str, Any]) -> KubeError:
     return wanted(message)
 
 
-class WrongInstanceError(TenantryError):
-    """The API answers from another database than before; to write on would mix the two."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(Code.CONFLICT, message)
-
-
 class Again(StrEnum):
     """When a key is looked at again."""
 
@@ -100,6 +93,7 @@ _API: dict[Code, Verdict] = {
     Code.CONFLICT: Verdict("Conflict", Again.SOON),
     Code.MANAGED_ELSEWHERE: Verdict("ManagedElsewhere", Again.LATER),
     Code.NAME_TOMBSTONED: Verdict("NameTombstoned", Again.LATER),
+    Code.WRONG_INSTANCE: Verdict("WrongInstance", Again.LATER),
     Code.IN_USE: Verdict("InUse", Again.LATER),
     Code.DELETION_PROTECTED: Verdict("DeletionProtected", Again.LATER),
     Code.INVALID: Verdict("InvalidSpec", Again.NEVER),
@@ -111,6 +105,4 @@ def judge(error: KubeError | TenantryError) -> Verdict:
     """What to do about ``error``."""
     if isinstance(error, KubeError):
         return _KUBE[type(error)]
-    if isinstance(error, WrongInstanceError):
-        return Verdict("WrongInstance", Again.LATER)
     return _API.get(error.code, Verdict("APIError", Again.SOON))

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from tenantry.client.records import Record, Records
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import BY_NAME, Address
-from tenantry_operator.errors import WrongInstanceError
+from tenantry_operator.instance import Instance
 from tenantry_operator.objects import Key, Object
 
 Document = dict[str, Any]
@@ -24,7 +27,7 @@ FRESH, FRESH_WHILE_WRONG = 600.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    stamp: tuple[str, int, bytes]  # uid, generation, labels and annotations
+    stamp: tuple[str, str, int, bytes]  # instance, uid, generation, labels and annotations
     record: Record
     until: float
 
@@ -32,33 +35,29 @@ class _Known:
 class Ledger:
     """The records of one cluster, as this process knows them."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, records: Records, instance: Instance) -> None:
         self._records = records
+        self._instance = instance
         self._known: dict[Key, _Known] = {}
         self._reported: dict[Key, bytes] = {}
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._asked: dict[Key, object] = {}  # one for each question whose answer may still be remembered
-        self._instance = ""
 
     async def sync(self, obj: Object) -> Record:
         """The API's record of an object, brought up to it unless that was done already.
 
         Raises:
             TenantryError: the API refused or is away.
-            WrongInstanceError: it is another API than before.
         """
         key = obj.key
         marks = orjson.dumps([obj.metadata.get("labels"), obj.metadata.get("annotations")])
-        stamp = (obj.uid, obj.generation, marks)
-        async with self._locks[key]:
+        async with self._locks[key], self._meant() as instance:
+            stamp = (instance, obj.uid, obj.generation, marks)
             known = self._known.get(key)
             if known and known.stamp == stamp and _now() < known.until:
                 return known.record
             question = self._asked[key] = object()
-            record = await self._records.put(_address(key), obj.document)
-            self._instance = self._instance or record.instance
-            if record.instance != self._instance:
-                raise WrongInstanceError(f"the API's database is {record.instance} and was {self._instance}")
+            record = await self._records.put(_address(key), obj.document, instance=instance)
             is_well = all(condition["status"] == "True" for condition in record.conditions)
             if self._asked.pop(key, None) is question:
                 self._known[key] = _Known(stamp, record, _now() + (FRESH if is_well else FRESH_WHILE_WRONG))
@@ -76,14 +75,18 @@ class Ledger:
 
     async def report(self, obj: Object, status: Document) -> None:
         """Tell the API the status of an object, unless it was told."""
-        said = orjson.dumps([obj.uid, status])
-        if self._reported.get(obj.key) != said:
-            await self._records.put_status(_address(obj.key), uid=obj.uid, generation=obj.generation, status=status)
-            self._reported[obj.key] = said
+        async with self._meant() as instance:
+            said = orjson.dumps([instance, obj.uid, status])
+            if self._reported.get(obj.key) != said:
+                await self._records.put_status(
+                    _address(obj.key), instance=instance, uid=obj.uid, generation=obj.generation, status=status
+                )
+                self._reported[obj.key] = said
 
     async def withdraw(self, obj: Object) -> None:
         """Tell the API that an object is being deleted; its record is gone then, or never was."""
-        await self._records.delete(_address(obj.key), uid=obj.uid)
+        async with self._meant() as instance:
+            await self._records.delete(_address(obj.key), instance=instance, uid=obj.uid)
         self.forget(obj.key)
 
     def forget(self, key: Key) -> None:
@@ -91,6 +94,16 @@ class Ledger:
         self.expire(key)
         self._reported.pop(key, None)
         self._locks.pop(key, None)
+
+    @asynccontextmanager
+    async def _meant(self) -> AsyncIterator[str]:
+        """The database that a message inside is meant for."""
+        try:
+            yield await self._instance.get()
+        except TenantryError as error:
+            if error.code is Code.WRONG_INSTANCE:
+                self._instance.doubt()
+            raise
 
 
 def _address(key: Key) -> Address:

@@ -20,6 +20,7 @@ from tenantry_operator.cache import Cache
 from tenantry_operator.controller import Controller
 from tenantry_operator.election import Election, LostError
 from tenantry_operator.events import Recorder
+from tenantry_operator.instance import Instance
 from tenantry_operator.kube import Kube
 from tenantry_operator.ledger import Ledger
 from tenantry_operator.ops import Lifecycle
@@ -55,10 +56,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     token = TokenFile(settings.api_token_file)
     try:
         async with Session(settings.api_url, token, ca=settings.api_ca_file) as session:
+            records = Records(session, settings.cluster)
             yield Services(
                 kube=kube,
                 cache=Cache(),
-                ledger=Ledger(Records(session, settings.cluster)),
+                ledger=Ledger(records, Instance(records, kube, settings.namespace)),
                 events=Recorder(kube, settings.pod_id),
                 namespace=settings.namespace,
             )

@@ -59,8 +59,8 @@ CLUSTER = (
 )
 #: in the operator's own namespace
 LOCAL = (
-    Grant(LEASES, ("create",), "agree on the replica that works"),
-    Grant(LEASES, ("get", "update"), "agree on the replica that works", names=[LEASE]),
+    Grant(LEASES, ("create",), "agree on the replica that works; remember the API's database"),
+    Grant(LEASES, ("get", "update"), "agree on the replica that works; remember the API's database", names=[LEASE]),
 )
 
 

@@ -6,7 +6,8 @@ from typing import Any, cast
 import pytest
 
 from tenantry.client.records import Record, Records
-from tenantry_operator.errors import WrongInstanceError
+from tenantry.model.errors import Code, TenantryError
+from tenantry_operator.instance import Instance
 from tenantry_operator.ledger import Ledger
 from tenantry_operator.objects import Object, tenant_key
 
@@ -22,18 +23,35 @@ class Answers:
         self.asked, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
-    async def put(self, *_: Any) -> Record:
+    async def put(self, *_: Any, instance: str) -> Record:
         """The next revision, once the gate is open."""
+        if instance != self.instance:
+            raise TenantryError(Code.WRONG_INSTANCE, "another")
         self.puts += 1
         revision = self.puts
         self.asked.set()
         await self.gate.wait()
-        return Record(instance=self.instance, tenant_id="t", revision=revision, changed=True)
+        return Record(tenant_id="t", revision=revision, changed=True)
 
     async def put_status(self, *_: Any, **__: Any) -> bool:
         """Taken."""
         self.reports += 1
         return True
+
+
+class Memory:
+    """What the Lease says."""
+
+    def __init__(self) -> None:
+        self.known, self.doubts = "one", 0
+
+    async def get(self) -> str:
+        """The instance."""
+        return self.known
+
+    def doubt(self) -> None:
+        """It was refused."""
+        self.doubts += 1
 
 
 def tenant(generation: int = 1, **metadata: Any) -> Object:
@@ -47,7 +65,7 @@ def answers() -> Answers:
 
 @pytest.fixture
 def ledger(answers: Answers) -> Ledger:
-    return Ledger(cast("Records", answers))
+    return Ledger(cast("Records", answers), cast("Instance", Memory()))
 
 
 async def test_asks_once_for_what_has_not_changed(ledger: Ledger, answers: Answers) -> None:
@@ -75,8 +93,13 @@ async def test_tells_a_status_once(ledger: Ledger, answers: Answers) -> None:
     assert answers.reports == 2
 
 
-async def test_stops_when_the_api_is_another_one(ledger: Ledger, answers: Answers) -> None:
+async def test_stops_when_the_api_is_another_one_until_the_memory_is_removed(answers: Answers) -> None:
+    memory = Memory()
+    ledger = Ledger(cast("Records", answers), cast("Instance", memory))
     await ledger.sync(tenant())
     answers.instance = "two"
-    with pytest.raises(WrongInstanceError):
+    with pytest.raises(TenantryError) as caught:
         await ledger.sync(tenant(generation=2))
+    assert (caught.value.code, memory.doubts, answers.puts) == (Code.WRONG_INSTANCE, 1, 1)
+    memory.known = "two"
+    assert (await ledger.sync(tenant(generation=2))).revision == 2

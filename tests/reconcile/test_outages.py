@@ -10,6 +10,7 @@ from tests.support.operator import (
     APPLY,
     CLUSTER,
     GROUP,
+    LEASE,
     NAMESPACE,
     OPERATOR,
     Operator,
@@ -181,8 +182,7 @@ def test_of_two_replicas_one_works(site: Site) -> None:
         site.patch("tenants", "shared", {"spec": {"namespaces": [{"name": "other"}]}})
         eventually(lambda: site.get("resourcequotas", "tenantry", "shared-other"), "the second works")
         assert first.handled() == 0
-        lease = site.kube.get(f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{OPERATOR}")
-        assert lease["spec"]["holderIdentity"] == "operator-2"
+        assert site.lease()["spec"]["holderIdentity"] == "operator-2"
     finally:
         second.stop()
     eventually(lambda: is_leader(first), "the first has taken over again")
@@ -194,9 +194,8 @@ def is_leader(operator: Operator) -> bool:
 
 
 def test_one_that_lost_its_lease_ends_at_once(site: Site) -> None:
-    path = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{OPERATOR}"
     taken = {"holderIdentity": "somebody", "leaseDurationSeconds": 1}
-    site.kube.do("PATCH", path, {"spec": taken}, "application/merge-patch+json")
+    site.kube.do("PATCH", LEASE, {"spec": taken}, "application/merge-patch+json")
     eventually(lambda: not site.operator.program.alive(), "it has ended")
     assert site.operator.program.process.returncode == 1
     assert any(line["level"] == "critical" and "Lease" in line["message"] for line in site.operator.lines)
@@ -231,7 +230,8 @@ def test_only_its_own_token_is_taken(site: Site, account: str, audience: str | N
     token = site.plane.service_account_token(NAMESPACE, account, audience)
     pro = site.get("plans", "pro")
     assert pro
-    body = {"uid": pro["metadata"]["uid"], "generation": pro["metadata"]["generation"], "spec": pro["spec"]}
+    metadata, instance = pro["metadata"], site.lease()["metadata"]["annotations"]["tenantry.dev/instance"]
+    body = {"instance": instance, "uid": metadata["uid"], "generation": metadata["generation"], "spec": pro["spec"]}
     answered, answer = site.api.as_operator(token).send("PUT", f"/v1/clusters/{cluster}/plans/pro", body)
     assert answered == code, answer
 

@@ -32,6 +32,7 @@ AUDIENCE = "tenantry-api"
 PATIENCE = 30
 MERGE, APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 GROUP = "/apis/tenantry.dev/v1alpha1"
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{OPERATOR}"
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -272,6 +273,11 @@ class Site:
     def delete(self, plural: str, name: str, namespace: str = "") -> None:
         """Ask for an object's deletion; it may stay for as long as it has finalizers."""
         self.kube.do("DELETE", path_of(plural, name, namespace))
+
+    def lease(self) -> Document:
+        """The operator's Lease."""
+        found: Document = self.kube.get(LEASE)
+        return found
 
     def condition(self, plural: str, name: str, wanted: str, namespace: str = "") -> Document:
         """A condition of an object, empty when it has none of that type."""

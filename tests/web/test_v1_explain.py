@@ -118,10 +118,11 @@ async def test_suspension_and_deletion_are_told(v1: Application) -> None:
 
 
 async def test_what_a_cluster_manages_is_changed_there(v1: Application) -> None:
-    source, at = Source(cluster="east", uid="1", generation=1), Address(TENANT, "", "acme")
+    operator, at = Actor(name="operator", cluster="east"), Address(TENANT, "", "acme")
     document = {"spec": {"displayName": "A", "planRef": {"name": "pro"}}}
-    operator = Actor(name="operator", cluster="east")
-    await v1.server.services.records.put(operator, at, source, document)
+    records = v1.server.services.records
+    source = Source(cluster="east", instance=await records.instance(operator, "east"), uid="1", generation=1)
+    await records.put(operator, at, source, document)
     told = await _explain(v1)
     assert (told["managedBy"], told["notAssessed"], told.get("ready")) == ("east", [], None)
     assert told["next"] == [
@@ -134,7 +135,7 @@ async def test_what_a_cluster_manages_is_changed_there(v1: Application) -> None:
         for name in ("Ready", "AccessGranted")
     ]
     status = {"observedGeneration": 1, "conditions": failed}
-    await v1.server.services.records.put_status(operator, at, source, status)
+    await records.put_status(operator, at, source, status)
     told = await _explain(v1)
     assert told["next"] == ['It is managed by cluster "east": change it there.', "AccessGranted: no"]
 

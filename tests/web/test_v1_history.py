@@ -171,9 +171,11 @@ async def test_another_tenants_history_is_not_there(acme: Application) -> None:
 
 async def test_what_a_cluster_manages_is_rolled_back_there(v1: Application) -> None:
     at, actor = Address(PLAN, "", "pro"), Actor(name="operator", cluster="east")
+    records = v1.server.services.records
     for generation in (1, 2):
-        source = Source(cluster="east", uid="1", generation=generation)
-        await v1.server.services.records.put(actor, at, source, {"spec": {"displayName": str(generation)}})
+        instance = await records.instance(actor, "east")
+        source = Source(cluster="east", instance=instance, uid="1", generation=generation)
+        await records.put(actor, at, source, {"spec": {"displayName": str(generation)}})
     assert len(await v1.items("/v1/plans/pro/revisions")) == 2
     refused = await v1.post("/v1/plans/pro/revisions/1:rollback")
     assert (refused.status, refused.code) == (409, "managed_elsewhere")

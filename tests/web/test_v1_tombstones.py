@@ -112,9 +112,10 @@ async def test_what_was_purged_keeps_its_name_until_it_is_released(v1: Applicati
 async def test_a_clusters_tenant_comes_back_there(v1: Application) -> None:
     at, operator = Address(TENANT, "", "acme"), Actor(name="operator", cluster="east")
     document = {"spec": {"displayName": "A", "planRef": {"name": "pro"}}}
-    source = Source(cluster="east", uid="1", generation=1)
-    await v1.server.services.records.put(operator, at, source, document)
-    await v1.server.services.records.delete(operator, at, "east", "1")
+    records = v1.server.services.records
+    source = Source(cluster="east", instance=await records.instance(operator, "east"), uid="1", generation=1)
+    await records.put(operator, at, source, document)
+    await records.delete(operator, at, source)
     assert (await v1.get(PATH)).body["managedBy"] == "east"
     refused = await v1.post(f"{PATH}:undelete")
     assert (refused.status, refused.code) == (409, "managed_elsewhere")

@@ -23,7 +23,6 @@ class Record:
     are on a Plan.
     """
 
-    instance: str  # identifies the API's database
     tenant_id: str = ""
     revision: int = 0
     seq: int = 0
@@ -35,24 +34,34 @@ class Record:
 
 
 class Records:
-    """The records of one cluster's objects."""
+    """The records of one cluster's objects.
+
+    Each message names the ``instance``, the database in which the record is to be: any other refuses it.
+    """
 
     def __init__(self, session: Session, cluster: str) -> None:
         self._session = session
         self._root = f"/v1/clusters/{quote(cluster, safe='')}"
 
-    async def put(self, at: Address, document: Document) -> Record:
+    async def instance(self) -> str:
+        """The identity of the API's database."""
+        answer = await self._session.send(Request(method="GET", path=self._root))
+        return str(answer["instance"])
+
+    async def put(self, at: Address, document: Document, *, instance: str) -> Record:
         """Bring the record up to the object: a new one, a new revision, or nothing at all.
 
         Args:
             at: the object.
             document: it, as the cluster has it.
+            instance: the database.
         """
         metadata = document["metadata"]
         answer = await self._send(
             "PUT",
             at,
             body={
+                "instance": instance,
                 "uid": metadata["uid"],
                 "generation": metadata["generation"],
                 "labels": metadata.get("labels") or {},
@@ -61,7 +70,6 @@ class Records:
             },
         )
         return Record(
-            instance=answer["instance"],
             tenant_id=answer.get("tenantID") or "",
             revision=answer.get("revision") or 0,
             seq=answer.get("seq") or 0,
@@ -72,16 +80,16 @@ class Records:
             tenants=answer.get("tenants") or 0,
         )
 
-    async def put_status(self, at: Address, *, uid: str, generation: int, status: Document) -> bool:
+    async def put_status(self, at: Address, *, instance: str, uid: str, generation: int, status: Document) -> bool:
         """Report the object's status; False when it was known, or is of an older generation than the known one."""
-        body = {"uid": uid, "generation": generation, "status": status}
+        body = {"instance": instance, "uid": uid, "generation": generation, "status": status}
         answer = await self._send("PUT", at, "/status", body=body)
         return bool(answer["changed"])
 
-    async def delete(self, at: Address, *, uid: str) -> bool:
+    async def delete(self, at: Address, *, instance: str, uid: str) -> bool:
         """Report that the object is being deleted; False when there is no record of it."""
         try:
-            await self._send("DELETE", at, params={"uid": uid})
+            await self._send("DELETE", at, params={"instance": instance, "uid": uid})
         except TenantryError as error:
             if error.code is Code.NOT_FOUND:
                 return False

@@ -51,6 +51,7 @@ class Code(StrEnum):
     CONFLICT = "conflict"
     MANAGED_ELSEWHERE = "managed_elsewhere"
     NAME_TOMBSTONED = "name_tombstoned"
+    WRONG_INSTANCE = "wrong_instance"
     SECRET_ALREADY_SHOWN = "secret_already_shown"  # noqa: S105 - a code, not a secret
     EXPIRED = "expired"
     EXPECTATION_FAILED = "expectation_failed"
@@ -82,6 +83,8 @@ MEANINGS = {
     "a server-side apply may take fields over by force.",
     Code.MANAGED_ELSEWHERE: "The object belongs to a cluster, or to the API. The message says where to change it.",
     Code.NAME_TOMBSTONED: "A deleted tenant of another owner still has the name. Wait for the purge, or take another.",
+    Code.WRONG_INSTANCE: "A cluster's operator means another database than this one, and nothing was written. Point it "
+    "to the right API, or move it on purpose as `k8s/README.md` says.",
     Code.SECRET_ALREADY_SHOWN: "The request was done before with this `Idempotency-Key`, and its secret is shown once. "
     "Revoke what was made, and make another.",
     Code.EXPIRED: "The resourceVersion or cursor is older than what is kept. List again, from the start.",

@@ -7,8 +7,9 @@ Kubernetes has a dot, so clusters never clash.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from tenantry.model import ids, manifest
 from tenantry.model.errors import Code, TenantryError
@@ -18,21 +19,26 @@ from tenantry.model.manifest import Document
 from tenantry.model.resource import API, API_VERSION, Resource
 from tenantry.services import candidate, meaning, transactions
 from tenantry.services.candidate import Candidate, Writer
-from tenantry.services.lookup import Lookup
-from tenantry.storage import instance, revisions
+from tenantry.storage import instance, resources, revisions
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 MANAGER = "tenantry-operator"
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The object in its cluster: generations are compared within one UID only."""
+    """The object in its cluster, and the database that its record is in: another one is neither read nor written.
+
+    Generations are compared within one UID only.
+    """
 
     cluster: str
+    instance: str
     uid: str
-    generation: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +49,18 @@ class Record:
     revision: int
     changed: bool
     status: dict[str, Any]
-    instance: str
 
 
 class Records:
     """The records of all clusters, over one database."""
 
-    def __init__(self, db: Database, lookup: Lookup) -> None:
+    def __init__(self, db: Database) -> None:
         self._db = db
-        self._lookup = lookup
-        self._instance = ""
+
+    async def instance(self, actor: Actor, cluster: str) -> str:
+        """The identity of the database: what a cluster's operator asks for first, and names with each record."""
+        _check_cluster(actor, cluster)
+        return await self._db.run(instance.read) or await self._db.run(instance.ensure, write=True)
 
     async def put(self, actor: Actor, at: Address, source: Source, document: Document) -> Record:
         """Bring the record up to the object; a generation that is older than the known one changes nothing.
@@ -64,10 +72,11 @@ class Records:
             document: labels and annotations (in ``metadata``) and ``spec``.
 
         Raises:
-            TenantryError: INVALID, MANAGED_ELSEWHERE, NAME_TOMBSTONED; FORBIDDEN for another cluster's operator.
+            TenantryError: INVALID, MANAGED_ELSEWHERE, NAME_TOMBSTONED, WRONG_INSTANCE; FORBIDDEN for another cluster's
+                operator.
         """
         _check_cluster(actor, source.cluster)
-        current = await self._find(at, source.cluster)
+        current = await self._find(at, source)
         stale = (
             current is not None and current.source_uid == source.uid and source.generation < current.source_generation
         )
@@ -77,13 +86,13 @@ class Records:
         if _is_known(new):
             return await self._record(new.resource, changed=False)
         action = "update" if current else "create"
-        stored = await self._db.run(transactions.put, actor, new, action, write=True)
+        stored = await self._run(source, transactions.put, actor, new, action, write=True)
         return await self._record(stored, changed=True)
 
     async def put_status(self, actor: Actor, at: Address, source: Source, status: Any) -> bool:
         """Store the status that the operator gives the object; False when nothing changed or it is of an old one."""
         _check_cluster(actor, source.cluster)
-        current = await self._find(at, source.cluster)
+        current = await self._find(at, source)
         if current is None or current.source_uid != source.uid:
             raise _unknown(at, source)
         if source.generation < current.source_generation:
@@ -96,29 +105,29 @@ class Records:
             return False
         resource = candidate.fit(at.kind, resource, current, tracked=False)
         new = Candidate(kind=at.kind, resource=resource, current=current, typed=None, labels=current.labels())
-        await self._db.run(transactions.put, actor, new, "status", write=True)
+        await self._run(source, transactions.put, actor, new, "status", write=True)
         return True
 
-    async def delete(self, actor: Actor, at: Address, cluster: str, uid: str) -> None:
+    async def delete(self, actor: Actor, at: Address, source: Source) -> None:
         """Remove the record of an object that is being deleted; a Tenant leaves a tombstone.
 
         Raises:
             TenantryError: NOT_FOUND, CONFLICT when the record is of another object, IN_USE for a Plan with tenants.
         """
-        _check_cluster(actor, cluster)
-        current = await self._find(at, cluster)
+        _check_cluster(actor, source.cluster)
+        current = await self._find(at, source)
         if current is None:
-            raise _unknown(at, Source(cluster=cluster, uid=uid, generation=0))
-        if current.source_uid != uid:
-            message = f"the record is of the object {current.source_uid}, not of {uid}"
+            raise _unknown(at, source)
+        if current.source_uid != source.uid:
+            message = f"the record is of the object {current.source_uid}, not of {source.uid}"
             raise TenantryError(Code.CONFLICT, message, kind=at.kind.name, name=at.name)
-        await self._db.run(transactions.remove, actor, current, ids.now_micros(), write=True)
+        await self._run(source, transactions.remove, actor, current, ids.now_micros(), write=True)
 
-    async def _find(self, at: Address, cluster: str) -> Resource | None:
+    async def _find(self, at: Address, source: Source) -> Resource | None:
         """The living resource of that name, which must be this cluster's."""
-        namespace = f"{cluster}.{at.namespace}" if at.kind.namespaced else ""
-        found = await self._lookup.find(at.kind.name, namespace, at.name)
-        if found is not None and found.managed_by != cluster:
+        namespace = f"{source.cluster}.{at.namespace}" if at.kind.namespaced else ""
+        found = await self._run(source, resources.get, at.kind.name, namespace, at.name)
+        if found is not None and found.managed_by != source.cluster:
             owner = "the API" if found.managed_by == API else f'cluster "{found.managed_by}"'
             raise TenantryError(
                 Code.MANAGED_ELSEWHERE,
@@ -129,10 +138,20 @@ class Records:
         return found
 
     async def _record(self, resource: Resource, *, changed: bool) -> Record:
-        if not self._instance:
-            self._instance = await self._db.run(instance.ensure, write=True)
         revision, status = await self._db.run(_assess, resource, ids.now_micros())
-        return Record(resource=resource, revision=revision, changed=changed, status=status, instance=self._instance)
+        return Record(resource=resource, revision=revision, changed=changed, status=status)
+
+    async def _run(self, source: Source, fn: Callable[[Unit, *Ts], T], *args: *Ts, write: bool = False) -> T:
+        """What ``fn(unit, *args)`` returns, from the database that the operator means and from no other."""
+
+        def run(unit: Unit) -> T:
+            found = instance.read(unit)
+            if found != source.instance:
+                message = f'this database is {found or "new"}, and the records of cluster "{source.cluster}" are in'
+                raise TenantryError(Code.WRONG_INSTANCE, f"{message} {source.instance}; nothing was written")
+            return fn(unit, *args)
+
+        return await self._db.run(run, write=write)
 
 
 def _assess(unit: Unit, resource: Resource, now: int) -> tuple[int, dict[str, Any]]:

@@ -12,10 +12,16 @@ _GET = Statement(_table.select(_table.id).order_by(_table.id).limit(1))
 _INSERT = Statement(_table.insert({"id": arg("id")}))
 
 
-def ensure(unit: Unit) -> str:
-    """The identity; a write unit makes one for a database that has none. Of two made at once the smaller counts."""
+def read(unit: Unit) -> str:
+    """The identity, empty for a database that nobody has asked for it yet. Of two made at once the smaller counts."""
     row = unit.execute(_GET).fetchone()
-    if row is None:
+    return str(row[0]) if row else ""
+
+
+def ensure(unit: Unit) -> str:
+    """The identity, made if there is none."""
+    found = read(unit)
+    if not found:
         unit.execute(_INSERT, id=ids.uuid7())
-        row = unit.execute(_GET).fetchone()
-    return str(row[0])
+        found = read(unit)
+    return found

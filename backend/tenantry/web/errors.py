@@ -47,6 +47,7 @@ TABLE: dict[Code, Rendering] = {
     Code.CONFLICT: Rendering(409, "Conflict", "Conflict", _CONFLICT),
     Code.MANAGED_ELSEWHERE: Rendering(409, "Conflict", "Managed elsewhere", _CONFLICT),
     Code.NAME_TOMBSTONED: Rendering(409, "Conflict", "Name still taken", _CONFLICT),
+    Code.WRONG_INSTANCE: Rendering(409, "Conflict", "Wrong instance"),
     Code.IN_USE: Rendering(403, "Forbidden", "In use", _FORBIDDEN),
     Code.SECRET_ALREADY_SHOWN: Rendering(409, "Conflict", "Secret was shown already"),
     Code.EXPIRED: Rendering(410, "Expired", "Expired"),

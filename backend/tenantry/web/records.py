@@ -25,7 +25,8 @@ class _Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    uid: Annotated[str, Field(min_length=1, max_length=64)]
+    instance: Annotated[str, Field(min_length=1, max_length=36)]
+    uid: Annotated[str, Field(min_length=1, max_length=36)]
     generation: Annotated[int, Field(ge=0)]
 
 
@@ -41,6 +42,12 @@ class StatusBody(_Body):
     """The status that the operator has given it."""
 
     status: dict[str, Any]
+
+
+async def get_instance(request: web.Request) -> web.Response:
+    """Tell which database this is."""
+    cluster = request.match_info["cluster"]
+    return _json({"instance": await request.app[SERVICES].records.instance(request[ACTOR], cluster)})
 
 
 async def put(request: web.Request, at: Address) -> web.Response:
@@ -63,11 +70,13 @@ async def put_status(request: web.Request, at: Address) -> web.Response:
 
 async def delete(request: web.Request, at: Address) -> web.Response:
     """Remove the record."""
-    uid = request.query.get("uid", "")
-    if not uid:
-        error = FieldError("uid", FieldCode.REQUIRED, "Required value: the UID of the object that is deleted")
-        raise TenantryError(Code.BAD_REQUEST, "the query needs uid", [error])
-    await request.app[SERVICES].records.delete(request[ACTOR], at, request.match_info["cluster"], uid)
+    missing = [name for name in ("instance", "uid") if not request.query.get(name)]
+    if missing:
+        errors = [FieldError(name, FieldCode.REQUIRED, "Required value") for name in missing]
+        raise TenantryError(Code.BAD_REQUEST, f"the query needs {' and '.join(missing)}", errors)
+    query, cluster = request.query, request.match_info["cluster"]
+    source = Source(cluster=cluster, instance=query["instance"], uid=query["uid"])
+    await request.app[SERVICES].records.delete(request[ACTOR], at, source)
     return _json({"deleted": True})
 
 
@@ -84,7 +93,8 @@ async def _read(request: web.Request, model: type[Any]) -> Any:
 
 
 def _source(request: web.Request, body: _Body) -> Source:
-    return Source(cluster=request.match_info["cluster"], uid=body.uid, generation=body.generation)
+    cluster = request.match_info["cluster"]
+    return Source(cluster=cluster, instance=body.instance, uid=body.uid, generation=body.generation)
 
 
 def _rendered(record: Record) -> dict[str, Any]:
@@ -97,7 +107,6 @@ def _rendered(record: Record) -> dict[str, Any]:
         if condition["type"] not in theirs
     ]
     return {
-        "instance": record.instance,
         "tenantID": record.resource.tenant_id or None,
         "revision": record.revision,
         "seq": record.resource.seq,
@@ -134,4 +143,7 @@ def _routes(kind: Kind) -> list[Route]:
     ]
 
 
-ROUTES = [route for kind in KINDS for route in _routes(kind)]
+ROUTES = [
+    Route("GET", "/v1/clusters/{cluster}", get_instance, needs=Permission.PLATFORM_RECONCILE),
+    *(route for kind in KINDS for route in _routes(kind)),
+]

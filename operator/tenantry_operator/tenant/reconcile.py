@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tenantry.client.records import Record
 from tenantry.model import allowance, names
-from tenantry.model.errors import TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.plan import PlanSpec
 from tenantry.model.status import Check
 from tenantry.model.tenant import TenantNamespace, TenantSpec
 from tenantry_operator import conditions, finalizer, reporting
-from tenantry_operator.errors import Again, KubeError, WrongInstanceError, judge, soonest
+from tenantry_operator.errors import Again, KubeError, judge, soonest
 from tenantry_operator.kube import LIMITS, NAMESPACES, QUOTAS, Resource
 from tenantry_operator.objects import Key, Object, plan_key
 from tenantry_operator.specs import SpecError, read_spec
@@ -56,8 +57,7 @@ async def _sync(services: Services, tenant: Object, spec: TenantSpec) -> Outcome
     try:
         await _sync_plan(services, spec.plan_ref.name)
         record = await services.ledger.sync(tenant)
-        if known_id and record.tenant_id != known_id:
-            raise WrongInstanceError(f"the API knows this tenant as {record.tenant_id}, the cluster as {known_id}")
+        _check_identity(record, known_id)
     except TenantryError as error:
         verdict = judge(error)
         outcome = _stopped(Check("RecordSynced", ok=False, reason=verdict.reason, message=error.message), verdict.again)
@@ -68,6 +68,12 @@ async def _sync(services: Services, tenant: Object, spec: TenantSpec) -> Outcome
     if not all(check.ok for check in conditions.from_api(record.conditions)):
         outcome.again = Again.LATER
     return outcome
+
+
+def _check_identity(record: Record, known_id: str) -> None:
+    if known_id and record.tenant_id != known_id:
+        message = f"the API knows this tenant as {record.tenant_id}, the cluster as {known_id}"
+        raise TenantryError(Code.WRONG_INSTANCE, message)
 
 
 async def _sync_plan(services: Services, name: str) -> None:
