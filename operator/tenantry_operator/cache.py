@@ -180,11 +180,22 @@ def _normal(tree: Any) -> Any:
         return tree
 
 
-def _own(document: Document) -> Own:
+def is_overtaken(obj: Object, answer: Document) -> bool:
+    """Whether the answer to a write of ours shows that others have changed or deleted the object since it was read."""
+    old, new = obj.metadata, _metadata(answer)
+    return any(old.get(part) != new.get(part) for part in ("generation", "labels", "annotations"))
+
+
+def _metadata(document: Document) -> Document:
     metadata = {key: value for key, value in document["metadata"].items() if key != "managedFields"}
     annotations = metadata.get("annotations")
     if annotations and _LAST_APPLIED in annotations:
         metadata["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
+    return metadata
+
+
+def _own(document: Document) -> Own:
+    metadata = _metadata(document)
     version = int(metadata.pop("resourceVersion"))
     spec = document.get("spec") or {}
     slim = {"metadata": metadata, "spec": spec, "status": document.get("status") or {}}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tenantry.model.resource import GROUP
+from tenantry_operator.cache import is_overtaken
+from tenantry_operator.errors import ConflictError
 from tenantry_operator.kube import CRDS, Resource
 from tenantry_operator.objects import Object
 from tenantry_operator.wiring import Services
@@ -11,10 +13,16 @@ FINALIZER = "tenantry.dev/finalizer"
 
 
 async def keep(services: Services, obj: Object) -> None:
-    """See that the object has it."""
+    """See that the object has it.
+
+    Raises:
+        ConflictError: the object is another one by now.
+    """
     if FINALIZER not in obj.finalizers:
         answer = await services.kube.apply(obj.resource, {"metadata": obj.identity() | {"finalizers": [FINALIZER]}})
         services.cache.put_own(obj.key, answer)
+        if is_overtaken(obj, answer):
+            raise ConflictError("it was changed meanwhile")
 
 
 async def is_kind_going(services: Services, resource: Resource) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry_operator import conditions, metrics
-from tenantry_operator.errors import Again, judge
+from tenantry_operator.cache import is_overtaken
+from tenantry_operator.errors import Again, judge, soonest
 from tenantry_operator.objects import Object
 from tenantry_operator.wiring import Services
 
@@ -20,7 +21,9 @@ logger = logging.getLogger(__name__)
 
 
 async def write(services: Services, obj: Object, status: Document, *, recorded: bool) -> Again:
-    """Write ``status`` if it is another one than before; when to come back because the API did not take it.
+    """Write ``status`` if it is another one than before; when to come back.
+
+    That is so when the API did not take it, and when the object is another one by now.
 
     Args:
         services: the parts.
@@ -28,12 +31,15 @@ async def write(services: Services, obj: Object, status: Document, *, recorded: 
         status: its status now.
         recorded: whether the API has a record of it.
     """
+    again = Again.NEVER
     if status != obj.status:
         answer = await services.kube.apply_status(obj.resource, {"metadata": obj.identity(), "status": status})
         services.cache.put_own(obj.key, answer)
+        if is_overtaken(obj, answer):  # the event of that change will be no news any more
+            again = Again.SOON
         metrics.APPLIES.labels(obj.key.kind, "changed").inc()
         await _announce(services, obj, status)
-    return await _tell(services, obj, status) if recorded else Again.NEVER
+    return soonest(again, await _tell(services, obj, status)) if recorded else again
 
 
 async def _tell(services: Services, obj: Object, status: Document) -> Again:
