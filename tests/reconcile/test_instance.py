@@ -1,12 +1,13 @@
 """Another database behind the API's address: nothing is written to it and nothing in the cluster is touched."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from tests.support.operator import GROUP, LEASE, NAMESPACE, Site, config, eventually, plan, tenant
+from tests.support.operator import GROUP, LEASE, MERGE, NAMESPACE, Site, config, eventually, plan, tenant
 
 pytestmark = pytest.mark.cluster
 ANNOTATION = "tenantry.dev/instance"
@@ -34,6 +35,17 @@ def another_database(site: Site) -> Iterator[None]:
 def remembered(site: Site) -> str:
     """What the Lease says."""
     return str(site.lease()["metadata"].get("annotations", {}).get(ANNOTATION, ""))
+
+
+def move(site: Site, name: str) -> None:
+    """Tell the operator that the database is another one on purpose, as k8s/README.md says."""
+    site.kube.do("PATCH", LEASE, {"metadata": {"annotations": {ANNOTATION: None}}}, MERGE)
+
+    def look() -> str:
+        site.patch("tenants", name, {"metadata": {"annotations": {"looked": str(time.monotonic())}}})
+        return remembered(site)
+
+    eventually(look, "the operator remembers another one")
 
 
 def test_an_empty_database_costs_no_namespace(site: Site) -> None:
@@ -86,3 +98,23 @@ def test_it_is_remembered_without_an_election(site: Site) -> None:
     assert not site.lease()["spec"].get("holderIdentity")
     site.operator.start()
     site.operator.catch_up()
+
+
+def test_a_move_is_one_command_and_every_tenant_keeps_its_identity(site: Site) -> None:
+    site.apply(tenant("mobile", hostnames=["mobile.example.com"]))
+    site.wait("tenant/mobile", "--for=condition=Ready")
+    site.settle()
+    instance, before = remembered(site), site.get("namespaces", "mobile-prod")
+    tenant_id = (site.get("tenants", "mobile") or {})["status"]["tenantID"]
+    with another_database(site):
+        site.until("tenants", "mobile", "RecordSynced", "False", "WrongInstance")
+        move(site, "mobile")
+        assert remembered(site) != instance
+        site.until("tenants", "mobile", "Ready", "True")
+        assert site.api.admin.get(f"{GROUP}/tenants/mobile")["status"]["tenantID"] == tenant_id
+        assert site.get("namespaces", "mobile-prod") == before
+    move(site, "mobile")
+    assert remembered(site) == instance
+    site.operator.stop()
+    site.operator.start()
+    site.settle()

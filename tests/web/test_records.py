@@ -100,3 +100,19 @@ async def test_only_its_own_operator_is_told_the_instance(cluster: Cluster) -> N
     assert (await cluster.admin.call("GET", "/v1/clusters/east", **headers)).body == {"instance": cluster.instance}
     assert (await cluster.admin.call("GET", "/v1/clusters/west", **headers)).code == "forbidden"
     assert (await cluster.admin.get("/v1/clusters/east")).code == "forbidden"
+
+
+async def identity(cluster: Cluster, name: str, wanted: str = "") -> str:
+    """The identity of a new Tenant that its cluster knows, or does not."""
+    document = tenant(f"{name}-{wanted[-2:]}") | {"status": {"tenantID": wanted} if wanted else {}}
+    return (await cluster.put(Address(TENANT, "", name), document)).tenant_id
+
+
+async def test_a_tenant_keeps_the_identity_that_its_cluster_knows_unless_it_is_anothers(cluster: Cluster) -> None:
+    assert await identity(cluster, "acme", ANOTHER) == ANOTHER
+    assert await identity(cluster, "thief", ANOTHER) not in {"", ANOTHER}
+    await cluster.delete(ACME, "acme-01")
+    assert await identity(cluster, "robber", ANOTHER) not in {"", ANOTHER}
+    unknown = ANOTHER.replace("1", "2")
+    assert await identity(cluster, "acme", unknown) == ANOTHER, "what its tombstone keeps counts"
+    assert await identity(cluster, "fresh") not in {"", ANOTHER}

@@ -67,6 +67,7 @@ class Records:
                 "labels": metadata.get("labels") or {},
                 "annotations": metadata.get("annotations") or {},
                 "spec": document["spec"],
+                "tenantID": (document.get("status") or {}).get("tenantID", ""),
             },
         )
         return Record(

@@ -32,13 +32,14 @@ Ts = TypeVarTuple("Ts")
 class Source:
     """The object in its cluster, and the database that its record is in: another one is neither read nor written.
 
-    Generations are compared within one UID only.
+    Generations are compared within one UID only. ``tenant_id`` is the identity by which the cluster knows a Tenant.
     """
 
     cluster: str
     instance: str
     uid: str
     generation: int = 0
+    tenant_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +167,7 @@ def _candidate(at: Address, source: Source, document: Document, current: Resourc
     writer = Writer(manager=MANAGER, now=ids.now_micros(), owner=source.cluster, validation="Strict")
     if current is None:
         new = candidate.create(at.kind, whole, at.namespace, writer)
+        new = replace(new, resource=replace(new.resource, tenant_id=source.tenant_id))
     else:
         new = candidate.update(at.kind, whole, replace(current, namespace=at.namespace), writer)
     resource = replace(

@@ -172,17 +172,27 @@ def remove(unit: Unit, actor: Actor, current: Resource, now: int) -> None:
 
 
 def _identify(unit: Unit, resource: Resource, action: str) -> tuple[Resource, str]:
-    """Give a new object its identity: a fresh one, or that of the tenant which had the name."""
+    """Give a new object its identity: that of the tenant which had the name, or by which its cluster knows it.
+
+    An undelete names the identity that it brings back; a cluster the one that it prefers.
+    """
     if resource.kind != TENANT.name:
-        return resource, action
+        return replace(resource, tenant_id=""), action
     buried = _check_tombstone(unit, resource, resource.created_at)
-    if buried is None and not resource.tenant_id:
-        return replace(resource, tenant_id=ids.uuid7()), action
-    if buried is None or resource.tenant_id not in {"", buried.tenant_id} or not tombstones.remove(unit, buried):
+    is_undelete = resource.managed_by == API and resource.tenant_id != ""
+    if buried is None and not is_undelete:
+        is_free = resource.tenant_id and not _is_taken(unit, resource.tenant_id)
+        return replace(resource, tenant_id=resource.tenant_id if is_free else ids.uuid7()), action
+    is_another = buried is None or (is_undelete and resource.tenant_id != buried.tenant_id)
+    if buried is None or is_another or not tombstones.remove(unit, buried):
         raise TenantryError(
             Code.CONFLICT, "its tombstone went meanwhile; try again", kind=TENANT.name, name=resource.name, raced=True
         )
     return replace(resource, tenant_id=buried.tenant_id), "undelete"
+
+
+def _is_taken(unit: Unit, tenant_id: str) -> bool:
+    return resources.tenant_name(unit, tenant_id) is not None or tombstones.keeps(unit, tenant_id)
 
 
 def _check_tombstone(unit: Unit, resource: Resource, now: int) -> Tombstone | None:

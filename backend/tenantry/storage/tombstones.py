@@ -20,6 +20,7 @@ _REMOVE = Statement(
         (_table.slug == arg("slug")) & (_table.deleted_at == arg("deleted_at")) & (_table.purge_at == arg("purge_at"))
     )
 )
+_KEEPS = Statement(_table.select(_table.slug).where(_table.tenant_id == arg("tenant_id")).limit(1))
 _PAGE = Statement(_rows.select.where(_table.slug > arg("after")).order_by(_table.slug).limit(arg("limit")))
 _DUE = Statement(
     _rows.select.where((_table.purge_at > 0) & (_table.purge_at <= arg("at")))
@@ -50,6 +51,11 @@ def put(unit: Unit, tombstone: Tombstone) -> None:
 def get(unit: Unit, slug: str) -> Tombstone | None:
     """The tombstone of that name, if there is one."""
     return _rows.one(unit.execute(_GET, slug=slug))
+
+
+def keeps(unit: Unit, tenant_id: str) -> bool:
+    """Whether a tombstone is of the tenant with that identity."""
+    return unit.execute(_KEEPS, tenant_id=tenant_id).fetchone() is not None
 
 
 def page(unit: Unit, *, after: str = "", limit: int) -> list[Tombstone]:

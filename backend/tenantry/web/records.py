@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tenantry.model import names
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, PLAN, Address, Kind
@@ -36,6 +38,7 @@ class ObjectBody(_Body):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     spec: dict[str, Any]
+    tenant_id: Annotated[str, Field(pattern=names.UID, alias="tenantID")] = ""
 
 
 class StatusBody(_Body):
@@ -53,7 +56,7 @@ async def get_instance(request: web.Request) -> web.Response:
 async def put(request: web.Request, at: Address) -> web.Response:
     """Bring the record up to the object."""
     body = await _read(request, ObjectBody)
-    source = _source(request, body)
+    source = replace(_source(request, body), tenant_id=body.tenant_id)
     metadata = {"labels": body.labels, "annotations": body.annotations}
     document = {"metadata": metadata, "spec": body.spec}
     record = await request.app[SERVICES].records.put(request[ACTOR], at, source, document)
