@@ -18,6 +18,7 @@ from tenantry.client.records import Record, Records
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import BY_NAME, Address
 from tenantry_operator.instance import Instance
+from tenantry_operator.kube import Kube
 from tenantry_operator.objects import Key, Object
 
 Document = dict[str, Any]
@@ -35,9 +36,10 @@ class _Known:
 class Ledger:
     """The records of one cluster, as this process knows them."""
 
-    def __init__(self, records: Records, instance: Instance) -> None:
+    def __init__(self, records: Records, instance: Instance, kube: Kube) -> None:
         self._records = records
         self._instance = instance
+        self._kube = kube
         self._known: dict[Key, _Known] = {}
         self._reported: dict[Key, bytes] = {}
         self._locks: defaultdict[Key, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -48,6 +50,7 @@ class Ledger:
 
         Raises:
             TenantryError: the API refused or is away.
+            KubeError: whether the object is still there could not be seen.
         """
         key = obj.key
         marks = orjson.dumps([obj.metadata.get("labels"), obj.metadata.get("annotations")])
@@ -58,6 +61,8 @@ class Ledger:
                 return known.record
             question = self._asked[key] = object()
             record = await self._records.put(_address(key), obj.document, instance=instance)
+            if record.uid != obj.uid:
+                record = await self._take_over(obj, record.uid, instance)
             is_well = all(condition["status"] == "True" for condition in record.conditions)
             if self._asked.pop(key, None) is question:
                 self._known[key] = _Known(stamp, record, _now() + (FRESH if is_well else FRESH_WHILE_WRONG))
@@ -85,9 +90,28 @@ class Ledger:
 
     async def withdraw(self, obj: Object) -> None:
         """Tell the API that an object is being deleted; its record is gone then, or never was."""
-        async with self._meant() as instance:
-            await self._records.delete(_address(obj.key), instance=instance, uid=obj.uid)
+        try:
+            await self._delete(obj)
+        except TenantryError as error:
+            if error.code is not Code.CONFLICT:
+                raise
+            await self.sync(obj)  # the record is of an object of before, which this one has to take over first
+            await self._delete(obj)
         self.forget(obj.key)
+
+    async def _delete(self, obj: Object) -> None:
+        async with self._locks[obj.key], self._meant() as instance:
+            await self._records.delete(_address(obj.key), instance=instance, uid=obj.uid)
+
+    async def _take_over(self, obj: Object, old: str, instance: str) -> Record:
+        """The record, once it is of ``obj`` and no longer of ``old``, if ``obj`` is what the cluster has now."""
+        live = await self._kube.get(obj.resource, obj.key.name, obj.key.namespace)
+        if live is None or live["metadata"]["uid"] != obj.uid:
+            raise TenantryError(Code.CONFLICT, f"{obj.uid} is not there any more")
+        record = await self._records.put(_address(obj.key), obj.document, instance=instance, replaces=old)
+        if record.uid != obj.uid:
+            raise TenantryError(Code.CONFLICT, f"the record is of the object {record.uid}, and was of {old}")
+        return record
 
     def forget(self, key: Key) -> None:
         """The object is no more."""

@@ -60,7 +60,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             yield Services(
                 kube=kube,
                 cache=Cache(),
-                ledger=Ledger(records, Instance(records, kube, settings.namespace)),
+                ledger=Ledger(records, Instance(records, kube, settings.namespace), kube),
                 events=Recorder(kube, settings.pod_id),
                 namespace=settings.namespace,
             )

@@ -8,6 +8,7 @@ import pytest
 from tenantry.client.records import Record, Records
 from tenantry.model.errors import Code, TenantryError
 from tenantry_operator.instance import Instance
+from tenantry_operator.kube import Kube
 from tenantry_operator.ledger import Ledger
 from tenantry_operator.objects import Object, tenant_key
 
@@ -19,11 +20,12 @@ class Answers:
 
     def __init__(self) -> None:
         self.puts = self.reports = 0
-        self.instance = "one"
+        self.instance, self.uid = "one", "u"  # of the database, and of the object that the record is of
+        self.deleted: list[str] = []
         self.asked, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
-    async def put(self, *_: Any, instance: str) -> Record:
+    async def put(self, _: Any, document: dict[str, Any], *, instance: str, replaces: str = "") -> Record:
         """The next revision, once the gate is open."""
         if instance != self.instance:
             raise TenantryError(Code.WRONG_INSTANCE, "another")
@@ -31,12 +33,33 @@ class Answers:
         revision = self.puts
         self.asked.set()
         await self.gate.wait()
-        return Record(tenant_id="t", revision=revision, changed=True)
+        if replaces == self.uid:
+            self.uid = document["metadata"]["uid"]
+        return Record(uid=self.uid, tenant_id="t", revision=revision, changed=True)
+
+    async def delete(self, *_: Any, uid: str, instance: str) -> bool:
+        """Done, if the record is of that object."""
+        del instance
+        if uid != self.uid:
+            raise TenantryError(Code.CONFLICT, "another")
+        self.deleted.append(uid)
+        return True
 
     async def put_status(self, *_: Any, **__: Any) -> bool:
         """Taken."""
         self.reports += 1
         return True
+
+
+class Cluster:
+    """What is there now under the one name."""
+
+    def __init__(self) -> None:
+        self.uid = "u"
+
+    async def get(self, *_: Any) -> dict[str, Any]:
+        """The object."""
+        return {"metadata": {"uid": self.uid}}
 
 
 class Memory:
@@ -64,8 +87,18 @@ def answers() -> Answers:
 
 
 @pytest.fixture
-def ledger(answers: Answers) -> Ledger:
-    return Ledger(cast("Records", answers), cast("Instance", Memory()))
+def live() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def ledger(answers: Answers, memory: Memory, live: Cluster) -> Ledger:
+    return Ledger(cast("Records", answers), cast("Instance", memory), cast("Kube", live))
 
 
 async def test_asks_once_for_what_has_not_changed(ledger: Ledger, answers: Answers) -> None:
@@ -93,9 +126,9 @@ async def test_tells_a_status_once(ledger: Ledger, answers: Answers) -> None:
     assert answers.reports == 2
 
 
-async def test_stops_when_the_api_is_another_one_until_the_memory_is_removed(answers: Answers) -> None:
-    memory = Memory()
-    ledger = Ledger(cast("Records", answers), cast("Instance", memory))
+async def test_stops_when_the_api_is_another_one_until_the_memory_is_removed(
+    ledger: Ledger, answers: Answers, memory: Memory
+) -> None:
     await ledger.sync(tenant())
     answers.instance = "two"
     with pytest.raises(TenantryError) as caught:
@@ -103,3 +136,27 @@ async def test_stops_when_the_api_is_another_one_until_the_memory_is_removed(ans
     assert (caught.value.code, memory.doubts, answers.puts) == (Code.WRONG_INSTANCE, 1, 1)
     memory.known = "two"
     assert (await ledger.sync(tenant(generation=2))).revision == 2
+
+
+async def test_takes_over_the_record_of_an_object_that_is_gone(ledger: Ledger, answers: Answers) -> None:
+    answers.uid = "before"
+    assert (await ledger.sync(tenant())).uid == "u"
+    assert answers.puts == 2
+
+
+async def test_takes_nothing_over_for_an_object_that_is_gone_itself(
+    ledger: Ledger, answers: Answers, live: Cluster
+) -> None:
+    answers.uid = live.uid = "after"
+    for late in (ledger.sync, ledger.withdraw):
+        with pytest.raises(TenantryError) as caught:
+            await late(tenant())
+        assert caught.value.code is Code.CONFLICT
+    assert (answers.uid, answers.deleted) == ("after", [])
+    assert ledger.known(KEY) is None
+
+
+async def test_withdraws_what_it_never_recorded_under_its_own_uid(ledger: Ledger, answers: Answers) -> None:
+    answers.uid = "before"
+    await ledger.withdraw(tenant())
+    assert answers.deleted == ["u"]

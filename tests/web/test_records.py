@@ -1,6 +1,8 @@
 """What a cluster's operator tells about the cluster's own objects: its own client, over HTTP, on each database."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +11,14 @@ import pytest
 from tenantry.client.records import Record, Records
 from tenantry.client.session import Session
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.kinds import PLAN, TENANT, Address
+from tenantry.model.kinds import CONFIG, PLAN, TENANT, Address
 from tests.support.application import Application
 from tests.support.issuer import Issuer
 from tests.support.server import running_server
 
 EAST = Issuer()
 ACME, PRO = Address(TENANT, "", "acme"), Address(PLAN, "", "pro")
+WEB = Address(CONFIG, "tenantry-system", "web")
 ANOTHER = "01890000-0000-7000-8000-000000000001"
 Document = dict[str, Any]
 
@@ -55,6 +58,11 @@ async def cluster(tmp_path: Path, database_url: str) -> AsyncIterator[Cluster]:
 def of(uid: str, spec: Document, generation: int = 1) -> Document:
     """An object as its cluster has it."""
     return {"metadata": {"uid": uid, "generation": generation}, "spec": spec}
+
+
+def config(uid: str, scope: Document | None = None, **spec: Any) -> Document:
+    """A layer of the config set `web`, the global one unless a scope is given."""
+    return of(uid, {"configSet": "web", "scope": scope or {"global": {}}} | spec)
 
 
 def tenant(uid: str = "1", generation: int = 1, **spec: Any) -> Document:
@@ -116,3 +124,76 @@ async def test_a_tenant_keeps_the_identity_that_its_cluster_knows_unless_it_is_a
     unknown = ANOTHER.replace("1", "2")
     assert await identity(cluster, "acme", unknown) == ANOTHER, "what its tombstone keeps counts"
     assert await identity(cluster, "fresh") not in {"", ANOTHER}
+
+
+async def test_a_new_object_takes_over_only_what_it_replaces(cluster: Cluster) -> None:
+    first = await cluster.put(ACME, tenant("1"))
+    refused = await cluster.put(ACME, tenant("2", displayName="Two"))
+    assert (refused.uid, refused.changed, refused.revision) == ("1", False, 1)
+    taken = await cluster.put(ACME, tenant("2", displayName="Two"), replaces="1")
+    assert (taken.uid, taken.changed, taken.revision) == ("2", True, 2)
+    assert taken.tenant_id == first.tenant_id
+    for late in (tenant("1", 9, displayName="Late"), tenant("3", displayName="Later")):
+        for replaces in ("", "0", "1"):
+            answer = await cluster.put(ACME, late, replaces=replaces)
+            assert (answer.uid, answer.changed) == ("2", False)
+    stored = await cluster.resource("tenants/acme")
+    assert stored
+    assert stored["spec"]["displayName"] == "Two"
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+@pytest.mark.parametrize("at", [ACME, PRO, WEB], ids=["Tenant", "Plan", "Config"])
+async def test_an_object_that_was_reported_gone_never_comes_back(cluster: Cluster, at: Address, *, known: bool) -> None:
+    def made(uid: str) -> Document:
+        return tenant(uid) if at is ACME else config(uid) if at is WEB else of(uid, {"displayName": "Pro"})
+
+    if known:
+        await cluster.put(at, made("1"))
+    assert await cluster.delete(at, "1") is known
+    with pytest.raises(TenantryError) as caught:
+        await cluster.put(at, made("1"))
+    assert caught.value.code is Code.CONFLICT
+    assert await cluster.delete(at, "1") is False
+    path = f"namespaces/east.{at.namespace}/configs/web" if at is WEB else f"{at.kind.plural}/{at.name}"
+    assert await cluster.resource(path) is None
+    assert (await cluster.put(at, made("2"))).uid == "2"
+    assert await cluster.resource(path)
+
+
+async def test_an_object_that_was_replaced_never_comes_back(cluster: Cluster) -> None:
+    await cluster.put(ACME, tenant("1"))
+    await cluster.put(ACME, tenant("2"), replaces="1")
+    await cluster.delete(ACME, "2")
+    with pytest.raises(TenantryError) as caught:
+        await cluster.put(ACME, tenant("1"))
+    assert caught.value.code is Code.CONFLICT
+    assert await cluster.resource("tenants/acme") is None
+
+
+async def test_of_two_objects_the_new_one_wins_in_any_order(cluster: Cluster) -> None:
+    async def told(*arguments: Any, **options: Any) -> None:
+        with suppress(TenantryError):  # beaten to it: the operator comes back
+            await cluster.put(*arguments, **options)
+
+    for number in range(10):
+        at = Address(TENANT, "", f"t{number}")
+        await cluster.put(at, tenant(f"{number}-1"))
+        late = [told(at, tenant(f"{number}-1", generation, displayName="Late")) for generation in (2, 3)]
+        await asyncio.gather(late[0], told(at, tenant(f"{number}-2"), replaces=f"{number}-1"), late[1])
+        final = await cluster.put(at, tenant(f"{number}-2"), replaces=f"{number}-1")
+        await told(at, tenant(f"{number}-1", 4, displayName="Late"))
+        assert final.uid == (await cluster.put(at, tenant(f"{number}-2"))).uid == f"{number}-2"
+
+
+async def test_a_new_object_may_be_another_layer(cluster: Cluster) -> None:
+    await cluster.put(WEB, config("1"))
+    with pytest.raises(TenantryError) as caught:
+        await cluster.put(WEB, config("1", {"plan": {"ref": "pro"}}))
+    assert caught.value.code is Code.INVALID
+    await cluster.put(WEB, config("2", {"plan": {"ref": "pro"}}), replaces="1")
+    stored = await cluster.resource("namespaces/east.tenantry-system/configs/web")
+    assert stored
+    assert stored["spec"]["scope"] == {"plan": {"ref": "pro"}}
+    heir = Address(CONFIG, "tenantry-system", "heir")
+    assert (await cluster.put(heir, config("3"))).conditions[-1]["reason"] == "Published"

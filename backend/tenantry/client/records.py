@@ -18,11 +18,13 @@ Document = Mapping[str, Any]
 class Record:
     """What the API made of an object.
 
+    ``uid`` is that of the object which the record is of: another one, while the API does not know that it is gone.
     ``conditions`` are those that the API can tell (type, status, reason, message); ``plan`` is the one in effect
     (name, revision), None when there is none; ``hostnames`` are those of a Tenant (host, state), ``tenants`` how many
     are on a Plan.
     """
 
+    uid: str = ""
     tenant_id: str = ""
     revision: int = 0
     seq: int = 0
@@ -48,13 +50,14 @@ class Records:
         answer = await self._session.send(Request(method="GET", path=self._root))
         return str(answer["instance"])
 
-    async def put(self, at: Address, document: Document, *, instance: str) -> Record:
+    async def put(self, at: Address, document: Document, *, instance: str, replaces: str = "") -> Record:
         """Bring the record up to the object: a new one, a new revision, or nothing at all.
 
         Args:
             at: the object.
             document: it, as the cluster has it.
             instance: the database.
+            replaces: UID of the object that the record is of, and which is no longer there.
         """
         metadata = document["metadata"]
         answer = await self._send(
@@ -67,10 +70,12 @@ class Records:
                 "labels": metadata.get("labels") or {},
                 "annotations": metadata.get("annotations") or {},
                 "spec": document["spec"],
+                "replaces": replaces,
                 "tenantID": (document.get("status") or {}).get("tenantID", ""),
             },
         )
         return Record(
+            uid=answer["uid"],
             tenant_id=answer.get("tenantID") or "",
             revision=answer.get("revision") or 0,
             seq=answer.get("seq") or 0,

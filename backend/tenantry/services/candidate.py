@@ -46,6 +46,7 @@ class Writer:
     applies: bool = False
     patches: bool = False  # what is wrong with the document is the fault of a patch
     validation: str = "Warn"  # of unknown fields: Ignore, Warn or Strict
+    renews: bool = False  # a new object takes the place of the stored one: no field of its spec is immutable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +246,7 @@ def _parse(kind: Kind, document: Document, writer: Writer, live: Document | None
     if writer.validation == "Strict" and (unknown := manifest.unknown_fields(kind, document)):
         listed = ", ".join(f"unknown field {quote(path)}" for path in unknown)
         raise _undecodable(writer, f"strict decoding error: {listed}")
-    parsed = manifest.parse(document, old=live["spec"] if live else None)
+    parsed = manifest.parse(document, old=live["spec"] if live and not writer.renews else None)
     if isinstance(parsed, list):
         if manifest.is_malformed(parsed):
             listed = "; ".join(f"{error.path}: {error.message}" for error in parsed)

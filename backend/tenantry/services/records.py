@@ -3,6 +3,10 @@
 A record is a resource that is managed by the cluster. It makes claims and revisions like any other, its status is the
 operator's, and nobody else can write it. A Config is kept in the namespace ``<cluster>.<namespace>``: no namespace of
 Kubernetes has a dot, so clusters never clash.
+
+An object that was deleted and made again has another UID, and messages may come late. So one UID follows another only
+when the first was reported gone, or when the operator has looked and says so; and one that was reported gone never
+comes back.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from tenantry.model.manifest import Document
 from tenantry.model.resource import API, API_VERSION, Resource
 from tenantry.services import candidate, meaning, transactions
 from tenantry.services.candidate import Candidate, Writer
-from tenantry.storage import instance, resources, revisions
+from tenantry.storage import departures, instance, resources, revisions
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -32,13 +36,15 @@ Ts = TypeVarTuple("Ts")
 class Source:
     """The object in its cluster, and the database that its record is in: another one is neither read nor written.
 
-    Generations are compared within one UID only. ``tenant_id`` is the identity by which the cluster knows a Tenant.
+    Generations are compared within one UID only. ``replaces`` is the UID of which the record is and which is no longer
+    there, as the operator has seen. ``tenant_id`` is the identity by which the cluster knows a Tenant.
     """
 
     cluster: str
     instance: str
     uid: str
     generation: int = 0
+    replaces: str = ""
     tenant_id: str = ""
 
 
@@ -64,7 +70,10 @@ class Records:
         return await self._db.run(instance.read) or await self._db.run(instance.ensure, write=True)
 
     async def put(self, actor: Actor, at: Address, source: Source, document: Document) -> Record:
-        """Bring the record up to the object; a generation that is older than the known one changes nothing.
+        """Bring the record up to the object.
+
+        A generation that is older than the known one changes nothing, nor does an object when the record is of another
+        one that it does not replace; the answer is the record as it is.
 
         Args:
             actor: the operator of that cluster.
@@ -73,21 +82,18 @@ class Records:
             document: labels and annotations (in ``metadata``) and ``spec``.
 
         Raises:
-            TenantryError: INVALID, MANAGED_ELSEWHERE, NAME_TOMBSTONED, WRONG_INSTANCE; FORBIDDEN for another cluster's
-                operator.
+            TenantryError: INVALID, MANAGED_ELSEWHERE, NAME_TOMBSTONED, WRONG_INSTANCE; CONFLICT for an object that was
+                reported gone; FORBIDDEN for another cluster's operator.
         """
         _check_cluster(actor, source.cluster)
         current = await self._find(at, source)
-        stale = (
-            current is not None and current.source_uid == source.uid and source.generation < current.source_generation
-        )
-        if current is not None and stale:
+        if current is not None and _is_late(current, source):
             return await self._record(current, changed=False)
         new = _candidate(at, source, document, current)
         if _is_known(new):
             return await self._record(new.resource, changed=False)
         action = "update" if current else "create"
-        stored = await self._run(source, transactions.put, actor, new, action, write=True)
+        stored = await self._run(source, _put, actor, source, new, action, write=True)
         return await self._record(stored, changed=True)
 
     async def put_status(self, actor: Actor, at: Address, source: Source, status: Any) -> bool:
@@ -117,12 +123,12 @@ class Records:
         """
         _check_cluster(actor, source.cluster)
         current = await self._find(at, source)
-        if current is None:
-            raise _unknown(at, source)
-        if current.source_uid != source.uid:
+        if current is not None and current.source_uid != source.uid:
             message = f"the record is of the object {current.source_uid}, not of {source.uid}"
             raise TenantryError(Code.CONFLICT, message, kind=at.kind.name, name=at.name)
-        await self._run(source, transactions.remove, actor, current, ids.now_micros(), write=True)
+        await self._run(source, _remove, actor, source, current, write=True)
+        if current is None:
+            raise _unknown(at, source)
 
     async def _find(self, at: Address, source: Source) -> Resource | None:
         """The living resource of that name, which must be this cluster's."""
@@ -155,6 +161,29 @@ class Records:
         return await self._db.run(run, write=write)
 
 
+def _is_late(current: Resource, source: Source) -> bool:
+    """Whether the record knows better than a message about ``source``."""
+    if current.source_uid == source.uid:
+        return source.generation < current.source_generation
+    return current.source_uid != source.replaces
+
+
+def _put(unit: Unit, actor: Actor, source: Source, new: Candidate, action: str) -> Resource:
+    if departures.knows(unit, source.cluster, source.uid):
+        message = f"the object {source.uid} was reported gone; should it be there again, this passes within the hour"
+        raise TenantryError(Code.CONFLICT, message, kind=new.kind.name, name=new.resource.name)
+    if new.current is not None and new.current.source_uid != source.uid:
+        departures.add(unit, source.cluster, new.current.source_uid, new.resource.updated_at)
+    return transactions.put(unit, actor, new, action)
+
+
+def _remove(unit: Unit, actor: Actor, source: Source, current: Resource | None) -> None:
+    now = ids.now_micros()
+    departures.add(unit, source.cluster, source.uid, now)
+    if current is not None:
+        transactions.remove(unit, actor, current, now)
+
+
 def _assess(unit: Unit, resource: Resource, now: int) -> tuple[int, dict[str, Any]]:
     return revisions.latest(unit, (*resource.key, resource.tenant_id)), meaning.assess(unit, resource, now)
 
@@ -164,7 +193,8 @@ def _candidate(at: Address, source: Source, document: Document, current: Resourc
     namespace = {"namespace": at.namespace} if at.kind.namespaced else {}
     metadata = {**document.get("metadata", {}), "name": at.name, **namespace}
     whole = {"apiVersion": API_VERSION, "kind": at.kind.name, "metadata": metadata, "spec": document.get("spec")}
-    writer = Writer(manager=MANAGER, now=ids.now_micros(), owner=source.cluster, validation="Strict")
+    renews = current is not None and current.source_uid != source.uid
+    writer = Writer(manager=MANAGER, now=ids.now_micros(), owner=source.cluster, validation="Strict", renews=renews)
     if current is None:
         new = candidate.create(at.kind, whole, at.namespace, writer)
         new = replace(new, resource=replace(new.resource, tenant_id=source.tenant_id))

@@ -2,7 +2,7 @@
 
 Every replica runs it and one of them holds the lease. It recomputes the status of objects whose plan, claims or count
 changed (queued by ``services.meaning``), in batches, within a second; and it compacts the change log, purges
-tombstones and removes expired answers.
+tombstones, removes expired answers and forgets old departures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
 from tenantry.services import meaning
 from tenantry.services.setbacks import Setbacks
-from tenantry.storage import audit, changes, idempotency, leases, resources, revisions, tombstones, work
+from tenantry.storage import audit, changes, departures, idempotency, leases, resources, revisions, tombstones, work
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -33,6 +33,8 @@ BATCH = 100
 #: the change log keeps an hour and at most this many bytes
 KEEP_MICROS = 3600 * 1_000_000
 KEEP_BYTES = 256 * 1024 * 1024
+#: no message of an operator is on its way for that long
+KEEP_DEPARTURES_MICROS = 3600 * 1_000_000
 HOUSEKEEPING = 30.0  # seconds
 
 
@@ -111,6 +113,8 @@ class Worker:
         while await self._db.run(changes.compact, now - KEEP_MICROS, KEEP_BYTES, write=True):
             pass
         while await self._db.run(idempotency.forget_expired, now, BATCH, write=True):
+            pass
+        while await self._db.run(departures.forget, now - KEEP_DEPARTURES_MICROS, BATCH, write=True):
             pass
         while await self._db.run(_purge, now, write=True):
             pass

@@ -218,6 +218,18 @@ class ApiKey(Model):
         table_name = "api_key"
 
 
+class Departure(Model):
+    """Objects that their cluster has reported gone."""
+
+    cluster = CharField()
+    uid = CharField()
+    at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "departure"
+        primary_key = CompositeKey("cluster", "uid")
+
+
 class Instance(Model):
     """The one row that tells this database from every other."""
 
@@ -241,5 +253,6 @@ ALL: tuple[type[Model], ...] = (
     Work,
     AuditEvent,
     ApiKey,
+    Departure,
     Instance,
 )

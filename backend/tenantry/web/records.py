@@ -38,6 +38,7 @@ class ObjectBody(_Body):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     spec: dict[str, Any]
+    replaces: Annotated[str, Field(max_length=36)] = ""
     tenant_id: Annotated[str, Field(pattern=names.UID, alias="tenantID")] = ""
 
 
@@ -56,7 +57,7 @@ async def get_instance(request: web.Request) -> web.Response:
 async def put(request: web.Request, at: Address) -> web.Response:
     """Bring the record up to the object."""
     body = await _read(request, ObjectBody)
-    source = replace(_source(request, body), tenant_id=body.tenant_id)
+    source = replace(_source(request, body), replaces=body.replaces, tenant_id=body.tenant_id)
     metadata = {"labels": body.labels, "annotations": body.annotations}
     document = {"metadata": metadata, "spec": body.spec}
     record = await request.app[SERVICES].records.put(request[ACTOR], at, source, document)
@@ -110,6 +111,7 @@ def _rendered(record: Record) -> dict[str, Any]:
         if condition["type"] not in theirs
     ]
     return {
+        "uid": record.resource.source_uid,
         "tenantID": record.resource.tenant_id or None,
         "revision": record.revision,
         "seq": record.resource.seq,
