@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+from tenantry.model.errors import TenantryError
 from tenantry.model.resource import GROUP
 from tenantry_operator.cache import is_overtaken
 from tenantry_operator.errors import ConflictError
@@ -10,6 +13,8 @@ from tenantry_operator.objects import Object
 from tenantry_operator.wiring import Services
 
 FINALIZER = "tenantry.dev/finalizer"
+
+logger = logging.getLogger(__name__)
 
 
 async def keep(services: Services, obj: Object) -> None:
@@ -32,6 +37,14 @@ async def is_kind_going(services: Services, resource: Resource) -> bool:
     """
     definition = await services.kube.get(CRDS, f"{resource.plural}.{GROUP}")
     return definition is None or "deletionTimestamp" in definition["metadata"]
+
+
+async def orphan(services: Services, obj: Object) -> None:
+    """Tell the API that the object goes with its kind. An uninstallation does not wait for an API that is away."""
+    try:
+        await services.ledger.orphan(obj)
+    except TenantryError as error:
+        logger.warning("the record of %s %s is not marked as orphaned: %s", obj.key.kind, obj.key.name, error.message)
 
 
 async def drop(services: Services, obj: Object) -> None:

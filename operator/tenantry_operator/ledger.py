@@ -99,9 +99,14 @@ class Ledger:
             await self._delete(obj)
         self.forget(obj.key)
 
-    async def _delete(self, obj: Object) -> None:
+    async def orphan(self, obj: Object) -> None:
+        """Tell the API that an object goes only because its namespace or its kind does: its record stays."""
+        await self._delete(obj, orphan=True)
+        self.forget(obj.key)
+
+    async def _delete(self, obj: Object, *, orphan: bool = False) -> None:
         async with self._locks[obj.key], self._meant() as instance:
-            await self._records.delete(_address(obj.key), instance=instance, uid=obj.uid)
+            await self._records.delete(_address(obj.key), instance=instance, uid=obj.uid, orphan=orphan)
 
     async def _take_over(self, obj: Object, old: str, instance: str) -> Record:
         """The record, once it is of ``obj`` and no longer of ``old``, if ``obj`` is what the cluster has now."""

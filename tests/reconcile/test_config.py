@@ -88,4 +88,45 @@ def test_one_that_goes_with_its_namespace_keeps_being_served(site: Site) -> None
     site.until("configs", "theme", "Ready", "True", namespace="leaver-prod")
     site.delete("namespaces", "leaver-prod")
     site.until_gone("configs", "theme", "leaver-prod")
-    assert record(site, "theme", "leaver-prod")
+    orphan = record(site, "theme", "leaver-prod")
+    assert orphan
+    assert "Orphaned" in [each["type"] for each in orphan["status"]["conditions"]]
+    site.until("tenants", "leaver", "Ready", "True")
+    layer = config("theme", {"tenant": {"ref": "leaver"}}, "leaver-prod", configSet="theme", values={"a": 1})
+    site.apply(layer)
+    site.until("configs", "theme", "Ready", "True", namespace="leaver-prod")
+    eventually(lambda: (record(site, "theme", "leaver-prod") or {}).get("status") == status(site), "it is back")
+
+
+def status(site: Site) -> Document:
+    """The status of the layer that was orphaned."""
+    return dict((site.get("configs", "theme", "leaver-prod") or {}).get("status", {}))
+
+
+def test_another_of_the_tenants_takes_the_layer_of_one_that_went_with_its_namespace(site: Site) -> None:
+    site.apply(tenant("heirs", namespaces=[{"name": "a"}, {"name": "b"}], deletionPolicy="Delete"))
+    site.wait("tenant/heirs", "--for=condition=Ready")
+    scope = {"tenant": {"ref": "heirs"}}
+    site.apply(config("first", scope, "heirs-a", configSet="heirs"))
+    site.until("configs", "first", "Ready", "True", namespace="heirs-a")
+    site.apply(config("second", scope, "heirs-b", configSet="heirs"))
+    site.until("configs", "second", "Ready", "False", "LayerConflict", namespace="heirs-b")
+    site.delete("namespaces", "heirs-a")
+    eventually(lambda: record(site, "first", "heirs-a") is None, "the orphan has made room")
+    site.patch("configs", "second", {"metadata": {"annotations": {"look": "again"}}}, "heirs-b")
+    site.until("configs", "second", "Ready", "True", namespace="heirs-b")
+
+
+def test_a_tenants_layers_go_with_it_and_do_not_block_its_return(site: Site) -> None:
+    site.apply(tenant("phoenix", deletionPolicy="Delete"))
+    site.wait("tenant/phoenix", "--for=condition=Ready")
+    scope = {"tenant": {"ref": "phoenix"}}
+    site.apply(config("old", scope, "phoenix-prod", configSet="phoenix"))
+    site.until("configs", "old", "Ready", "True", namespace="phoenix-prod")
+    site.delete("tenants", "phoenix")
+    site.until_gone("tenants", "phoenix")
+    eventually(lambda: record(site, "old", "phoenix-prod") is None, "the layer is withdrawn")
+    site.apply(tenant("phoenix", deletionPolicy="Delete"))
+    site.wait("tenant/phoenix", "--for=condition=Ready")
+    site.apply(config("new", scope, "phoenix-prod", configSet="phoenix"))
+    site.until("configs", "new", "Ready", "True", namespace="phoenix-prod")

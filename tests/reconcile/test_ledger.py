@@ -37,9 +37,9 @@ class Answers:
             self.uid = document["metadata"]["uid"]
         return Record(uid=self.uid, tenant_id="t", revision=revision, changed=True)
 
-    async def delete(self, *_: Any, uid: str, instance: str) -> bool:
+    async def delete(self, *_: Any, uid: str, instance: str, orphan: bool) -> bool:
         """Done, if the record is of that object."""
-        del instance
+        del instance, orphan
         if uid != self.uid:
             raise TenantryError(Code.CONFLICT, "another")
         self.deleted.append(uid)

@@ -1,6 +1,7 @@
 """What a cluster's operator tells about the cluster's own objects: its own client, over HTTP, on each database."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,10 @@ from tests.support.server import running_server
 EAST = Issuer()
 ACME, PRO = Address(TENANT, "", "acme"), Address(PLAN, "", "pro")
 WEB = Address(CONFIG, "tenantry-system", "web")
+#: a layer of acme in its own namespace, and another object that asks for the same
+THEME, RIVAL = Address(CONFIG, "acme-prod", "theme"), Address(CONFIG, "acme-dev", "rival")
+OF_ACME = {"tenant": {"ref": "acme"}}
+CONFIGS = "namespaces/east.acme-prod/configs"
 ANOTHER = "01890000-0000-7000-8000-000000000001"
 Document = dict[str, Any]
 
@@ -26,8 +31,9 @@ Document = dict[str, Any]
 class Cluster:
     """The operator of the cluster `east`, and the administrator who sees what came of what it says."""
 
-    def __init__(self, records: Records, instance: str, admin: Application) -> None:
+    def __init__(self, records: Records, instance: str, admin: Application, start: str) -> None:
         self.records, self.instance, self.admin = records, instance, admin
+        self.start = start  # resourceVersion
 
     async def put(self, at: Address, document: Document, **options: Any) -> Record:
         """Tell of an object."""
@@ -36,6 +42,19 @@ class Cluster:
     async def delete(self, at: Address, uid: str, **options: Any) -> bool:
         """Tell that an object is being deleted."""
         return await self.records.delete(at, uid=uid, **{"instance": self.instance} | options)
+
+    async def gone(self, path: str) -> Document:
+        """A stored object as it was last, once a watch from the start has told that it is deleted."""
+        collection, name = path.rsplit("/", 1)
+        url = f"/apis/tenantry.dev/v1alpha1/{collection}"
+        parameters = {"watch": "true", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": "20"}
+        parameters["resourceVersion"] = self.start
+        async with self.admin.session.get(url, params=parameters) as watch:
+            while line := await watch.content.readline():
+                event = json.loads(line)
+                if event["type"] == "DELETED":
+                    return dict(event["object"])
+        raise AssertionError(f"{path} stays")
 
     async def resource(self, path: str) -> Document | None:
         """A stored object, None when there is none."""
@@ -52,7 +71,9 @@ async def cluster(tmp_path: Path, database_url: str) -> AsyncIterator[Cluster]:
         server.session() as admin,
     ):
         records = Records(session, "east")
-        yield Cluster(records, await records.instance(), Application(admin, server))
+        api = Application(admin, server)
+        start = (await api.get("/apis/tenantry.dev/v1alpha1/tenants")).body["metadata"]["resourceVersion"]
+        yield Cluster(records, await records.instance(), api, start)
 
 
 def of(uid: str, spec: Document, generation: int = 1) -> Document:
@@ -197,3 +218,101 @@ async def test_a_new_object_may_be_another_layer(cluster: Cluster) -> None:
     assert stored["spec"]["scope"] == {"plan": {"ref": "pro"}}
     heir = Address(CONFIG, "tenantry-system", "heir")
     assert (await cluster.put(heir, config("3"))).conditions[-1]["reason"] == "Published"
+
+
+def reason(record: Record, kind: str) -> str:
+    """The reason of one condition."""
+    return next(str(each["reason"]) for each in record.conditions if each["type"] == kind)
+
+
+async def test_an_orphan_is_served_until_its_object_comes_back(cluster: Cluster) -> None:
+    await cluster.put(ACME, tenant())
+    await cluster.put(THEME, config("1", OF_ACME, values={"a": 1}))
+    assert await cluster.delete(THEME, "1", orphan=True)
+    orphan = await cluster.resource(f"{CONFIGS}/theme")
+    assert orphan
+    assert orphan["spec"]["values"] == {"a": 1}
+    assert [(each["type"], each["status"]) for each in orphan["status"]["conditions"]] == [("Orphaned", "True")]
+    [row] = await cluster.admin.items("/v1/audit?action=orphan")
+    assert row["name"] == "theme"
+    assert not await cluster.delete(THEME, "1", orphan=True)
+    with pytest.raises(TenantryError) as caught:
+        await cluster.put(THEME, config("1", OF_ACME))
+    assert caught.value.code is Code.CONFLICT
+    back = await cluster.put(THEME, config("2", OF_ACME, values={"a": 1}))
+    assert (back.uid, back.revision, reason(back, "Published")) == ("2", 1, "Published")
+    assert await cluster.delete(THEME, "2")
+    assert await cluster.resource(f"{CONFIGS}/theme") is None
+
+
+async def test_an_orphans_layer_is_for_the_next_who_asks(cluster: Cluster) -> None:
+    await cluster.put(ACME, tenant())
+    await cluster.put(THEME, config("1", OF_ACME))
+    await cluster.delete(THEME, "1", orphan=True)
+    heir = await cluster.put(RIVAL, config("2", OF_ACME))
+    assert reason(heir, "Published") == "Published"
+    assert (await cluster.gone(f"{CONFIGS}/theme"))["spec"]["scope"] == OF_ACME
+    [row] = await cluster.admin.items("/v1/audit?action=delete")
+    assert (row["name"], row["actor"]) == ("theme", "worker")
+
+
+async def test_an_orphans_layer_is_for_who_waits_for_it(cluster: Cluster) -> None:
+    await cluster.put(ACME, tenant())
+    await cluster.put(THEME, config("1", OF_ACME))
+    assert reason(await cluster.put(RIVAL, config("2", OF_ACME)), "Published") == "LayerConflict"
+    await cluster.delete(THEME, "1", orphan=True)
+    await cluster.gone(f"{CONFIGS}/theme")
+    assert reason(await cluster.put(RIVAL, config("2", OF_ACME)), "Published") == "Published"
+
+
+async def test_an_orphans_layer_is_not_for_the_api_to_take(cluster: Cluster) -> None:
+    await cluster.put(WEB, config("1"))
+    await cluster.delete(WEB, "1", orphan=True)
+    path = "/apis/tenantry.dev/v1alpha1/namespaces/tenantry-system/configs"
+    document = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Config", "metadata": {"name": "ours"}}
+    made = await cluster.admin.post(path, document | {"spec": config("")["spec"]})
+    assert made.body["status"]["conditions"][0]["reason"] == "LayerConflict"
+    back = await cluster.put(WEB, config("2"))
+    assert reason(back, "Published") == "Published"
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["before the tenant", "after the tenant"])
+async def test_orphans_go_with_their_tenant(cluster: Cluster, *, is_first: bool) -> None:
+    await cluster.put(ACME, tenant())
+    await cluster.put(THEME, config("1", OF_ACME))
+    await cluster.put(WEB, config("2"))
+    await cluster.delete(WEB, "2", orphan=True)
+    if is_first:
+        await cluster.delete(THEME, "1", orphan=True)
+        await cluster.delete(ACME, "1")
+    else:
+        await cluster.delete(ACME, "1")
+        await cluster.delete(THEME, "1", orphan=True)
+    await cluster.gone(f"{CONFIGS}/theme")
+    assert await cluster.resource("namespaces/east.tenantry-system/configs/web")
+    await cluster.put(ACME, tenant("9"))
+    assert reason(await cluster.put(RIVAL, config("3", OF_ACME)), "Published") == "Published"
+
+
+async def test_a_layer_whose_object_lives_outlives_its_tenant(cluster: Cluster) -> None:
+    await cluster.put(ACME, tenant())
+    await cluster.put(THEME, config("1", OF_ACME))
+    await cluster.put(RIVAL, config("2", OF_ACME | {}, configSet="other"))
+    await cluster.delete(RIVAL, "2", orphan=True)
+    await cluster.delete(ACME, "1")
+    await cluster.gone("namespaces/east.acme-dev/configs/rival")
+    assert await cluster.resource(f"{CONFIGS}/theme")
+
+
+async def test_what_becomes_free_is_for_the_clusters_object_that_waits(cluster: Cluster) -> None:
+    host, beta = ["www.example.com"], Address(TENANT, "", "beta")
+    await cluster.put(ACME, tenant("1", hostnames=host))
+    assert reason(await cluster.put(beta, tenant("2", hostnames=host)), "HostnamesClaimed") == "Conflict"
+    await cluster.put(ACME, tenant("1", 2))
+
+    async def claimed() -> str:
+        return reason(await cluster.put(beta, tenant("2", hostnames=host)), "HostnamesClaimed")
+
+    async with asyncio.timeout(20):
+        while await claimed() != "Claimed":  # noqa: ASYNC110 - an operator has no event either
+            await asyncio.sleep(0.05)

@@ -92,10 +92,18 @@ class Records:
         answer = await self._send("PUT", at, "/status", body=body)
         return bool(answer["changed"])
 
-    async def delete(self, at: Address, *, instance: str, uid: str) -> bool:
-        """Report that the object is being deleted; False when there is no record of it."""
+    async def delete(self, at: Address, *, instance: str, uid: str, orphan: bool = False) -> bool:
+        """Report that the object is being deleted; False when there is no record of it.
+
+        Args:
+            at: the object.
+            instance: the database.
+            uid: the object's UID.
+            orphan: it goes only because its namespace or its kind does, and its record stays.
+        """
+        params = {"instance": instance, "uid": uid} | ({"orphan": "true"} if orphan else {})
         try:
-            await self._send("DELETE", at, params={"instance": instance, "uid": uid})
+            await self._send("DELETE", at, params=params)
         except TenantryError as error:
             if error.code is Code.NOT_FOUND:
                 return False

@@ -52,7 +52,7 @@ class Resource:
     spec: str = "{}"
     status: str = "{}"
     managed_by: str = API  # API, or the registered name of one cluster
-    source_uid: str = ""  # the object's UID in the cluster that manages it
+    source_uid: str = ""  # the object's UID in the cluster that manages it; empty when it is there no more
     source_generation: int = 0  # and its generation there
     plan: str = ""  # projection: the plan that it refers to
     cells: str = "[]"  # projection: its printer columns as a JSON array, without name and age
@@ -63,6 +63,11 @@ class Resource:
     def key(self) -> Key:
         """What tells it from all others that live."""
         return self.kind, self.namespace, self.name
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether it is the record of an object that went without being deleted."""
+        return self.managed_by != API and not self.source_uid
 
     def metadata_json(self) -> str:
         """``metadata`` as JSON text, keys in no particular order."""

@@ -197,6 +197,14 @@ def conditions(checks: Iterable[Check], generation: int, old: Mapping[str, Any],
     return result
 
 
+def orphaned(old: Status, *, now: str) -> Status:
+    """``old`` with the condition that the object went without being deleted; all else is served as it was."""
+    message = "its object went with its namespace or its kind; it is served until that comes back"
+    check = Check("Orphaned", ok=True, reason="ObjectGone", message=message)
+    known = [condition for condition in old.get("conditions", ()) if condition["type"] != check.type]
+    return {**old, "conditions": [*known, *conditions([check], old.get("observedGeneration", 0), old, now)]}
+
+
 def _beyond_plan(spec: TenantSpec, plan: PlanSpec) -> Iterable[str]:
     name = spec.plan_ref.name
     wanted = [namespace for namespace in spec.namespaces or () if namespace.state == "Present"]

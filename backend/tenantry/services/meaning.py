@@ -13,7 +13,7 @@ import orjson
 from tenantry.model import canonical, status
 from tenantry.model.config import ConfigSpec
 from tenantry.model.fields import Model
-from tenantry.model.kinds import BY_NAME, PLAN, TENANT
+from tenantry.model.kinds import BY_NAME, CONFIG, PLAN, TENANT
 from tenantry.model.names import PLATFORM_NAMESPACE
 from tenantry.model.plan import PlanSpec
 from tenantry.model.resource import API, Resource, timestamp
@@ -72,9 +72,33 @@ def _settle(unit: Unit, resource: Resource, spec: Model, old: dict[str, Any], no
     known = {entry["host"]: entry["state"] for entry in old.get("hostnames", ())}
     if resource.managed_by == API and _holds_already(kind, values, known, old):
         return set()
+    if kind == LAYER:
+        _free_from_orphans(unit, resource, values, now)
     lost, waiters = claims.settle(unit, kind, values, resource.uid)
     work.add(unit, work.STATUS, list(waiters), now)
     return lost
+
+
+def _free_from_orphans(unit: Unit, resource: Resource, layers: set[str], now: int) -> None:
+    """Let an object have the layers that orphans of its own cluster hold; those are looked at next."""
+    for layer in layers:
+        owner = claims.find_owner(unit, LAYER, layer)
+        if owner is None or resource.managed_by == API or resource.is_orphaned:
+            continue
+        holder = resources.get_by_uid(unit, owner)
+        if holder and holder.is_orphaned and holder.managed_by == resource.managed_by:
+            claims.release(unit, LAYER, layer, owner)
+            work.add(unit, work.STATUS, [owner], now)
+
+
+def is_left_over(unit: Unit, resource: Resource) -> bool:
+    """Whether it is an orphaned layer that nobody comes back for: another object has it, or its tenant is gone."""
+    if resource.kind != CONFIG.name or not resource.is_orphaned:
+        return False
+    spec = ConfigSpec.model_validate(orjson.loads(resource.spec))
+    scope, ref = spec.scope.layer()
+    is_without_tenant = scope == "tenant" and resources.get(unit, TENANT.name, "", ref) is None
+    return is_without_tenant or claims.find_owner(unit, LAYER, spec.layer()) != resource.uid
 
 
 def _holds_already(kind: str, values: set[str], known: dict[str, str], old: dict[str, Any]) -> bool:
@@ -135,7 +159,8 @@ def touch_others(unit: Unit, old: Resource | None, new: Resource | None, now: in
     """Queue the objects whose status follows from this write.
 
     A plan's edit, creation or deletion reaches the tenants on it; a tenant that comes, goes or moves changes the count
-    of its plans. It is looked at again itself, because its plan may be changing at this moment.
+    of its plans. It is looked at again itself, because its plan may be changing at this moment. The orphaned layers of
+    a cluster's tenant go with it.
     """
     some = new or old
     if some is None:
@@ -149,3 +174,5 @@ def touch_others(unit: Unit, old: Resource | None, new: Resource | None, now: in
             plans = [resources.get(unit, PLAN.name, "", name) for name in sorted({before, after} - {""})]
             counted = [plan.uid for plan in plans if plan]
             work.add(unit, work.STATUS, [*counted, new.uid] if new else counted, now)
+        if new is None and some.managed_by != API:
+            work.add(unit, work.STATUS, claims.find_holders(unit, LAYER, f"/tenant/{some.name}"), now)

@@ -7,6 +7,9 @@ Kubernetes has a dot, so clusters never clash.
 An object that was deleted and made again has another UID, and messages may come late. So one UID follows another only
 when the first was reported gone, or when the operator has looked and says so; and one that was reported gone never
 comes back.
+
+An object that goes without being deleted, with its namespace or its kind, leaves its record orphaned: without a UID,
+and otherwise as it was. It waits for an object of its name, and lets the cluster's next claimant have its layer.
 """
 
 from __future__ import annotations
@@ -15,12 +18,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, TypeVarTuple
 
-from tenantry.model import ids, manifest
+import orjson
+
+from tenantry.model import ids, manifest, status
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
-from tenantry.model.kinds import Address
+from tenantry.model.kinds import BY_NAME, Address
 from tenantry.model.manifest import Document
-from tenantry.model.resource import API, API_VERSION, Resource
+from tenantry.model.resource import API, API_VERSION, Resource, timestamp
 from tenantry.services import candidate, meaning, transactions
 from tenantry.services.candidate import Candidate, Writer
 from tenantry.storage import departures, instance, resources, revisions
@@ -130,6 +135,19 @@ class Records:
         if current is None:
             raise _unknown(at, source)
 
+    async def orphan(self, actor: Actor, at: Address, source: Source) -> None:
+        """Keep the record of an object that goes without being deleted.
+
+        Raises:
+            TenantryError: NOT_FOUND when there is no record of that object.
+        """
+        _check_cluster(actor, source.cluster)
+        current = await self._find(at, source)
+        known = current if current and current.source_uid == source.uid else None
+        await self._run(source, _orphan, actor, source, known, write=True)
+        if known is None:
+            raise _unknown(at, source)
+
     async def _find(self, at: Address, source: Source) -> Resource | None:
         """The living resource of that name, which must be this cluster's."""
         namespace = f"{source.cluster}.{at.namespace}" if at.kind.namespaced else ""
@@ -172,7 +190,7 @@ def _put(unit: Unit, actor: Actor, source: Source, new: Candidate, action: str) 
     if departures.knows(unit, source.cluster, source.uid):
         message = f"the object {source.uid} was reported gone; should it be there again, this passes within the hour"
         raise TenantryError(Code.CONFLICT, message, kind=new.kind.name, name=new.resource.name)
-    if new.current is not None and new.current.source_uid != source.uid:
+    if new.current is not None and new.current.source_uid not in {"", source.uid}:
         departures.add(unit, source.cluster, new.current.source_uid, new.resource.updated_at)
     return transactions.put(unit, actor, new, action)
 
@@ -182,6 +200,19 @@ def _remove(unit: Unit, actor: Actor, source: Source, current: Resource | None) 
     departures.add(unit, source.cluster, source.uid, now)
     if current is not None:
         transactions.remove(unit, actor, current, now)
+
+
+def _orphan(unit: Unit, actor: Actor, source: Source, current: Resource | None) -> None:
+    now = ids.now_micros()
+    departures.add(unit, source.cluster, source.uid, now)
+    if current is not None:
+        kind = BY_NAME[current.kind]
+        orphaned = replace(current, source_uid="", source_generation=0, updated_at=now)
+        resource = candidate.with_status(
+            kind, orphaned, status.orphaned(orjson.loads(current.status), now=timestamp(now))
+        )
+        new = Candidate(kind=kind, resource=resource, current=current, typed=None, labels=current.labels())
+        transactions.orphan(unit, actor, new)
 
 
 def _assess(unit: Unit, resource: Resource, now: int) -> tuple[int, dict[str, Any]]:

@@ -22,7 +22,7 @@ from tenantry.model.selectors import EVERYTHING, Operator, Requirement, Selector
 from tenantry.model.tenant import TenantSpec
 from tenantry.services import meaning
 from tenantry.services.candidate import Candidate
-from tenantry.storage import changes, resources, revisions, tombstones, work
+from tenantry.storage import changes, claims, resources, revisions, tombstones, work
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.unit import Unit
 
@@ -152,6 +152,18 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
 
 def remove(unit: Unit, actor: Actor, current: Resource, now: int) -> None:
     """Delete a row for good; watchers see it go as it was, and a Tenant leaves a tombstone."""
+    changes.commit(unit, [withdraw(unit, actor, current, now)])
+
+
+def orphan(unit: Unit, actor: Actor, new: Candidate) -> None:
+    """Store the record of an object that went without being deleted, and look for who may have its layer."""
+    uid = new.resource.uid
+    work.add(unit, work.STATUS, sorted({uid} | claims.find_waiters(unit, uid)), new.resource.updated_at)
+    put(unit, actor, new, "orphan")
+
+
+def withdraw(unit: Unit, actor: Actor, current: Resource, now: int, message: str = "") -> PendingChange:
+    """As :func:`remove`, among other changes of the unit; ``message`` says why, where nobody has asked for it."""
     resources.delete(unit, current, current.seq)
     if current.kind == PLAN.name:
         # a tenant that comes to the plan writes this row too: either unit waits for the other, and so none is missed
@@ -161,14 +173,13 @@ def remove(unit: Unit, actor: Actor, current: Resource, now: int) -> None:
     if current.kind == TENANT.name:
         tombstones.put(unit, _tombstone(current, now))
     meaning.touch_others(unit, current, None, now)
-    change = PendingChange(
+    return PendingChange(
         resource=replace(current, updated_at=now),
         verb=Verb.DELETED,
         prev_labels=current.labels(),
         at=now,
-        audit=_audit(actor, "delete", current),
+        audit=_audit(actor, "delete", current, message),
     )
-    changes.commit(unit, [change])
 
 
 def _identify(unit: Unit, resource: Resource, action: str) -> tuple[Resource, str]:

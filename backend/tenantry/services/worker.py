@@ -15,11 +15,23 @@ import orjson
 from tenantry.model import ids
 from tenantry.model.audit import AuditEvent
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
-from tenantry.services import meaning
+from tenantry.services import meaning, transactions
 from tenantry.services.setbacks import Setbacks
-from tenantry.storage import audit, changes, departures, idempotency, leases, resources, revisions, tombstones, work
+from tenantry.storage import (
+    audit,
+    changes,
+    claims,
+    departures,
+    idempotency,
+    leases,
+    resources,
+    revisions,
+    tombstones,
+    work,
+)
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -36,6 +48,10 @@ KEEP_BYTES = 256 * 1024 * 1024
 #: no message of an operator is on its way for that long
 KEEP_DEPARTURES_MICROS = 3600 * 1_000_000
 HOUSEKEEPING = 30.0  # seconds
+
+#: who acts when nobody has asked for it
+ACTOR = Actor(name=LEASE)
+_LEFT_OVER = "orphaned, and its tenant is gone or another object has the layer"
 
 
 class Worker:
@@ -148,11 +164,19 @@ def _spread(unit: Unit, batch: list[work.Item], now: int) -> None:
 
 
 def _refresh(unit: Unit, batch: list[work.Item], now: int) -> None:
-    """Recompute the status of the queued objects, in the order of their uids, and publish what changed."""
+    """Recompute the status of the queued objects, in the order of their uids, and publish what changed.
+
+    Those of clusters only claim what has become free: their status is their operator's.
+    """
     pending = []
     for item in sorted(batch, key=lambda item: item.key):
         current = resources.get_by_uid(unit, item.key)
-        if current is None or current.managed_by != API:
+        if current is None:
+            continue
+        if meaning.is_left_over(unit, current):
+            pending.append(transactions.withdraw(unit, ACTOR, current, now, _LEFT_OVER))
+            continue
+        if current.managed_by != API and not claims.is_waiting(unit, current.uid):
             continue
         revision = revisions.latest(unit, (*current.key, current.tenant_id))
         spec = BY_NAME[current.kind].spec.model_validate(orjson.loads(current.spec))

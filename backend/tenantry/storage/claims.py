@@ -20,10 +20,12 @@ _RELEASE = Statement(_table.delete().where(_IS & (_table.uid == arg("uid"))))
 _HELD = Statement(
     _table.select(_table.kind, _table.value).where(_table.uid == arg("uid")).order_by(_table.kind, _table.value)
 )
+_HOLDERS = Statement(_table.select(_table.uid).where((_table.kind == arg("kind")) & _table.value.like(arg("pattern"))))
 _RELEASE_ALL = Statement(_table.delete().where(_table.uid == arg("uid")))
 
 _waiter = tables.ClaimWaiter
 _WAITS = Statement(_waiter.select(_waiter.value).where((_waiter.kind == arg("kind")) & (_waiter.uid == arg("uid"))))
+_WAITS_AT_ALL = Statement(_waiter.select(_waiter.value).where(_waiter.uid == arg("uid")).limit(1))
 _WAIT = Statement(_waiter.insert({name: arg(name) for name in ("kind", "value", "uid")}))
 _WAITERS = Statement(
     _waiter.select(_waiter.uid)
@@ -93,9 +95,24 @@ def held_by(unit: Unit, uid: str) -> list[tuple[str, str]]:
     return [(str(kind), str(value)) for kind, value in unit.execute(_HELD, uid=uid).fetchall()]
 
 
+def find_holders(unit: Unit, kind: str, ending: str) -> list[str]:
+    """The uids that hold values of ``kind`` with that ending, which has no wildcard of LIKE in it; reads them all."""
+    return [str(row[0]) for row in unit.execute(_HOLDERS, kind=kind, pattern=f"%{ending}").fetchall()]
+
+
+def is_waiting(unit: Unit, uid: str) -> bool:
+    """Whether ``uid`` wants something that another holds, or held a moment ago."""
+    return unit.execute(_WAITS_AT_ALL, uid=uid).fetchone() is not None
+
+
+def find_waiters(unit: Unit, uid: str) -> set[str]:
+    """The uids that wait for what ``uid`` holds."""
+    return {waiter for kind, value in held_by(unit, uid) for waiter in _waiting_for(unit, kind, value)}
+
+
 def release_all(unit: Unit, uid: str) -> set[str]:
     """Give up everything that ``uid`` holds or waits for, and return the uids that waited for it."""
-    waiters = {waiter for kind, value in held_by(unit, uid) for waiter in _waiting_for(unit, kind, value)}
+    waiters = find_waiters(unit, uid)
     unit.execute(_RELEASE_ALL, uid=uid)
     unit.execute(_GIVE_UP_ALL, uid=uid)
     return waiters

@@ -73,14 +73,16 @@ async def put_status(request: web.Request, at: Address) -> web.Response:
 
 
 async def delete(request: web.Request, at: Address) -> web.Response:
-    """Remove the record."""
+    """Remove the record, or with ``orphan=true`` keep it without its object."""
     missing = [name for name in ("instance", "uid") if not request.query.get(name)]
     if missing:
         errors = [FieldError(name, FieldCode.REQUIRED, "Required value") for name in missing]
         raise TenantryError(Code.BAD_REQUEST, f"the query needs {' and '.join(missing)}", errors)
     query, cluster = request.query, request.match_info["cluster"]
     source = Source(cluster=cluster, instance=query["instance"], uid=query["uid"])
-    await request.app[SERVICES].records.delete(request[ACTOR], at, source)
+    service = request.app[SERVICES].records
+    leave = service.orphan if query.get("orphan") == "true" else service.delete
+    await leave(request[ACTOR], at, source)
     return _json({"deleted": True})
 
 

@@ -90,11 +90,11 @@ async def _tear_down(services: Services, config: Object) -> Again:
     """Withdraw the layer, unless it only goes because its namespace or its kind does: then it keeps being served."""
     if finalizer.FINALIZER not in config.finalizers:
         return Again.NEVER
-    if not (await finalizer.is_kind_going(services, CONFIGS) or await _is_home_going(services, config)):
-        try:
-            await services.ledger.withdraw(config)
-        except TenantryError as error:
-            return await _block(services, config, error)
+    is_leaving = await finalizer.is_kind_going(services, CONFIGS) or await _is_home_going(services, config)
+    try:
+        await (services.ledger.orphan if is_leaving else services.ledger.withdraw)(config)
+    except TenantryError as error:
+        return await _block(services, config, error)
     await finalizer.drop(services, config)
     return Again.NEVER
 

@@ -56,7 +56,9 @@ async def _tear_down(services: Services, plan: Object) -> Again:
     """Give the record back, unless tenants still need it; a Plan that is going still resolves."""
     if finalizer.FINALIZER not in plan.finalizers:
         return Again.NEVER
-    if not await finalizer.is_kind_going(services, PLANS):
+    if await finalizer.is_kind_going(services, PLANS):
+        await finalizer.orphan(services, plan)
+    else:
         try:
             await services.ledger.withdraw(plan)
         except TenantryError as error:

@@ -34,6 +34,7 @@ async def tear_down(services: Services, tenant: Object) -> Again:
         return Again.NEVER
     if await finalizer.is_kind_going(services, TENANTS):
         logger.warning("the kind Tenant is being deleted: %s is let go and nothing of it is touched", tenant.key.name)
+        await finalizer.orphan(services, tenant)
         await finalizer.drop(services, tenant)
         return Again.NEVER
     if tenant.spec.get("deletionProtection") == "Enabled":
