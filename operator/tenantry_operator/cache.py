@@ -15,8 +15,8 @@ import orjson
 
 from tenantry.model import quantity
 from tenantry_operator import metrics
-from tenantry_operator.kube import LIMITS, MANAGER, NAMESPACES, QUOTAS, TENANTS, Resource
-from tenantry_operator.objects import Key, Object
+from tenantry_operator.kube import CONFIGS, LIMITS, MANAGER, NAMESPACES, QUOTAS, TENANTS, Resource
+from tenantry_operator.objects import Key, Object, tenant_key
 
 Document = dict[str, Any]
 TENANT_LABEL, TENANT_ID_LABEL = "tenantry.dev/tenant", "tenantry.dev/tenant-id"
@@ -60,7 +60,7 @@ class Cache:
     def read(self, key: Key) -> Object | None:
         """The Tenant, Plan or Config as a fresh tree, None when there is none."""
         found = self._own.get(key)
-        return Object(key, orjson.loads(found.text)) if found else None
+        return Object(key, orjson.loads(found.text), self._owner(key.namespace)) if found else None
 
     def holds(self, key: Key) -> bool:
         """Whether there is such a Tenant, Plan or Config."""
@@ -82,6 +82,10 @@ class Cache:
         """The namespaces that carry the tenant's label, by name."""
         found = self._by_tenant.get(tenant, ())
         return {key.name: self._children[key] for key in sorted(found) if key.kind == NAMESPACES.kind}
+
+    def configs_in(self, namespace: str) -> Iterator[Key]:
+        """The Configs that live in a namespace."""
+        return (key for key in self.keys(CONFIGS.kind) if key.namespace == namespace)
 
     def put_own(self, key: Key, document: Document) -> bool:
         """Take note of a Tenant, Plan or Config; whether that is news."""
@@ -146,6 +150,14 @@ class Cache:
             if key not in listed and self._children[key].version <= version:
                 news |= self._forget(key)
         return news
+
+    def _owner(self, namespace: str) -> str:
+        """The tenant whose namespace that is, if any: its labels say so, and the tenant's status has its UID."""
+        child = self.child(NAMESPACES, "", namespace) if namespace else None
+        tenant = self.read(tenant_key(child.tenant)) if child else None
+        if child is None or tenant is None or child.tenant_id != tenant.status.get("tenantID"):
+            return ""
+        return child.tenant if child.uid in tenant.namespace_uids else ""
 
     def _drop_own(self, key: Key) -> None:
         _count(key, self._own.pop(key), None)

@@ -32,10 +32,11 @@ def plan_key(name: str) -> Key:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """A Tenant, Plan or Config with the status that it had."""
+    """A Tenant, Plan or Config with the status that it had; ``tenant`` is the one whose namespace it is in, if any."""
 
     key: Key
     document: Document
+    tenant: str = ""
 
     @property
     def resource(self) -> Resource:
@@ -79,6 +80,11 @@ class Object:
     def finalizers(self) -> list[str]:
         """Its finalizers."""
         return list(self.metadata.get("finalizers", ()))
+
+    @property
+    def namespace_uids(self) -> frozenset[str]:
+        """The UIDs of a Tenant's namespaces, as its status has them."""
+        return frozenset(each["uid"] for each in self.status.get("namespaces", ()) if "uid" in each)
 
     @property
     def is_observed(self) -> bool:

@@ -71,6 +71,24 @@ def test_may_live_with_the_platform_or_with_its_tenant_and_nowhere_else(site: Si
     assert record(site, "climber", "host-prod") is None
 
 
+def test_labels_alone_make_no_namespace_a_home(site: Site) -> None:
+    site.apply(tenant("victim"))
+    site.wait("tenant/victim", "--for=condition=Ready")
+    tenant_id = (site.get("tenants", "victim") or {})["status"]["tenantID"]
+    labels = {"tenantry.dev/tenant": "victim", "tenantry.dev/tenant-id": tenant_id}
+    for name in ("intruder", "victim-not-theirs"):
+        site.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        site.apply(config("forged", {"tenant": {"ref": "victim"}}, name, configSet="forged", values={"a": 1}))
+    for name in ("intruder", "victim-not-theirs"):
+        shown = site.until("configs", "forged", "Ready", "False", "ScopeNotAllowed", name)
+        assert "a tenant's namespace" in shown["message"]
+        assert record(site, "forged", name) is None
+    site.patch("tenants", "victim", {"spec": {"namespaces": [{"name": "prod"}, {"name": "late"}]}})
+    eventually(lambda: site.get("namespaces", "victim-late"), "a namespace of its own")
+    site.apply(config("early", {"tenant": {"ref": "victim"}}, "victim-late", configSet="early", values={"a": 1}))
+    site.until("configs", "early", "Ready", "True", namespace="victim-late")
+
+
 def test_deleting_it_withdraws_the_layer(site: Site) -> None:
     site.apply(config("gone", {"global": {}}, configSet="gone", values={"a": 1}))
     site.until("configs", "gone", "Ready", "True", namespace=NAMESPACE)

@@ -31,8 +31,7 @@ async def reconcile(services: Services, key: Key) -> Result:
     except SpecError as error:
         invalid = Check("Validated", ok=False, reason="InvalidSpec", message=str(error))
         return Result(await _report(services, config, None, [invalid]))
-    home = services.cache.child(NAMESPACES, "", key.namespace)
-    problem = misplaced(spec, key.namespace, home.tenant if home else "", services.namespace)
+    problem = misplaced(spec, key.namespace, config.tenant, services.namespace)
     if problem:
         refused = Check("Validated", ok=False, reason="ScopeNotAllowed", message=problem)
         return Result(

@@ -48,7 +48,7 @@ async def reconcile(services: Services, key: Key) -> Result:
         await _work(services, tenant, spec, outcome)
     again = await _report(services, tenant, spec, outcome)
     is_news = outcome.record is not None and outcome.record.changed
-    return Result(again, later=_plans_of(tenant) if is_news else ())
+    return Result(again, then=_newly_placed(services, tenant, outcome), later=_plans_of(tenant) if is_news else ())
 
 
 async def _sync(services: Services, tenant: Object, spec: TenantSpec) -> Outcome:
@@ -157,7 +157,7 @@ class _Work:
         claim = Claim(
             tenant=self.name,
             tenant_id=self.tenant_id,
-            uids=frozenset({*self._recorded(), entry.adopt_uid or ""} - {""}),
+            uids=frozenset({*self.tenant.namespace_uids, entry.adopt_uid or ""} - {""}),
         )
         try:
             place = await namespace.ensure(self.services, wanted, claim, may_create=may_create)
@@ -173,17 +173,13 @@ class _Work:
             if states.get(name) == PRESENT:
                 continue
             try:
-                if states.get(name) == DELETED and child.uid in self._recorded():
+                if states.get(name) == DELETED and child.uid in self.tenant.namespace_uids:
                     await children.remove(self.services, NAMESPACES, "", name)
                     self.outcome.leaving.append(Place(name=name, uid=child.uid, reason="Terminating"))
                 else:
                     await namespace.detach(self.services, name, self.name)
             except KubeError as error:
                 self.outcome.leaving.append(self._failed(name, error, child.uid))
-
-    def _recorded(self) -> frozenset[str]:
-        """The UIDs of the tenant's namespaces, as its status has them."""
-        return frozenset(each["uid"] for each in self.tenant.status.get("namespaces", ()) if "uid" in each)
 
     def _failed(self, name: str, error: KubeError, uid: str = "") -> Place:
         verdict = judge(error)
@@ -198,6 +194,12 @@ async def _report(services: Services, tenant: Object, spec: TenantSpec | None, o
 
 def _stopped(synced: Check, again: Again) -> Outcome:
     return Outcome(synced, waiting=synced, again=again)
+
+
+def _newly_placed(services: Services, tenant: Object, outcome: Outcome) -> tuple[Key, ...]:
+    """The Configs in namespaces that the status has now and had not before: they may live there from now on."""
+    new = [place.name for place in outcome.places if place.uid and place.uid not in tenant.namespace_uids]
+    return tuple(key for name in new for key in services.cache.configs_in(name))
 
 
 def _plans_of(tenant: Object) -> tuple[Key, ...]:

@@ -66,11 +66,10 @@ async def _leave_namespaces(services: Services, tenant: Object, tenant_id: str) 
 
     One bad namespace does not stop the rest.
     """
-    recorded = {each.get("uid") for each in tenant.status.get("namespaces", ())}
     rest, again = [], Again.LATER
     for name, child in namespace.held(services.cache, tenant.key.name, tenant_id).items():
         try:
-            if tenant.spec["deletionPolicy"] == "Delete" and child.uid in recorded:
+            if tenant.spec["deletionPolicy"] == "Delete" and child.uid in tenant.namespace_uids:
                 await children.remove(services, NAMESPACES, "", name)
                 rest.append(child.blocked or f"{name} is being deleted")
             elif not child.deleting:
