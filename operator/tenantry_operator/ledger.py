@@ -28,7 +28,7 @@ FRESH, FRESH_WHILE_WRONG = 600.0, 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    stamp: tuple[str, str, int, bytes]  # instance, uid, generation, labels and annotations
+    stamp: tuple[str, str, int, str, bytes]  # instance, uid, generation, tenant, labels and annotations
     record: Record
     until: float
 
@@ -55,12 +55,12 @@ class Ledger:
         key = obj.key
         marks = orjson.dumps([obj.metadata.get("labels"), obj.metadata.get("annotations")])
         async with self._locks[key], self._meant() as instance:
-            stamp = (instance, obj.uid, obj.generation, marks)
+            stamp = (instance, obj.uid, obj.generation, obj.tenant, marks)
             known = self._known.get(key)
             if known and known.stamp == stamp and _now() < known.until:
                 return known.record
             question = self._asked[key] = object()
-            record = await self._records.put(_address(key), obj.document, instance=instance)
+            record = await self._put(obj, instance)
             if record.uid != obj.uid:
                 record = await self._take_over(obj, record.uid, instance)
             is_well = all(condition["status"] == "True" for condition in record.conditions)
@@ -108,12 +108,16 @@ class Ledger:
         async with self._locks[obj.key], self._meant() as instance:
             await self._records.delete(_address(obj.key), instance=instance, uid=obj.uid, orphan=orphan)
 
+    async def _put(self, obj: Object, instance: str, replaces: str = "") -> Record:
+        where = _address(obj.key)
+        return await self._records.put(where, obj.document, instance=instance, replaces=replaces, tenant=obj.tenant)
+
     async def _take_over(self, obj: Object, old: str, instance: str) -> Record:
         """The record, once it is of ``obj`` and no longer of ``old``, if ``obj`` is what the cluster has now."""
         live = await self._kube.get(obj.resource, obj.key.name, obj.key.namespace)
         if live is None or live["metadata"]["uid"] != obj.uid:
             raise TenantryError(Code.CONFLICT, f"{obj.uid} is not there any more")
-        record = await self._records.put(_address(obj.key), obj.document, instance=instance, replaces=old)
+        record = await self._put(obj, instance, replaces=old)
         if record.uid != obj.uid:
             raise TenantryError(Code.CONFLICT, f"the record is of the object {record.uid}, and was of {old}")
         return record

@@ -38,8 +38,8 @@ class Settings(BaseSettings):
     )
     namespace: str = Field(
         default_factory=_own_namespace,
-        description="The platform's namespace: the Lease is there, and so are global and plan Configs. The pod's own "
-        "when empty.",
+        description="The platform's namespace: the operator's ServiceAccount and Lease are there, and so are global "
+        "and plan Configs. The pod's own when empty.",
     )
     leader_election: Literal["Enabled", "Disabled"] = Field(
         default="Enabled", description="Whether replicas agree by a Lease on the one that works."

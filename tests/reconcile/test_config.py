@@ -81,7 +81,7 @@ def test_labels_alone_make_no_namespace_a_home(site: Site) -> None:
         site.apply(config("forged", {"tenant": {"ref": "victim"}}, name, configSet="forged", values={"a": 1}))
     for name in ("intruder", "victim-not-theirs"):
         shown = site.until("configs", "forged", "Ready", "False", "ScopeNotAllowed", name)
-        assert "a tenant's namespace" in shown["message"]
+        assert "a namespace of victim or in tenantry-system" in shown["message"]
         assert record(site, "forged", name) is None
     site.patch("tenants", "victim", {"spec": {"namespaces": [{"name": "prod"}, {"name": "late"}]}})
     eventually(lambda: site.get("namespaces", "victim-late"), "a namespace of its own")

@@ -25,8 +25,9 @@ class Answers:
         self.asked, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
 
-    async def put(self, _: Any, document: dict[str, Any], *, instance: str, replaces: str = "") -> Record:
+    async def put(self, _: Any, document: dict[str, Any], *, instance: str, replaces: str, tenant: str) -> Record:
         """The next revision, once the gate is open."""
+        del tenant
         if instance != self.instance:
             raise TenantryError(Code.WRONG_INSTANCE, "another")
         self.puts += 1

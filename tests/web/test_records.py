@@ -36,8 +36,9 @@ class Cluster:
         self.start = start  # resourceVersion
 
     async def put(self, at: Address, document: Document, **options: Any) -> Record:
-        """Tell of an object."""
-        return await self.records.put(at, document, **{"instance": self.instance} | options)
+        """Tell of an object; a Config in a namespace of acme's, unless that is what is tested."""
+        tenant = "acme" if at.namespace.startswith("acme-") else ""
+        return await self.records.put(at, document, **{"instance": self.instance, "tenant": tenant} | options)
 
     async def delete(self, at: Address, uid: str, **options: Any) -> bool:
         """Tell that an object is being deleted."""
@@ -316,3 +317,40 @@ async def test_what_becomes_free_is_for_the_clusters_object_that_waits(cluster: 
     async with asyncio.timeout(20):
         while await claimed() != "Claimed":  # noqa: ASYNC110 - an operator has no event either
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "owner", "spec", "path"),
+    [
+        ("tenantry-system", "", {"scope": {"global": {}}}, ""),
+        ("tenantry-system", "", {"scope": {"plan": {"ref": "pro"}}}, ""),
+        ("tenantry-system", "", {"scope": OF_ACME}, ""),
+        ("acme-prod", "acme", {"scope": OF_ACME}, ""),
+        ("acme-prod", "acme", {"scope": {"tenant": {"ref": "beta"}}}, "spec.scope"),
+        ("acme-prod", "acme", {"scope": {"plan": {"ref": "pro"}}}, "spec.scope"),
+        ("acme-prod", "acme", {"scope": {"global": {}}}, "spec.scope"),
+        ("acme-prod", "beta", {"scope": OF_ACME}, "spec.scope"),
+        ("acme-prod", "", {"scope": OF_ACME}, "metadata.namespace"),
+        ("default", "", {"scope": {"global": {}}}, "metadata.namespace"),
+        ("default", "", {"scope": {"plan": {"ref": "pro"}}}, "metadata.namespace"),
+    ],
+)
+async def test_a_config_lives_with_the_platform_or_with_its_tenant(
+    cluster: Cluster, namespace: str, owner: str, spec: Document, path: str
+) -> None:
+    at = Address(CONFIG, namespace, "theme")
+    if not path:
+        assert (await cluster.put(at, config("1", **spec), tenant=owner)).changed
+        return
+    with pytest.raises(TenantryError) as caught:
+        await cluster.put(at, config("1", **spec), tenant=owner)
+    assert (caught.value.code, caught.value.fields[0].path) == (Code.INVALID, path)
+    assert await cluster.resource(f"namespaces/east.{namespace}/configs/theme") is None
+
+
+async def test_a_config_may_no_longer_live_in_a_namespace_that_changed_hands(cluster: Cluster) -> None:
+    await cluster.put(THEME, config("1", OF_ACME))
+    with pytest.raises(TenantryError) as caught:
+        await cluster.put(THEME, config("1", OF_ACME), tenant="beta")
+    assert caught.value.code is Code.INVALID
+    assert await cluster.resource(f"{CONFIGS}/theme"), "what was published stays"

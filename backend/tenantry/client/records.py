@@ -50,7 +50,9 @@ class Records:
         answer = await self._session.send(Request(method="GET", path=self._root))
         return str(answer["instance"])
 
-    async def put(self, at: Address, document: Document, *, instance: str, replaces: str = "") -> Record:
+    async def put(
+        self, at: Address, document: Document, *, instance: str, replaces: str = "", tenant: str = ""
+    ) -> Record:
         """Bring the record up to the object: a new one, a new revision, or nothing at all.
 
         Args:
@@ -58,6 +60,7 @@ class Records:
             document: it, as the cluster has it.
             instance: the database.
             replaces: UID of the object that the record is of, and which is no longer there.
+            tenant: name of the tenant whose namespace a Config lives in, empty for nobody's.
         """
         metadata = document["metadata"]
         answer = await self._send(
@@ -71,6 +74,7 @@ class Records:
                 "annotations": metadata.get("annotations") or {},
                 "spec": document["spec"],
                 "replaces": replaces,
+                "tenant": tenant,
                 "tenantID": (document.get("status") or {}).get("tenantID", ""),
             },
         )

@@ -64,7 +64,8 @@ class Actor:
     """The authenticated caller of one request.
 
     ``tenant_id`` is set for a credential that belongs to one tenant; such an actor sees that tenant and nothing else.
-    ``cluster`` is the registered name of the cluster whose key set verified the token, if one did.
+    ``cluster`` is the registered name of the cluster whose key set verified the token, if one did, and ``namespace``
+    that of the ServiceAccount there.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Actor:
     permissions: frozenset[Permission] = frozenset()
     tenant_id: str = ""
     cluster: str = ""
+    namespace: str = ""
     request_id: str = ""
     ip: str = ""
 

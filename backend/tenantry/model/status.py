@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from tenantry.model import names, quantity
 from tenantry.model.config import ConfigSpec
+from tenantry.model.errors import FieldError
 from tenantry.model.flags import Flag
 from tenantry.model.plan import PlanSpec
 from tenantry.model.tenant import TenantSpec
@@ -117,7 +118,7 @@ def config(  # noqa: PLR0913 - everything that is known
     size: int,
     layer_owner: str,
     *,
-    misplaced: bool,
+    misplaced: FieldError | None,
     revision: int,
     checksum: str,
     generation: int,
@@ -130,7 +131,7 @@ def config(  # noqa: PLR0913 - everything that is known
         spec: what is wanted.
         size: bytes of the spec in canonical JSON.
         layer_owner: ``namespace/name`` of another Config that holds the layer, empty when this one does.
-        misplaced: it belongs into the platform's namespace, and is in another.
+        misplaced: why it may not live in its namespace.
         revision: revision of this spec.
         checksum: its SHA-256.
         generation: the object's generation.
@@ -139,8 +140,7 @@ def config(  # noqa: PLR0913 - everything that is known
     """
     problems = config_problems(spec, size)
     if misplaced:
-        place = names.PLATFORM_NAMESPACE
-        problems.append(f"metadata.namespace: a global or plan layer lives in {place}; create it there")
+        problems.append(f"{misplaced.path}: {misplaced.message}")
     conflict = f"spec.scope: this layer belongs to Config {layer_owner}" if layer_owner else ""
     published = not problems and not layer_owner
     checks = [

@@ -258,6 +258,7 @@ def _workload_actor(workload: workloads.Workload) -> Actor:
         scopes=scopes,
         permissions=_permissions(scopes),
         cluster=workload.cluster,
+        namespace=namespace,
     )
 
 

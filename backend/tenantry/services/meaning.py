@@ -10,11 +10,13 @@ from typing import Any
 
 import orjson
 
-from tenantry.model import canonical, status
+from tenantry.model import canonical, placement, status
 from tenantry.model.config import ConfigSpec
+from tenantry.model.errors import FieldError
 from tenantry.model.fields import Model
 from tenantry.model.kinds import BY_NAME, CONFIG, PLAN, TENANT
 from tenantry.model.names import PLATFORM_NAMESPACE
+from tenantry.model.placement import Home
 from tenantry.model.plan import PlanSpec
 from tenantry.model.resource import API, Resource, timestamp
 from tenantry.model.tenant import TenantSpec
@@ -58,12 +60,19 @@ def _claimed(resource: Resource, spec: Model) -> tuple[str, set[str]]:
     """The kind of claim that an object makes, and the values; a layer in the wrong place claims nothing."""
     if isinstance(spec, TenantSpec):
         return HOSTNAME, set(spec.hostnames or ())
-    return LAYER, {spec.layer()} if isinstance(spec, ConfigSpec) and not _is_misplaced(resource, spec) else set()
+    return LAYER, {spec.layer()} if isinstance(spec, ConfigSpec) and not _misplaced(resource, spec) else set()
 
 
-def _is_misplaced(resource: Resource, spec: ConfigSpec) -> bool:
-    """Whether a layer of the platform lives in another namespace than the platform's; clusters mind their own."""
-    return resource.managed_by == API and spec.scope.tenant is None and resource.namespace != PLATFORM_NAMESPACE
+def _misplaced(resource: Resource, spec: ConfigSpec) -> FieldError | None:
+    """Why a layer may not live where it does; a cluster's record was checked when it came.
+
+    The API has no namespaces of tenants: any may be that of a layer's tenant.
+    """
+    if resource.managed_by != API:
+        return None
+    tenant = spec.scope.tenant.ref if spec.scope.tenant else ""
+    home = Home(namespace=resource.namespace, tenant=tenant, platform=PLATFORM_NAMESPACE)
+    return placement.problem(spec, home)
 
 
 def _settle(unit: Unit, resource: Resource, spec: Model, old: dict[str, Any], now: int) -> set[str]:
@@ -128,7 +137,7 @@ def _assess(  # noqa: PLR0913 - all that is known
             spec,
             len(resource.spec.encode()),
             _holder(unit, spec) if lost else "",
-            misplaced=_is_misplaced(resource, spec),
+            misplaced=_misplaced(resource, spec),
             revision=revision,
             checksum=canonical.checksum(resource.spec),
             generation=resource.generation,

@@ -20,11 +20,13 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import orjson
 
-from tenantry.model import ids, manifest, status
+from tenantry.model import ids, manifest, placement, status
+from tenantry.model.config import ConfigSpec
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
-from tenantry.model.kinds import BY_NAME, Address
+from tenantry.model.kinds import BY_NAME, CONFIG, Address
 from tenantry.model.manifest import Document
+from tenantry.model.placement import Home
 from tenantry.model.resource import API, API_VERSION, Resource, timestamp
 from tenantry.services import candidate, meaning, transactions
 from tenantry.services.candidate import Candidate, Writer
@@ -42,7 +44,8 @@ class Source:
     """The object in its cluster, and the database that its record is in: another one is neither read nor written.
 
     Generations are compared within one UID only. ``replaces`` is the UID of which the record is and which is no longer
-    there, as the operator has seen. ``tenant_id`` is the identity by which the cluster knows a Tenant.
+    there, as the operator has seen. ``tenant_id`` is the identity by which the cluster knows a Tenant, ``tenant`` the
+    name of the one whose namespace a Config lives in.
     """
 
     cluster: str
@@ -51,6 +54,7 @@ class Source:
     generation: int = 0
     replaces: str = ""
     tenant_id: str = ""
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +99,7 @@ class Records:
         if current is not None and _is_late(current, source):
             return await self._record(current, changed=False)
         new = _candidate(at, source, document, current)
+        _check_place(actor, at, source, new)
         if _is_known(new):
             return await self._record(new.resource, changed=False)
         action = "update" if current else "create"
@@ -238,6 +243,16 @@ def _candidate(at: Address, source: Source, document: Document, current: Resourc
         source_generation=source.generation,
     )
     return replace(new, resource=resource, current=current)
+
+
+def _check_place(actor: Actor, at: Address, source: Source, new: Candidate) -> None:
+    """Refuse a Config that may not live where it does; the operator's own namespace is the platform's."""
+    if at.kind is not CONFIG:
+        return
+    spec = ConfigSpec.model_validate(orjson.loads(new.resource.spec))
+    home = Home(namespace=at.namespace, tenant=source.tenant, platform=actor.namespace)
+    if wrong := placement.problem(spec, home):
+        raise candidate.invalid(at.kind, at.name, [wrong])
 
 
 def _is_known(new: Candidate) -> bool:

@@ -160,6 +160,7 @@ def _on_request(actor: Actor, request_id: str, address: str) -> Actor:
         permissions=actor.permissions,
         tenant_id=actor.tenant_id,
         cluster=actor.cluster,
+        namespace=actor.namespace,
         request_id=request_id,
         ip=address,
     )

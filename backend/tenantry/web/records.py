@@ -40,6 +40,7 @@ class ObjectBody(_Body):
     spec: dict[str, Any]
     replaces: Annotated[str, Field(max_length=36)] = ""
     tenant_id: Annotated[str, Field(pattern=names.UID, alias="tenantID")] = ""
+    tenant: Annotated[str, Field(max_length=40)] = ""
 
 
 class StatusBody(_Body):
@@ -57,7 +58,8 @@ async def get_instance(request: web.Request) -> web.Response:
 async def put(request: web.Request, at: Address) -> web.Response:
     """Bring the record up to the object."""
     body = await _read(request, ObjectBody)
-    source = replace(_source(request, body), replaces=body.replaces, tenant_id=body.tenant_id)
+    source = _source(request, body)
+    source = replace(source, replaces=body.replaces, tenant_id=body.tenant_id, tenant=body.tenant)
     metadata = {"labels": body.labels, "annotations": body.annotations}
     document = {"metadata": metadata, "spec": body.spec}
     record = await request.app[SERVICES].records.put(request[ACTOR], at, source, document)

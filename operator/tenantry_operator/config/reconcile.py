@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tenantry.client.records import Record
+from tenantry.model import placement
 from tenantry.model.config import ConfigSpec
 from tenantry.model.errors import TenantryError
+from tenantry.model.placement import Home
 from tenantry.model.status import Check
 from tenantry_operator import conditions, finalizer, reporting
 from tenantry_operator.config import status
@@ -13,9 +15,6 @@ from tenantry_operator.kube import CONFIGS, NAMESPACES
 from tenantry_operator.objects import Key, Object
 from tenantry_operator.specs import SpecError, read_spec
 from tenantry_operator.wiring import Result, Services
-
-#: what only the platform's own layers may have
-_PLATFORM_ONLY = ("schema_", "locks", "rollout", "publish")
 
 
 async def reconcile(services: Services, key: Key) -> Result:
@@ -31,32 +30,15 @@ async def reconcile(services: Services, key: Key) -> Result:
     except SpecError as error:
         invalid = Check("Validated", ok=False, reason="InvalidSpec", message=str(error))
         return Result(await _report(services, config, None, [invalid]))
-    problem = misplaced(spec, key.namespace, config.tenant, services.namespace)
-    if problem:
-        refused = Check("Validated", ok=False, reason="ScopeNotAllowed", message=problem)
+    home = Home(namespace=key.namespace, tenant=config.tenant, platform=services.namespace)
+    if problem := placement.problem(spec, home):
+        message = f"{problem.path}: {problem.message}"
+        refused = Check("Validated", ok=False, reason="ScopeNotAllowed", message=message)
         return Result(
             await _report(services, config, spec, [refused], Again.LATER)
         )  # a namespace can become a tenant's
     await finalizer.keep(services, config)
     return Result(await _publish(services, config, spec))
-
-
-def misplaced(spec: ConfigSpec, namespace: str, tenant: str, platform: str) -> str:
-    """Why a Config may not live in ``namespace``, empty when it may.
-
-    Args:
-        spec: its spec.
-        namespace: where it is.
-        tenant: whose namespace that is, empty for nobody's.
-        platform: the platform's own namespace.
-    """
-    if tenant:
-        scope, ref = spec.scope.layer()
-        if (scope, ref) != ("tenant", tenant):
-            return f"spec.scope: in a namespace of tenant {tenant} only tenant: {{ref: {tenant}}} is allowed"
-        extra = [field.rstrip("_") for field in _PLATFORM_ONLY if getattr(spec, field) is not None]
-        return f"spec.{extra[0]}: is not allowed in a tenant's namespace" if extra else ""
-    return "" if namespace == platform else f"spec.scope: a Config may live in {platform} or in a tenant's namespace"
 
 
 async def _publish(services: Services, config: Object, spec: ConfigSpec) -> Again:
