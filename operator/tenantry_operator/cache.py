@@ -181,13 +181,13 @@ def content_of(resource: Resource, labels: Document, annotations: Document, spec
 
 
 def _normal(tree: Any) -> Any:
-    """``tree`` with quantities as plain decimals: ``1000m`` is ``1``."""
+    """``tree`` with quantities as plain decimals, as kube-apiserver keeps them: ``1000m`` is ``1``, ``1u`` is 0.001."""
     if isinstance(tree, dict):
         return {key: _normal(value) for key, value in tree.items()}
     if isinstance(tree, list):
         return [_normal(value) for value in tree]
     try:
-        return format(quantity.amount(tree).normalize(), "f")
+        return quantity.settled(tree)
     except ArithmeticError:
         return tree
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tenantry.model import quantity
 from tenantry.model.fields import Limits
 from tenantry.model.plan import PlanSpec
 from tenantry.model.tenant import TenantSpec
@@ -18,8 +19,8 @@ def desired(namespace: str, labels: Mapping[str, str], limits: Limits) -> Docume
 
     A request that is not given is the limit, which is what kube-apiserver would write.
     """
-    default = dict(limits.default or {})
-    requests = default | dict(limits.default_request or {})
+    default = _bounded(limits.default)
+    requests = default | _bounded(limits.default_request)
     if not requests:
         return None
     item = {"type": "Container", "defaultRequest": requests} | ({"default": default} if default else {})
@@ -27,6 +28,10 @@ def desired(namespace: str, labels: Mapping[str, str], limits: Limits) -> Docume
         "metadata": {"name": NAME, "namespace": namespace, "labels": dict(labels)},
         "spec": {"limits": [item]},
     }
+
+
+def _bounded(amounts: Mapping[str, int | str] | None) -> Document:
+    return {name: quantity.bounded(amount) for name, amount in (amounts or {}).items()}
 
 
 def effective(spec: TenantSpec, plan: PlanSpec) -> Limits:

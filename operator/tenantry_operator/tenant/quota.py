@@ -24,9 +24,10 @@ def desired(namespace: str, labels: Mapping[str, str], amounts: Amounts, percent
     """
     if not amounts:
         return None
+    shares = {name: quantity.share(amount, percent, name) for name, amount in sorted(amounts.items())}
     return {
         "metadata": {"name": NAME, "namespace": namespace, "labels": dict(labels)},
-        "spec": {"hard": {name: quantity.share(amount, percent, name) for name, amount in sorted(amounts.items())}},
+        "spec": {"hard": {name: quantity.bounded(share) for name, share in shares.items()}},
     }
 
 
