@@ -52,7 +52,7 @@ CLUSTER = (
     Grant(PLANS, ("patch",), "write the status", "status"),
     Grant(CONFIGS, ("patch",), "write the status", "status"),
     Grant(NAMESPACES, (*_READ, "create", "patch", "delete"), "make, label and by wish delete tenants' namespaces"),
-    Grant(QUOTAS, ("list", "watch", "create", "patch", "delete"), "restrain tenants"),
+    Grant(QUOTAS, (*_READ, "create", "patch", "delete"), "restrain tenants"),
     Grant(LIMITS, ("list", "watch", "create", "patch", "delete"), "restrain tenants"),
     Grant(EVENTS, ("create",), "say what happened to an object"),
     Grant(CRDS, ("get",), "see whether a kind is being deleted", names=[kind.qualified for kind in KINDS]),

@@ -156,6 +156,39 @@ def test_what_is_edited_is_put_right_and_what_others_add_is_left_alone(site: Sit
     assert limits["metadata"]["annotations"] == {"theirs": "1"}
 
 
+@pytest.mark.parametrize("is_labelled", [True, False], ids=["labelled", "bare"])
+@pytest.mark.parametrize(
+    ("name", "spec"),
+    [
+        ("refusing", {"hard": {"pods": "5"}, "scopes": ["BestEffort"]}),
+        ("taking", {"hard": {"pods": "5", "requests.cpu": "8"}, "scopes": ["NotTerminating"]}),
+        ("selecting", {"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}}),
+        ("narrowing", {"scopeSelector": {"matchExpressions": [{"scopeName": "BestEffort", "operator": "Exists"}]}}),
+    ],
+)
+def test_a_quota_that_others_replaced_by_one_of_another_scope_is_made_again(
+    site: Site, name: str, spec: Document, *, is_labelled: bool
+) -> None:
+    make(site, name)
+    before = site.get("resourcequotas", "tenantry", f"{name}-prod")
+    assert before
+    site.operator.stop()
+    site.delete("resourcequotas", "tenantry", f"{name}-prod")
+    labels = before["metadata"]["labels"] if is_labelled else {"theirs": "1"}
+    metadata = {"name": "tenantry", "namespace": f"{name}-prod", "labels": labels}
+    site.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata, "spec": spec})
+    site.operator.start()
+
+    def repaired() -> bool:
+        quota = site.get("resourcequotas", "tenantry", f"{name}-prod")
+        labels = quota["metadata"].get("labels", {}) if quota else {}
+        is_ours = before["metadata"]["labels"].items() <= labels.items()
+        return bool(quota and is_ours and quota["spec"] == before["spec"])
+
+    eventually(repaired, "the quota is as the plan says")
+    site.until("tenants", name, "Ready", "True")
+
+
 def test_a_field_that_another_manager_took_is_taken_back_once(site: Site) -> None:
     make(site, "taken")
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"pods": "7"}}}

@@ -6,13 +6,15 @@ from typing import Any
 
 from tenantry_operator import metrics
 from tenantry_operator.cache import CHILDREN, Child, child_of, content_of
-from tenantry_operator.errors import KubeError
-from tenantry_operator.kube import NAMESPACES, Resource
+from tenantry_operator.errors import KubeError, RejectedError
+from tenantry_operator.kube import NAMESPACES, QUOTAS, Resource
 from tenantry_operator.objects import Key
 from tenantry_operator.tenant import quota
 from tenantry_operator.wiring import Services
 
 Document = dict[str, Any]
+#: fields of a spec that Kubernetes lets nobody change, or for which it refuses ours
+_STUBBORN = {QUOTAS.kind: ("scopes", "scopeSelector")}
 
 
 async def ensure(services: Services, resource: Resource, wanted: Document) -> None:
@@ -44,13 +46,11 @@ def expect_nothing(services: Services, resource: Resource, namespace: str, name:
 
 
 async def apply(services: Services, resource: Resource, wanted: Document, *, only_new: bool = False) -> Child:
-    """The object after it was applied, and replaced where others had added to it."""
+    """The object after it was applied, replaced where others had added to it, and made again where only that helps."""
     key, content = _key(resource, wanted), _content(resource, wanted)
     known = services.cache.child(resource, key.namespace, key.name)
     try:
-        answer = await services.kube.apply(resource, wanted, only_new=only_new)
-        if child_of(resource, answer).content != content and "spec" in wanted:
-            answer = await services.kube.replace_spec(resource, key.name, key.namespace, wanted["spec"])
+        answer = await _write(services, resource, wanted, only_new=only_new)
     except KubeError:
         metrics.APPLIES.labels(resource.kind, "failed").inc()
         raise
@@ -62,6 +62,29 @@ async def apply(services: Services, resource: Resource, wanted: Document, *, onl
         metrics.DRIFT_CORRECTED.labels(resource.kind).inc()
     services.agreed[key] = content
     return child
+
+
+async def _write(services: Services, resource: Resource, wanted: Document, *, only_new: bool) -> Document:
+    key = _key(resource, wanted)
+    try:
+        answer = await services.kube.apply(resource, wanted, only_new=only_new)
+        if "spec" in wanted and child_of(resource, answer).content != _content(resource, wanted):
+            answer = await services.kube.replace_spec(resource, key.name, key.namespace, wanted["spec"])
+    except RejectedError:
+        if not await _make_room(services, resource, wanted):
+            raise
+        answer = await services.kube.apply(resource, wanted, only_new=True)
+    return answer
+
+
+async def _make_room(services: Services, resource: Resource, wanted: Document) -> bool:
+    """Delete what has the name and can never become as wanted; whether there was such a thing."""
+    key, fields = _key(resource, wanted), _STUBBORN.get(resource.kind, ())
+    live = await services.kube.get(resource, key.name, key.namespace) if fields else None
+    if live is None or all(live["spec"].get(field) == wanted["spec"].get(field) for field in fields):
+        return False
+    await services.kube.delete(resource, key.name, key.namespace, uid=live["metadata"]["uid"])
+    return True
 
 
 def _key(resource: Resource, document: Document) -> Key:
