@@ -1,11 +1,13 @@
 """A Tenant of a real cluster: what is made for it, that it stays so, and what is left when it goes."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.support.operator import APPLY, CLUSTER, GROUP, Document, Site, eventually, tenant
+from tests.support.operator import APPLY, CLUSTER, GROUP, SUBJECT, Document, Site, eventually, tenant
 
 pytestmark = pytest.mark.cluster
 TENANT, TENANT_ID = "tenantry.dev/tenant", "tenantry.dev/tenant-id"
@@ -318,6 +320,104 @@ def test_entries_that_go_are_detached_and_deleted_only_by_wish(site: Site) -> No
     quota = site.get("resourcequotas", "tenantry", "fewer-one")
     assert quota
     assert quota["spec"]["hard"]["pods"] == "100"
+
+
+def unlabel(site: Site, namespace: str) -> None:
+    """Take the tenant's labels off a namespace."""
+    site.patch("namespaces", namespace, {"metadata": {"labels": {TENANT: None, TENANT_ID: None, MANAGED_BY: None}}})
+
+
+@pytest.mark.parametrize("policy", ["Retain", "Delete"])
+def test_a_namespace_that_lost_its_labels_is_not_left_behind(site: Site, policy: str) -> None:
+    name = f"lost-{policy.lower()}"
+    before = make(site, name, deletionPolicy=policy)
+    site.operator.stop()
+    unlabel(site, f"{name}-prod")
+    site.delete("tenants", name)
+    site.operator.start()
+    site.until_gone("tenants", name)
+    if policy == "Delete":
+        assert site.get("namespaces", f"{name}-prod") is None
+        return
+    left = labels_of(site, f"{name}-prod")
+    assert left["tenantry.dev/detached"] == name
+    assert left[TENANT_ID] == before["status"]["tenantID"]
+    assert left["pod-security.kubernetes.io/enforce"] == "restricted"
+    assert TENANT not in left
+    quota = site.get("resourcequotas", "tenantry", f"{name}-prod")
+    assert quota
+    assert TENANT not in quota["metadata"]["labels"]
+
+
+def test_an_entry_that_goes_takes_its_unlabelled_namespace_with_it(site: Site) -> None:
+    make(site, "going", namespaces=[{"name": "one"}, {"name": "two"}, {"name": "three"}])
+    site.operator.stop()
+    unlabel(site, "going-two")
+    unlabel(site, "going-three")
+    site.patch("tenants", "going", {"spec": {"namespaces": [{"name": "one"}, {"name": "two", "state": "Deleted"}]}})
+    site.operator.start()
+    site.until_gone("namespaces", "going-two")
+    eventually(lambda: "tenantry.dev/detached" in labels_of(site, "going-three"), "the third is detached")
+
+
+def test_another_namespace_of_the_same_name_is_left_alone(site: Site) -> None:
+    make(site, "renewed", deletionPolicy="Delete")
+    site.operator.stop()
+    site.delete("namespaces", "renewed-prod")
+    site.until_gone("namespaces", "renewed-prod")
+    site.plane.kubectl("create", "namespace", "renewed-prod")
+    theirs = site.get("namespaces", "renewed-prod")
+    site.delete("tenants", "renewed")
+    site.operator.start()
+    site.until_gone("tenants", "renewed")
+    assert site.get("namespaces", "renewed-prod") == theirs
+
+
+def test_a_namespace_that_cannot_be_taken_back_is_told_and_waited_for(site: Site) -> None:
+    make(site, "walled", namespaces=[{"name": "a"}, {"name": "b"}], deletionPolicy="Delete")
+    site.operator.stop()
+    unlabel(site, "walled-a")
+    with forbidden(site, "walled-a"):
+        site.delete("tenants", "walled")
+        site.operator.start()
+        site.until_gone("namespaces", "walled-b")
+        shown = site.until("tenants", "walled", "Ready", "False")
+        eventually(lambda: "hands off" in site.condition("tenants", "walled", "Ready")["message"], "it says why")
+        assert "walled-a" in shown["message"]
+        assert (site.get("namespaces", "walled-a") or {})["status"]["phase"] == "Active"
+    site.patch("tenants", "walled", {"metadata": {"annotations": {"look": "again"}}})
+    site.until_gone("tenants", "walled")
+    assert site.get("namespaces", "walled-a") is None
+
+
+@contextmanager
+def forbidden(site: Site, namespace: str) -> Iterator[None]:
+    """The operator may not change a namespace inside."""
+    version, name = "admissionregistration.k8s.io/v1", f"forbid-{namespace}"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE", "DELETE"], "resources": ["namespaces"]}
+    policy = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "matchConditions": [
+            {"name": "operator", "expression": f"request.userInfo.username == '{SUBJECT}'"},
+            {"name": "namespace", "expression": f"request.name == '{namespace}'"},
+        ],
+        "validations": [{"expression": "false", "message": "hands off", "reason": "Forbidden"}],
+    }
+    binding = {"policyName": name, "validationActions": ["Deny"]}
+    for kind, spec in (("ValidatingAdmissionPolicy", policy), ("ValidatingAdmissionPolicyBinding", binding)):
+        site.apply({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+    def is_live() -> bool:
+        try_it = ("annotate", "namespace", namespace, "try=it", "--dry-run=server", f"--as={SUBJECT}")
+        return "hands off" in site.plane.kubectl(*try_it, check=False).stderr
+
+    try:
+        eventually(is_live, "the policy is live")
+        yield
+    finally:
+        for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+            site.kube.do("DELETE", f"/apis/{version}/{plural}/{name}")
+        eventually(lambda: not is_live(), "the policy is gone")
 
 
 def test_more_namespaces_than_the_plan_allows_are_not_made(site: Site) -> None:

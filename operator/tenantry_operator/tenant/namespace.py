@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,9 @@ from tenantry.model import names
 from tenantry.model.plan import PlanPodSecurity, PlanSpec
 from tenantry.model.tenant import TenantNamespace, TenantSpec
 from tenantry_operator.cache import CHILDREN, TENANT_ID_LABEL, TENANT_LABEL, Cache, Child, child_of
-from tenantry_operator.errors import ConflictError
+from tenantry_operator.errors import Again, ConflictError, KubeError, judge
 from tenantry_operator.kube import NAMESPACES
+from tenantry_operator.objects import Object
 from tenantry_operator.tenant import children, quota
 from tenantry_operator.wiring import Services
 
@@ -31,6 +32,7 @@ class Place:
     uid: str = ""
     reason: str = ""
     message: str = ""
+    again: Again = Again.NEVER  # when to look at it again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +117,49 @@ async def ensure(services: Services, wanted: Document, claim: Claim, *, may_crea
         child = child_of(NAMESPACES, live)
     if not claim.covers(child):
         message = f"{name} exists and is not this tenant's; to take it over set adoptUID: {child.uid}"
-        return Place(name=name, reason="NameTaken", message=message)
+        return Place(name=name, reason="NameTaken", message=message, again=Again.LATER)
     if child.deleting:
-        return Place(
-            name=name, uid=child.uid, reason="Terminating", message=child.blocked or f"{name} is being deleted"
-        )
+        return leaving(name, child)
     await children.ensure(services, NAMESPACES, {"metadata": wanted["metadata"] | {"uid": child.uid}})
     return Place(name=name, uid=child.uid)
+
+
+async def recover(services: Services, tenant: Object, tenant_id: str, entries: Iterable[Document]) -> list[Place]:
+    """Give those of a status' ``entries`` that have lost our labels these back: by its UID each is still the tenant's.
+
+    What was let go is not. Returns those with which it failed.
+    """
+    known, failures = held(services.cache, tenant.key.name, tenant_id), []
+    for entry in entries:
+        name, uid = entry["name"], entry.get("uid")
+        if uid and name not in known:
+            try:
+                await _recover(services, name, uid, labels_of(tenant.key.name, tenant_id))
+            except KubeError as error:
+                failures.append(failed(name, error, uid))
+    return failures
+
+
+async def _recover(services: Services, name: str, uid: str, labels: Mapping[str, str]) -> None:
+    live = await services.kube.get(NAMESPACES, name)
+    if live is None or live["metadata"]["uid"] != uid or DETACHED_LABEL in live["metadata"].get("labels", {}):
+        return
+    ours = orjson.loads(child_of(NAMESPACES, live).content)
+    metadata = {"name": name, "uid": uid, "labels": ours["labels"] | labels, "annotations": ours["annotations"]}
+    services.cache.put_child(NAMESPACES, await services.kube.apply(NAMESPACES, {"metadata": metadata}))
+
+
+def leaving(name: str, child: Child) -> Place:
+    """The place of a namespace that is being deleted."""
+    message = child.blocked or f"{name} is being deleted"
+    return Place(name=name, uid=child.uid, reason="Terminating", message=message, again=Again.LATER)
+
+
+def failed(name: str, error: KubeError, uid: str = "") -> Place:
+    """The place of a namespace with which ``error`` came up."""
+    verdict = judge(error)
+    message = f"{name}: {error.message}"
+    return Place(name=name, uid=uid, reason=verdict.reason, message=message, again=verdict.again)
 
 
 async def detach(services: Services, name: str, tenant: str) -> None:

@@ -137,14 +137,14 @@ class _Work:
             name = names.namespace_of(self.name, entry.name)
             wanted = namespace.desired(self.name, self.tenant_id, entry, security)
             place = await self._place(wanted, entry, may_create=number < allowed)
-            self.outcome.places.append(place)
+            self._note(self.outcome.places, place)
             if place.reason:
                 continue
             try:
                 await self._restrain(QUOTAS, name, quota.desired(name, labels, amounts, percents[entry.name]))
                 await self._restrain(LIMITS, name, limits.desired(name, labels, defaults))
             except KubeError as error:
-                self.outcome.policies.append(self._failed(name, error, place.uid))
+                self._note(self.outcome.policies, namespace.failed(name, error, place.uid))
 
     async def _restrain(self, resource: Resource, namespace: str, wanted: Document | None) -> None:
         if wanted:
@@ -160,31 +160,31 @@ class _Work:
             uids=frozenset({*self.tenant.namespace_uids, entry.adopt_uid or ""} - {""}),
         )
         try:
-            place = await namespace.ensure(self.services, wanted, claim, may_create=may_create)
+            return await namespace.ensure(self.services, wanted, claim, may_create=may_create)
         except KubeError as error:
-            return self._failed(name, error)
-        if place.reason in ("NameTaken", "Terminating"):
-            self.outcome.again = soonest(self.outcome.again, Again.LATER)
-        return place
+            return namespace.failed(name, error)
 
     async def let_go(self, states: dict[str, str]) -> None:
         """Namespaces that are not wanted: deleted where the entry says so and it is surely that one, else detached."""
+        recorded = self.tenant.status.get("namespaces", ())
+        unwanted = [entry for entry in recorded if states.get(entry["name"]) != PRESENT]
+        for place in await namespace.recover(self.services, self.tenant, self.tenant_id, unwanted):
+            self._note(self.outcome.leaving, place)
         for name, child in namespace.held(self.services.cache, self.name, self.tenant_id).items():
             if states.get(name) == PRESENT:
                 continue
             try:
                 if states.get(name) == DELETED and child.uid in self.tenant.namespace_uids:
                     await children.remove(self.services, NAMESPACES, "", name)
-                    self.outcome.leaving.append(Place(name=name, uid=child.uid, reason="Terminating"))
+                    self._note(self.outcome.leaving, namespace.leaving(name, child))
                 else:
                     await namespace.detach(self.services, name, self.name)
             except KubeError as error:
-                self.outcome.leaving.append(self._failed(name, error, child.uid))
+                self._note(self.outcome.leaving, namespace.failed(name, error, child.uid))
 
-    def _failed(self, name: str, error: KubeError, uid: str = "") -> Place:
-        verdict = judge(error)
-        self.outcome.again = soonest(self.outcome.again, verdict.again)
-        return Place(name=name, uid=uid, reason=verdict.reason, message=f"{name}: {error.message}")
+    def _note(self, places: list[Place], place: Place) -> None:
+        places.append(place)
+        self.outcome.again = soonest(self.outcome.again, place.again)
 
 
 async def _report(services: Services, tenant: Object, spec: TenantSpec | None, outcome: Outcome) -> Again:

@@ -66,7 +66,8 @@ async def _leave_namespaces(services: Services, tenant: Object, tenant_id: str) 
 
     One bad namespace does not stop the rest.
     """
-    rest, again = [], Again.LATER
+    lost = await namespace.recover(services, tenant, tenant_id, tenant.status.get("namespaces", ()))
+    rest, again = [place.message for place in lost], soonest(Again.LATER, *(place.again for place in lost))
     for name, child in namespace.held(services.cache, tenant.key.name, tenant_id).items():
         try:
             if tenant.spec["deletionPolicy"] == "Delete" and child.uid in tenant.namespace_uids:
