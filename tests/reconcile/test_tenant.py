@@ -234,11 +234,27 @@ def test_retain_keeps_the_namespace_for_the_tenant_that_comes_back(site: Site) -
 
 
 def test_delete_removes_the_namespaces_before_the_tenant_may_go(site: Site) -> None:
-    make(site, "dropped", deletionPolicy="Delete")
+    before = make(site, "dropped", deletionPolicy="Delete", hostnames=["dropped.example.com"])["status"]
     site.patch("namespaces", "dropped-prod", {"metadata": {"finalizers": ["example.com/wait"]}})
     site.delete("tenants", "dropped")
     shown = site.until("tenants", "dropped", "Ready", "False", "Terminating")
     assert "dropped-prod" in shown["message"]
+    status = (site.get("tenants", "dropped") or {})["status"]
+    entry = {"name": "dropped-prod", "uid": before["namespaces"][0]["uid"], "ready": "False", "reason": "Terminating"}
+    assert status | {"conditions": [], "observedGeneration": 0} == {
+        "tenantID": before["tenantID"],
+        "namespaces": [entry],
+        "namespacesReady": "0/1",
+        "observedGeneration": 0,
+        "conditions": [],
+    }
+    assert {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]} == {
+        "Ready": ("False", "Terminating"),
+        "RecordSynced": ("False", "Withdrawn"),
+        "NamespacesReady": ("False", "Terminating"),
+        "PoliciesApplied": ("False", "Terminating"),
+        "Stalled": ("True", "Terminating"),
+    }
     found = site.get("namespaces", "dropped-prod")
     assert found
     assert found["metadata"]["finalizers"] == ["example.com/wait"]
@@ -260,8 +276,32 @@ def test_a_protected_tenant_stays(site: Site) -> None:
     site.until("tenants", "guarded", "DeletionBlocked", "True", "DeletionProtected")
     assert site.get("resourcequotas", "tenantry", "guarded-prod")
     assert site.api.admin.get(f"{GROUP}/tenants/guarded")
+    site.delete("resourcequotas", "tenantry", "guarded-prod")
+    eventually(lambda: site.get("resourcequotas", "tenantry", "guarded-prod"), "it is served as before")
+    site.patch("tenants", "guarded", {"spec": {"namespaces": [{"name": "prod"}, {"name": "dev"}]}})
+    eventually(lambda: site.get("resourcequotas", "tenantry", "guarded-dev"), "an edit is made so")
+    site.until("tenants", "guarded", "Ready", "True")
+    there = (site.get("tenants", "guarded") or {})["status"]
+    assert there["namespacesReady"] == "2/2"
+    path = f"{GROUP}/tenants/guarded"
+    eventually(lambda: site.api.admin.get(path)["status"] == there, "the API says so too")
     site.patch("tenants", "guarded", {"spec": {"deletionProtection": "Disabled"}})
     site.until_gone("tenants", "guarded")
+
+
+def test_a_tenant_that_may_not_go_yet_says_what_is(site: Site) -> None:
+    make(site, "stuck", deletionProtection="Enabled")
+    site.patch("namespaces", "stuck-prod", {"metadata": {"finalizers": ["example.com/wait"]}})
+    site.delete("tenants", "stuck")
+    site.until("tenants", "stuck", "DeletionBlocked", "True", "DeletionProtected")
+    site.delete("namespaces", "stuck-prod")
+    shown = site.until("tenants", "stuck", "NamespacesReady", "False", "Terminating")
+    assert "stuck-prod" in shown["message"]
+    assert (site.get("tenants", "stuck") or {})["status"]["namespacesReady"] == "0/1"
+    site.patch("namespaces", "stuck-prod", {"metadata": {"finalizers": None}})
+    site.until("tenants", "stuck", "Ready", "True")
+    site.patch("tenants", "stuck", {"spec": {"deletionProtection": "Disabled"}})
+    site.until_gone("tenants", "stuck")
 
 
 def test_a_namespace_of_somebody_else_is_neither_adopted_nor_deleted(site: Site) -> None:

@@ -23,6 +23,7 @@ from tenantry_operator.specs import SpecError, read_spec
 from tenantry_operator.tenant import children, limits, namespace, quota, status, teardown
 from tenantry_operator.tenant.namespace import Claim, Place
 from tenantry_operator.tenant.status import Outcome
+from tenantry_operator.tenant.teardown import BlockedError
 from tenantry_operator.wiring import Result, Services
 
 Document = dict[str, Any]
@@ -35,16 +36,26 @@ async def reconcile(services: Services, key: Key) -> Result:
     if tenant is None:
         services.ledger.forget(key)
         return Result()
-    if tenant.is_deleting:
+    if not tenant.is_deleting:
+        return await _serve(services, tenant)
+    try:
         return Result(await teardown.tear_down(services, tenant), later=_plans_of(tenant))
+    except BlockedError as error:
+        return await _serve(services, tenant, error)
+
+
+async def _serve(services: Services, tenant: Object, blocked: BlockedError | None = None) -> Result:
+    """Make it so, and say so; ``blocked`` is why it may not go, if it is being deleted."""
+    spec = None
     try:
         spec = read_spec(TenantSpec, tenant.document)
+        await finalizer.keep(services, tenant)
+        outcome = await _sync(services, tenant, spec)
     except SpecError as error:
         outcome = _stopped(Check("RecordSynced", ok=False, reason="InvalidSpec", message=str(error)), Again.NEVER)
-        return Result(await _report(services, tenant, None, outcome))
-    await finalizer.keep(services, tenant)
-    outcome = await _sync(services, tenant, spec)
-    if outcome.waiting is None:
+    if blocked:
+        outcome.blocked, outcome.again = blocked.check, soonest(outcome.again, blocked.again)
+    if spec and outcome.waiting is None:
         await _work(services, tenant, spec, outcome)
     again = await _report(services, tenant, spec, outcome)
     is_news = outcome.record is not None and outcome.record.changed

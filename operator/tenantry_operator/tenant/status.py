@@ -18,6 +18,7 @@ Document = dict[str, Any]
 #: what only the API can tell
 FROM_API = ("PlanResolved", "WithinPlan", "HostnamesClaimed")
 APPLIED = "Applied"
+_OF_NAMESPACES = ("NamespacesReady", "PoliciesApplied")
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class Outcome:
     leaving: list[Place] = field(default_factory=list)  # of those that are being deleted
     policies: list[Place] = field(default_factory=list)  # namespaces whose quota or limits are not as wanted
     waiting: Check | None = None  # why nothing was done in the cluster
+    blocked: Check | None = None  # why the Tenant, which is being deleted, may not go
     again: Again = Again.NEVER
 
 
@@ -52,10 +54,28 @@ def compute(tenant: Object, spec: TenantSpec | None, outcome: Outcome) -> Docume
         status |= _namespaces(outcome)
         parts += [_namespaces_ready(outcome.places), _policies_applied(outcome)]
     else:
-        parts += [outcome.waiting._replace(type=kind) for kind in ("NamespacesReady", "PoliciesApplied")]
-    checks = [ready(parts), *parts, *_suspended(spec)]
+        parts += [outcome.waiting._replace(type=kind) for kind in _OF_NAMESPACES]
+    checks = [ready(parts), *parts, *_suspended(spec), *([outcome.blocked] if outcome.blocked else ())]
     status["conditions"] = conditions.compose(checks, outcome.again, tenant)
     return status
+
+
+def leaving(tenant: Object, places: Sequence[Place], synced: Check, again: Again) -> Document:
+    """The status of a Tenant whose record is gone: what is left of it. Its identity stays: its namespaces have it.
+
+    Args:
+        tenant: it, with its status before.
+        places: the namespaces that are not gone or detached yet.
+        synced: what became of the record.
+        again: when it is looked at again.
+    """
+    message = _joined(places)
+    parts = [Check(kind, ok=False, reason=places[0].reason, message=message) for kind in _OF_NAMESPACES]
+    checks = [Check("Ready", ok=False, reason=places[0].reason, message=message), synced, *parts]
+    status = {key: tenant.status[key] for key in ("tenantID",) if key in tenant.status}
+    status |= {"observedGeneration": tenant.generation, "namespaces": [_entry(place, place.reason) for place in places]}
+    checks += conditions.from_status(tenant.status, ["Suspended"])
+    return status | {"namespacesReady": f"0/{len(places)}", "conditions": conditions.compose(checks, again, tenant)}
 
 
 def _namespaces(outcome: Outcome) -> Document:
@@ -63,13 +83,14 @@ def _namespaces(outcome: Outcome) -> Document:
     entries, well = [], 0
     for place in [*outcome.places, *outcome.leaving]:
         reason = place.reason or (unlimited[place.name].reason if place.name in unlimited else "")
-        entries.append(
-            {"name": place.name}
-            | _optional("uid", place.uid)
-            | {"ready": "False" if reason else "True", "reason": reason or APPLIED}
-        )
+        entries.append(_entry(place, reason))
         well += not reason
     return {"namespaces": entries, "namespacesReady": f"{well}/{len(outcome.places)}"}
+
+
+def _entry(place: Place, reason: str) -> Document:
+    found = {"ready": "False" if reason else "True", "reason": reason or APPLIED}
+    return {"name": place.name} | _optional("uid", place.uid) | found
 
 
 def _namespaces_ready(places: Sequence[Place]) -> Check:
