@@ -94,6 +94,29 @@ async def test_what_is_wrong_stops_nothing_else(tenantry: Tenantry, tmp_path: Pa
     assert complaints[1].endswith("(line 10)")
 
 
+async def test_a_wrong_document_stops_no_other_of_its_file(tenantry: Tenantry, tmp_path: Path) -> None:
+    file = tmp_path / "all.yaml"
+    wrong = PLAN.replace("Gold", "on").replace("gold", "tin")
+    broken = PLAN.replace("{name: gold}", "{name: lead")
+    file.write_text("---".join([PLAN, wrong, TENANT, broken, PLAN.replace("gold", "iron"), "# no document\n"]))
+    applied = await tenantry("apply", "-f", str(file))
+    assert applied.exit_code == 1
+    assert applied.stdout.splitlines() == [
+        "plan.tenantry.dev/gold created",
+        "tenant.tenantry.dev/initech created",
+        "2 created, 0 configured, 0 unchanged, 3 failed",
+    ]
+    ambiguous, syntax, unread = applied.stderr.replace(str(file), "all.yaml").splitlines()
+    assert ambiguous.startswith("all.yaml: on is a boolean to some readers of YAML")
+    assert ambiguous.endswith(" (line 10)")
+    assert syntax.startswith("all.yaml: it is not valid YAML: ")
+    assert syntax.endswith(" (line 20)")
+    assert unread == "all.yaml: it was not read: what is wrong above must be mended first (line 22)"
+    checked = await tenantry("validate", "-f", str(file))
+    assert (checked.exit_code, checked.stderr) == (1, "2 valid, 3 wrong\n")
+    assert sorted(checked.stdout.splitlines()) == sorted(applied.stderr.splitlines())
+
+
 async def test_what_is_wrong_is_said_as_validate_says_it(tenantry: Tenantry) -> None:
     text = PLAN.replace("Gold", "5").replace("gold", "Bad_Name")
     applied = await tenantry("apply", "-f", "-", given=text)

@@ -106,6 +106,38 @@ def test_every_problem_is_named_at_once() -> None:
     assert [problem.line for problem in caught.value.problems] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: on\n---\nb: 1\n", ["line 1", {"b": 1}]),
+        ("a: *x\n---\nb: 1\n", ["line 1", {"b": 1}]),
+        ("[" * 65 + "]" * 65 + "\n---\nb: 1\n", ["line 1", {"b": 1}]),
+        ("a: 1\n---\nb: [\n---\nc: 1\n---\n# nothing\n--- # d\n%YAML 1.1\n---\nd: 1\n", [{"a": 1}, "line 4", 5, 11]),
+        ("a: 1\n---\nb: \x07\n--- {c: 1}\n...\nd: 1\n", [{"a": 1}, "line 3", 4, 6]),
+        ("a: b: c\n", ["line 1"]),
+        ("a: 1\n]\n---\nb: 1\n", ["line 2", 4]),
+        ("# \x07\na: 1\n", ["line 1", 2]),
+        ("[" * 10 + "\n---\nb: 1\n", ["line 2", 3]),
+    ],
+)
+def test_a_wrong_document_stands_alone_and_one_that_is_no_yaml_ends_them(text: str, told: list[Any]) -> None:
+    found: list[Any] = []
+    for each in yamldoc.read(text):
+        if isinstance(each, YamlError):
+            found += [str(each).partition(":")[0], *each.unread]
+        else:
+            found.append(each.tree)
+    assert found == told
+
+
+def test_of_a_text_that_grows_too_large_nothing_more_is_read() -> None:
+    small, large = "a: 1\n---\n", f"b: [{', '.join('x' * 50)}]\n---\nc: 1\n"
+    document, error = yamldoc.read(small + large, max_nodes=20)
+    assert isinstance(document, yamldoc.Document)
+    assert isinstance(error, YamlError)
+    assert error.unread == (5,)
+
+
 def test_bytes_must_be_utf_8() -> None:
     assert yamldoc.load("\ufeffa: ü".encode())[0].tree == {"a": "ü"}
     with pytest.raises(YamlError, match="line 2: it is not UTF-8"):

@@ -84,7 +84,7 @@ class Found:
 
 
 def read(sources: Sequence[str], *, recursive: bool) -> Iterator[Found | list[Complaint]]:
-    """Every document in order, and in the place of a file that cannot be read all that is wrong with it.
+    """Every document in order, and in the place of one, or of a file, that cannot be read all that is wrong with it.
 
     Sources without any end the process: somebody meant to give some.
     """
@@ -198,13 +198,13 @@ def _file(path: Path) -> Iterator[Found | list[Complaint]]:
 
 
 def _documents(source: str, content: bytes) -> Iterator[Found | list[Complaint]]:
-    try:
-        # somebody's own file may be large, and has fewer values than characters unless aliases multiply them
-        documents = yamldoc.load(content, max_nodes=max(yamldoc.MAX_NODES, len(content)))
-    except YamlError as error:
-        yield [Complaint(source, problem.message, line=problem.line) for problem in error.problems]
-        return
-    for document in documents:
+    # somebody's own file may be large, and has fewer values than characters unless aliases multiply them
+    for document in yamldoc.read(content, max_nodes=max(yamldoc.MAX_NODES, len(content))):
+        if isinstance(document, YamlError):
+            yield [Complaint(source, problem.message, line=problem.line) for problem in document.problems]
+            for line in document.unread:
+                yield [Complaint(source, "it was not read: what is wrong above must be mended first", line=line)]
+            continue
         tree = document.tree
         if isinstance(tree, dict) and isinstance(tree.get("items"), list) and str(tree.get("kind")).endswith("List"):
             yield from (Found(source, document, f"items[{index}]") for index in range(len(tree["items"])))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -55,6 +55,10 @@ _WORDS = {
 }
 _INTEGER = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+#: what no text of YAML has (YAML 1.1, section 4.1)
+_CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|(?!\A)\ufeff")
+_MARKER = re.compile(r"(---|\.\.\.)(?=\s|$)")
+_BLANK = re.compile(r"\s*([#%].*)?")  # a comment and a directive too
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 
@@ -70,11 +74,17 @@ class Problem:
 
 
 class YamlError(ValueError):
-    """A text that is not YAML as we take it; ``problems`` are all that were found, in the order of their lines."""
+    """A text that is not YAML as we take it.
 
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(map(str, problems)))
-        self.problems = tuple(problems)
+    Args:
+        problems: all that were found.
+        unread: lines in which further documents begin, which nobody can read because of these.
+    """
+
+    def __init__(self, problems: Iterable[Problem], unread: Iterable[int] = ()) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
+        self.unread = tuple(unread)
+        super().__init__("; ".join(map(str, self.problems)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,33 @@ def load(text: str | bytes, *, max_nodes: int = MAX_NODES) -> list[Document]:
     Raises:
         YamlError: it is not YAML, not UTF-8, or one of the things said above; with every problem that was found.
     """
-    return _Loader(_decode(text) if isinstance(text, bytes) else text, max_nodes).load()
+    found = list(read(text, max_nodes=max_nodes))
+    problems = [problem for each in found if isinstance(each, YamlError) for problem in each.problems]
+    if problems:
+        raise YamlError(problems)
+    return [each for each in found if isinstance(each, Document)]
+
+
+def read(text: str | bytes, *, max_nodes: int = MAX_NODES) -> Iterator[Document | YamlError]:
+    """As :func:`load`, a document at a time, and in the place of a wrong one what is wrong with it.
+
+    One that is no YAML at all is the last, because nobody knows where it ends.
+    """
+    try:
+        text = _decode(text) if isinstance(text, bytes) else text
+    except YamlError as error:
+        yield error
+        return
+    control = _CONTROL.search(text)  # libyaml meets it while it reads ahead, in the middle of some other document
+    if control is None:
+        yield from _Loader(text, max_nodes).read()
+        return
+    line = text.count("\n", 0, control.start()) + 1
+    starts = _starts(text)
+    first = max((start for start in starts if start <= line), default=1)
+    yield from _Loader("\n".join(text.split("\n")[: first - 1]), max_nodes).read()
+    problem = Problem(line, "it has a control character: write it as an escape in double quotes")
+    yield YamlError([problem], (start for start in starts if start > line))
 
 
 def dump(tree: Any) -> str:
@@ -138,31 +174,37 @@ class _Loader:
         self._lines: dict[str, int] = {}
         self._nodes = 0
 
-    def load(self) -> list[Document]:
-        documents = []
+    def read(self) -> Iterator[Document | YamlError]:
+        handled = 0  # the line of the last document
         try:
             for event in self._events:
                 if isinstance(event, yaml.DocumentStartEvent):
                     document = self._document()
-                    if document.tree is not None:
-                        documents.append(document)
+                    handled = document.line
+                    if self._problems:
+                        yield YamlError(self._problems)
+                    elif document.tree is not None:
+                        yield document
+                    self._problems = []
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             self._complain(mark.line + 1 if mark else 1, f"it is not valid YAML: {error.problem or error.context}")
-        except yaml.YAMLError as error:  # a character that YAML does not allow
-            line = self._text.count("\n", 0, getattr(error, "position", 0)) + 1
-            self._complain(line, "it has a control character: write it as an escape in double quotes")
-        except _StopError:
+        except _EndError:
             pass
         if self._problems:
-            raise YamlError(sorted(self._problems, key=lambda problem: problem.line))
-        return documents
+            unread = [start for start in _starts(self._text) if start > handled]
+            yield YamlError(self._problems, unread[1:])
 
     def _document(self) -> Document:
         self._anchors, self._lines = {}, {}
-        tree = self._value(next(self._events), "", 1)
-        if self._anchors and depth_of(tree) > MAX_DEPTH:  # an alias brings the depth of what it stands for
-            self._stop(self._lines[""], f"it is nested more than {MAX_DEPTH} deep")
+        tree = None
+        try:
+            tree = self._value(next(self._events), "", 1)
+            if self._anchors and depth_of(tree) > MAX_DEPTH:  # an alias brings the depth of what it stands for
+                self._stop(self._lines[""], f"it is nested more than {MAX_DEPTH} deep")
+        except _StopError:
+            while not isinstance(next(self._events), yaml.DocumentEndEvent):
+                pass
         return Document(tree, self._lines)
 
     def _value(self, event: Any, path: str, depth: int) -> Any:
@@ -242,7 +284,8 @@ class _Loader:
     def _count(self, nodes: int, line: int) -> None:
         self._nodes += nodes
         if self._nodes > self._max_nodes:
-            self._stop(line, f"it has more than {self._max_nodes} values, counting what its aliases stand for")
+            self._complain(line, f"it has more than {self._max_nodes} values, counting what its aliases stand for")
+            raise _EndError
 
     def _complain(self, line: int, message: str) -> None:
         self._problems.append(Problem(line, message))
@@ -273,5 +316,21 @@ def _is_text_when_plain(text: str) -> bool:
     )
 
 
+def _starts(text: str) -> list[int]:
+    """The lines in which documents begin; in the first column ``---`` can be nothing else."""
+    starts, inside = [], False
+    for number, line in enumerate(text.split("\n"), 1):
+        marker = _MARKER.match(line)
+        inside = inside and not marker
+        if not inside and not _BLANK.fullmatch(line, marker.end() if marker else 0):
+            inside = True
+            starts.append(number)
+    return starts
+
+
 class _StopError(Exception):
+    """Nothing more can be said of the document."""
+
+
+class _EndError(Exception):
     """Nothing more can be said of the text."""
