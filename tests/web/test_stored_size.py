@@ -115,8 +115,10 @@ async def test_status_counts(v1: Application) -> None:
 
 
 async def test_what_an_operator_reports_counts(v1: Application) -> None:
-    source, at = Source(cluster="east", uid="1", generation=1), Address(CONFIG, "default", "web")
-    records, operator = v1.server.services.records, Actor(name="operator", cluster="east")
+    records = v1.server.services.records
+    operator = Actor(name="operator", cluster="east", namespace="tenantry-system")
+    source = Source(cluster="east", instance=await records.instance(operator, "east"), uid="1", generation=1)
+    at = Address(CONFIG, "tenantry-system", "web")
     await records.put(operator, at, source, config({"a": "x" * (MAX_STORED_BYTES - 8192)}))
     with pytest.raises(TenantryError) as refused:
         await records.put_status(operator, at, source, STATUS["status"])
