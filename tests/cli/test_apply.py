@@ -3,15 +3,20 @@
 import asyncio
 import os
 import pty
+import re
+import signal
 import subprocess
 import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tenantry.services.local_admin import ACTOR
 from tests.support.cli import Tenantry
-from tests.support.server import ServerInProcess
+from tests.support.server import RunningServer, ServerInProcess, server_process
 from tests.worktree import ROOT
 
 SAMPLES = str(ROOT / "k8s/samples")
@@ -181,6 +186,54 @@ async def test_fields_of_others_are_taken_over_by_force_only(tenantry: Tenantry,
 async def test_no_document_is_a_failure(tenantry: Tenantry, command: str, text: str) -> None:
     result = await tenantry(command, "-f", "-", given=text)
     assert (result.exit_code, result.stdout, result.stderr) == (1, "", "tenantry: no documents in <stdin>\n")
+
+
+MANY = 3000
+
+
+@asynccontextmanager
+async def applying(server: RunningServer, tmp_path: Path) -> AsyncIterator[Process]:
+    """`tenantry apply` of many plans, the first of which is there."""
+    file = tmp_path / "plans.yaml"
+    file.write_text("---".join(PLAN.replace("gold", f"plan-{number}") for number in range(MANY)))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tenantry", "apply", "-f", str(file),
+        env={**os.environ, "TENANTRY_DATA_DIR": str(server.data_dir)}, stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"plan.tenantry.dev/plan-0 created\n"
+    yield process
+
+
+def counts(output: bytes) -> dict[str, int]:
+    """What a summary counts; it is the last line."""
+    return {what: int(number) for number, what in re.findall(r"(\d+) ([a-z ]+)", output.decode().splitlines()[-1])}
+
+
+async def test_ctrl_c_tells_what_was_done_and_what_was_not(
+    tenantry: Tenantry, server: ServerInProcess, tmp_path: Path
+) -> None:
+    async with applying(server, tmp_path) as process:
+        process.send_signal(signal.SIGINT)
+        output, errors = await process.communicate()
+    assert (process.returncode, errors) == (130, b"tenantry: interrupted\n")
+    told = counts(output)
+    assert told["not tried"] > 0
+    assert told["created"] + told["not tried"] == sum(told.values()) == MANY
+    assert output.count(b" created\n") == told["created"] - 1
+    assert (await tenantry("get", "plans", "-o", "name")).stdout.count("\n") == told["created"]
+
+
+async def test_a_server_that_is_lost_is_not_asked_for_the_rest(tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server, applying(server, tmp_path) as process:
+        server.process.kill()
+        output, errors = await process.communicate()
+    assert process.returncode == 69
+    told = counts(output)
+    assert told["not tried"] > 0
+    assert sum(told.values()) == MANY
+    assert b" cannot be reached: " in errors
+    assert 0 < told["failed"] == errors.count(b"\n") <= 16
 
 
 def on_a_terminal(*arguments: str, data_dir: Path) -> str:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Any
 
 import click
 
 from tenantry.cli import manifests
-from tenantry.cli.exits import exit_of_work
+from tenantry.cli.exits import Exit, exit_of_work
 from tenantry.cli.manifests import Complaint, Found, Named
 from tenantry.cli.names import shown
 from tenantry.cli.progress import Lines, progress
 from tenantry.cli.remote import Remote, remote
+from tenantry.client.errors import UnreachableError
 from tenantry.client.resources import Document, Resources
 from tenantry.client.session import Request
 from tenantry.model.errors import Code, FieldCode, TenantryError
-from tenantry.model.kinds import KINDS
+from tenantry.model.kinds import KINDS, Address
 
 #: requests at a time: the server commits in one go what arrives together
 CONCURRENCY = 16
+#: how long somebody waits who has pressed Ctrl-C for the answers to what was sent; pressing it again ends that
+LAST_SECONDS = 5.0
 #: of metadata, what changes by itself
 _VOLATILE = frozenset({"resourceVersion", "managedFields", "generation"})
 
@@ -35,6 +38,11 @@ class Outcome(StrEnum):
     CONFIGURED = "configured"
     UNCHANGED = "unchanged"
     FAILED = "failed"
+    UNKNOWN = "unknown"  # it was sent, and nobody waited for the answer
+
+
+#: what became of one that was tried
+_Result = Outcome | TenantryError | None
 
 
 @click.command()
@@ -50,7 +58,8 @@ async def apply(
 
     Plans come before tenants, and tenants before configs, whatever the order of the files. Each is checked first as
     `tenantry validate` does. One that fails stops none of the others: standard error says where it stands and why, and
-    the exit code is 1, or 77 when none was allowed. Applying the same again changes nothing.
+    the exit code is 1, or 77 when none was allowed. Ctrl-C, and a server that is lost on the way, end it before its
+    time; the summary counts what was not tried. Applying the same again changes nothing.
 
     \b
     Examples:
@@ -58,42 +67,60 @@ async def apply(
       tenantry apply -f tenants.yaml -f plans/ --dry-run
       kustomize build overlays/prod | tenantry apply -f -
     """
-    run = _Run(target.resources, force=force_conflicts, dry_run=dry_run)
     await target.session.send(Request(method="GET", path="/v1/me"))  # one line when nothing can succeed, not thousands
     found = list(manifests.read(sources, recursive=recursive))
-    with progress(len(found)) as lines:
-        work: list[Named] = []
-        for each in manifests.named(map(_check, found), target.namespace):
-            if isinstance(each, Named):
-                work.append(each)
-            else:
-                run.fail(each, lines)
-        for kind in KINDS:
-            await run.all([each for each in work if each.at.kind is kind], lines)
-    click.echo(run.summary())
+    run = _Run(target.resources, len(found), force=force_conflicts, dry_run=dry_run)
+    try:
+        with progress(len(found)) as lines:
+            work: list[Named] = []
+            for each in manifests.named(map(_check, found), target.namespace):
+                if isinstance(each, Named):
+                    work.append(each)
+                else:
+                    run.fail(each, lines)
+            for kind in KINDS:
+                await run.all([each for each in work if each.at.kind is kind], lines)
+    finally:
+        click.echo(run.summary())
     sys.exit(run.exit_code())
 
 
 class _Run:
     """The work of one call, and how it went so far."""
 
-    def __init__(self, resources: Resources, *, force: bool, dry_run: bool) -> None:
+    def __init__(self, resources: Resources, total: int, *, force: bool, dry_run: bool) -> None:
         self._resources = resources
+        self._total = total
         self._force = force
         self._dry_run = dry_run
         self._counts = Counter[Outcome]()
         self._refusals: list[TenantryError] = []  # of the server
         self._limit = asyncio.Semaphore(CONCURRENCY)
+        self._sent = set[Address]()
+        self._lost = False  # whether the server is
+        self._stopped = False  # whether nothing more is sent
 
     async def all(self, work: Sequence[Named], lines: Lines) -> None:
         """Apply what does not depend on each other, and tell of it in its order."""
         tasks = [asyncio.create_task(self._try(each)) for each in work]
+        left = deque(zip(work, tasks, strict=True))
         try:
-            for each, task in zip(work, tasks, strict=True):
-                self._tell(each, await task, lines)
+            while left:
+                await asyncio.wait([left[0][1]])
+                self._tell(*left.popleft(), lines)
         finally:
-            for task in tasks:
+            if left:  # Ctrl-C
+                self._stopped = True
+                await self._end(left, lines)
+
+    async def _end(self, left: Collection[tuple[Named, asyncio.Task[_Result]]], lines: Lines) -> None:
+        """Wait for the answers to what was sent, and send nothing more."""
+        try:
+            await asyncio.wait([task for _, task in left], timeout=LAST_SECONDS)
+        finally:
+            for each, task in left:
                 task.cancel()
+                self._tell(each, task, lines)
 
     def fail(self, complaints: Iterable[Complaint], lines: Lines) -> None:
         """Count one that failed."""
@@ -104,14 +131,28 @@ class _Run:
 
     def summary(self) -> str:
         """How many became what."""
-        text = ", ".join(f"{self._counts[outcome]} {outcome}" for outcome in Outcome)
+        text = ", ".join(
+            f"{self._counts[outcome]} {outcome}"
+            for outcome in Outcome
+            if self._counts[outcome] or outcome is not Outcome.UNKNOWN
+        )
+        if untried := self._total - self._counts.total():
+            text += f", {untried} not tried"
         return f"{text} (dry run)" if self._dry_run else text
 
     def exit_code(self) -> int:
         """What the process ends with."""
+        if self._lost:
+            return Exit.UNAVAILABLE
         return exit_of_work(self._refusals, failed=self._counts[Outcome.FAILED], total=self._counts.total())
 
-    def _tell(self, work: Named, outcome: Outcome | TenantryError, lines: Lines) -> None:
+    def _tell(self, work: Named, task: asyncio.Task[_Result], lines: Lines) -> None:
+        if task.done() and not task.cancelled():
+            outcome = task.result()
+        else:
+            outcome = Outcome.UNKNOWN if work.at in self._sent else None
+        if outcome is None:
+            return
         if isinstance(outcome, TenantryError):
             self._refusals.append(outcome)
             self.fail(_complaints(work.found, outcome), lines)
@@ -120,11 +161,15 @@ class _Run:
         lines.say(f"{shown(work.at)} {outcome}" + (" (dry run)" if self._dry_run else ""))
         lines.advance()
 
-    async def _try(self, work: Named) -> Outcome | TenantryError:
+    async def _try(self, work: Named) -> _Result:
         async with self._limit:
+            if self._stopped:
+                return None
+            self._sent.add(work.at)
             try:
                 return await self._apply(work)
             except TenantryError as error:
+                self._lost = self._stopped = self._lost or isinstance(error, UnreachableError)
                 return error
 
     async def _apply(self, work: Named) -> Outcome:

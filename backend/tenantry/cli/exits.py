@@ -23,6 +23,7 @@ class Exit(IntEnum):
     IO_ERROR = 74  # standard output cannot be written to
     DENIED = 77  # no valid credential, or not the permission
     WRONG_SETTING = 78
+    INTERRUPTED = 130  # by Ctrl-C: 128 and the number of SIGINT, as shells have it
 
 
 _EXITS = {

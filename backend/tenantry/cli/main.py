@@ -102,4 +102,5 @@ def main() -> None:
       74  standard output cannot be written to
       77  no valid credential, or nothing of it is allowed
       78  wrong setting
+     130  interrupted by Ctrl-C
     """

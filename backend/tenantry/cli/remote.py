@@ -73,6 +73,8 @@ def call(
         asyncio.run(_call(place, function, args, kwargs))
     except TenantryError as error:
         fail(_explain(place, error), exit_of(error))
+    except KeyboardInterrupt:
+        fail("interrupted", Exit.INTERRUPTED)
 
 
 def remote(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:

@@ -10,6 +10,11 @@ import orjson
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 
+
+class UnreachableError(TenantryError):
+    """The server could not be reached, or did not answer."""
+
+
 _CODES, _FIELD_CODES = frozenset(Code), frozenset(FieldCode)
 #: ``metav1.StatusReason`` to our code
 _REASONS = {

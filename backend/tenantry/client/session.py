@@ -18,7 +18,7 @@ import aiohttp
 import orjson
 
 from tenantry import __version__
-from tenantry.client.errors import read_error
+from tenantry.client.errors import UnreachableError, read_error
 from tenantry.client.tokens import Token
 from tenantry.logs import REQUEST
 from tenantry.model.errors import Code, TenantryError
@@ -148,9 +148,9 @@ class Session:
                     raise read_error(response.status, response.headers, await response.read())
                 yield response
         except TimeoutError:
-            raise TenantryError(Code.TIMEOUT, f"{self.url} did not answer in time") from None
+            raise UnreachableError(Code.TIMEOUT, f"{self.url} did not answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise TenantryError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {_reason(error)}") from None
+            raise UnreachableError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {_reason(error)}") from None
 
     def _parse(self, body: bytes) -> Any:
         try:
