@@ -12,8 +12,7 @@ UV := $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --universal --no
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run operator test check lint verify generate bench lock cluster-up cluster-down node-up node-down \
-	engine-up engine-down clean
+.PHONY: help setup run operator test check lint verify generate bench lock cluster-up cluster-down node-up node-down engine-up engine-down clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/NAME/' \

@@ -97,7 +97,7 @@ class Node(ControlPlane):
         (folder / "containerd.toml").write_text(config, encoding="utf-8")
         (networks / "pods.conflist").write_text(json.dumps(pod_network(self.pods)), encoding="utf-8")
         containerd = self._run_within("containerd", f"--config={folder / 'containerd.toml'}")
-        listening = Path(f"/proc/{self.within.pid}/root/run/containerd/containerd.sock")
+        listening = Path("/proc", self.within.pid, "root", "run/containerd/containerd.sock")
         containerd.wait_until(listening.exists, PATIENCE)
         for archive in (images.pause(), images.coredns(), images.busybox()):
             self.load(archive)
