@@ -40,7 +40,8 @@ class DataDirectory:
         Raises:
             DataDirectoryError: another one is in it.
         """
-        handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        with self._named("lock"):
+            handle = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -54,16 +55,28 @@ class DataDirectory:
             os.close(handle)
 
     def read(self, name: str) -> bytes | None:
-        """What is in the file, None when there is none."""
-        try:
-            return (self.path / name).read_bytes()
-        except FileNotFoundError:
-            return None
+        """What is in the file, None when there is none.
+
+        Raises:
+            DataDirectoryError: it cannot be read.
+        """
+        with self._named(name):
+            try:
+                return (self.path / name).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def write(self, name: str, content: bytes) -> Path:
-        """Replace the file's content atomically, and return its path."""
-        target = self.path / name
-        handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{name}.")  # mkstemp gives it mode 0600
+        """Replace the file's content atomically, and return its path.
+
+        Raises:
+            DataDirectoryError: it cannot be written.
+        """
+        with self._named(name):
+            return self._write(self.path / name, content)
+
+    def _write(self, target: Path, content: bytes) -> Path:
+        handle, temporary = tempfile.mkstemp(dir=self.path, prefix=f".{target.name}.")  # mkstemp gives it mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
@@ -74,3 +87,11 @@ class DataDirectory:
             Path(temporary).unlink(missing_ok=True)
             raise
         return target
+
+    @contextmanager
+    def _named(self, name: str) -> Iterator[None]:
+        """Tell errors of the file as ours."""
+        try:
+            yield
+        except OSError as error:
+            raise DataDirectoryError(f"cannot use {self.path / name}: {error.strerror}") from error

@@ -15,6 +15,7 @@ import yaml
 from pydantic import BaseModel
 
 from tenantry import metrics, settings
+from tenantry.exitcodes import MEANINGS as EXITS
 from tenantry.model import schema
 from tenantry.model.errors import MEANINGS, Code, FieldCode
 from tenantry.model.identity import SCOPES, Permission
@@ -26,6 +27,23 @@ from tenantry.web.app import ROUTES
 from tenantry.web.errors import TABLE
 
 _WIDTH = 120
+#: what the programs wait for instead of ending; docs/reference/exit-codes.md
+WAITS = (
+    (
+        "`tenantry serve`",
+        "the database server does not answer, refuses the password, or lacks the database",
+        "`/readyz`",
+    ),
+    ("`tenantry serve`", "the schema of MySQL or MariaDB is older or newer than this release works with", "`/readyz`"),
+    ("`tenantry serve`", "its key or kubeconfig cannot be written into the data directory", "`/startupz`"),
+    ("`tenantry-operator run`", "kube-apiserver does not answer, or refuses the Lease", "`/readyz`"),
+    ("`tenantry-operator run`", "another replica holds the Lease", "none"),
+    (
+        "`tenantry-operator run`",
+        "Tenantry's API does not answer",
+        "none: the condition `RecordSynced` of each object tells",
+    ),
+)
 _HELP_WIDTH = 100
 _REFERENCE = "docs/reference"
 _CRDS = ("k8s/crds", "charts/tenantry/files/crds")  # a chart can read its own folder only
@@ -42,6 +60,7 @@ def files(commands: click.Group) -> dict[str, str]:
         "settings": _settings(),
         "permissions": _permissions(),
         "errors": _errors(),
+        "exit-codes": _exit_codes(),
         "metrics": _metrics(),
     }
     return found | {f"{_REFERENCE}/{name}.md": text for name, text in pages.items()}
@@ -246,6 +265,20 @@ def _errors() -> str:
         "`errors[].code` of a problem document, and `details.causes[].reason` of a Status, say why a field is wrong; "
         "`path` (`field`) says which, as `spec.namespaces[0].name`.",
         _table(["Code"], ([f"`{code}`"] for code in FieldCode)),
+    )
+
+
+def _exit_codes() -> str:
+    return _page(
+        "Exit codes",
+        "Both programs, `tenantry` and `tenantry-operator`, end with one of these. What went wrong is the last line "
+        "on standard error.",
+        _table(["Code", "Meaning", "What to do"], ([str(code.value), *meaning] for code, meaning in EXITS.items())),
+        "## What is waited for",
+        "A server that has started does not end because something beside it is away. It waits, its log says for what, "
+        "and so does the probe of `TENANTRY_OPS_PORT` that fails in the meantime.",
+        _table(["Program", "Waits while", "Probe"], WAITS),
+        "`tenantry migrate` and `tenantry admin` wait for nothing: they end with 69.",
     )
 
 

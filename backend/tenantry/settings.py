@@ -7,6 +7,7 @@ docs/reference/settings.md says about them.
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 import os
 import re
@@ -43,6 +44,23 @@ _SERVICE_LINK = re.compile(r"TENANTRY_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)
 
 class WrongSettingError(Exception):
     """A setting that stops the start; its text is one line that names the variable and says what is wrong."""
+
+
+class PortError(Exception):
+    """A port that cannot be listened on; its text is one line that says which and why.
+
+    Args:
+        variable: the setting, without its prefix.
+        host: the address that was tried.
+        port: the port that was tried.
+        error: what the system said.
+    """
+
+    def __init__(self, variable: str, host: str, port: int, error: OSError) -> None:
+        code = error.errno or 0
+        why = os.strerror(code) if code > 0 else error.strerror  # a resolver's codes are negative
+        reason = "is in use by another process" if code == errno.EADDRINUSE else f"cannot be used: {why}"
+        super().__init__(f"{PREFIX}{variable}: port {port} on {host} {reason}")
 
 
 class Cluster(BaseModel):
@@ -186,8 +204,16 @@ class Settings(BaseSettings):
     @field_validator("database_password_file", "tls_cert_file", "tls_key_file")
     @classmethod
     def _can_be_read(cls, value: Path | None) -> Path | None:
-        if value is not None and not os.access(value, os.R_OK):
-            raise ValueError(f"cannot read {value}")
+        return None if value is None else readable(value)
+
+    @field_validator("database_password_file")
+    @classmethod
+    def _holds_text(cls, value: Path | None) -> Path | None:
+        try:
+            if value is not None:
+                value.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ValueError(f"{value} holds no text in UTF-8") from None
         return value
 
     @field_validator("clusters")
@@ -218,7 +244,7 @@ class Settings(BaseSettings):
         url = self.database_url.get_secret_value() or f"sqlite:///{quote(str(self.data_dir))}/tenantry.db"
         if self.database_password_file is None:
             return url
-        password = quote(self.database_password_file.read_text().rstrip("\n"), safe="")
+        password = quote(self.database_password_file.read_text(encoding="utf-8").rstrip("\n"), safe="")
         return re.sub(r"^(\w+://[^:/@]*)(:[^/@]*)?@", lambda match: f"{match[1]}:{password}@", url, count=1)
 
     @property
@@ -298,6 +324,19 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def readable(path: Path) -> Path:
+    """The path of a file that can be read.
+
+    Raises:
+        ValueError: it cannot, and why.
+    """
+    try:
+        with path.open("rb"):
+            return path
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

@@ -8,20 +8,32 @@ from pathlib import Path
 
 import click
 
-from tenantry import __version__, generated, logs
-from tenantry.settings import WrongSettingError
+from tenantry import __version__, exitcodes, generated, logs
+from tenantry.exitcodes import Exit
+from tenantry.settings import PortError, WrongSettingError
 from tenantry_operator import reference
 from tenantry_operator.access import NoAccessError
-from tenantry_operator.errors import KubeError
+from tenantry_operator.errors import ForbiddenError, KubeError, UnavailableError
 from tenantry_operator.lifecycle import run as run_operator
 from tenantry_operator.settings import read_settings
 
-WRONG_SETTING = 78  # sysexits.h
+#: what ends the process before it works, by the first that it is; whoever runs us starts us again
+_EXITS: dict[type[Exception], Exit] = {
+    WrongSettingError: Exit.WRONG_SETTING,
+    NoAccessError: Exit.WRONG_SETTING,
+    PortError: Exit.UNAVAILABLE,
+    UnavailableError: Exit.UNAVAILABLE,
+    ForbiddenError: Exit.DENIED,
+    KubeError: Exit.FAILED,
+}
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Tenantry's operator: makes Plans, Tenants and Configs of a Kubernetes cluster real."""
+
+
+main.help = f"{main.help}\n\n{exitcodes.table()}"
 
 
 @main.command()
@@ -31,12 +43,9 @@ def run() -> None:
         settings = read_settings()
         logs.configure(settings.log_level)
         asyncio.run(run_operator(settings))
-    except (WrongSettingError, NoAccessError) as error:
+    except tuple(_EXITS) as error:
         click.echo(f"tenantry-operator: {error}", err=True)
-        sys.exit(WRONG_SETTING)
-    except KubeError as error:  # from the first look at the cluster; whoever runs us tries again
-        click.echo(f"tenantry-operator: {error}", err=True)
-        sys.exit(1)
+        sys.exit(next(code for kind, code in _EXITS.items() if isinstance(error, kind)))
 
 
 @main.command()

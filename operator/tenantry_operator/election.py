@@ -38,6 +38,7 @@ class Election:
         self._seen_at = 0.0
         self._held: dict[str, Any] | None = None  # the Lease as we wrote it last
         self._holder = ""  # as it was read last
+        self.obstacle = ""  # what was wrong with the last attempt, for the probe
         self._gauge = metrics.LEADER.labels(NAME)
         self._gauge.set(0)
 
@@ -85,22 +86,28 @@ class Election:
     async def _try(self) -> bool:
         """Take or renew the Lease; whether this replica holds it now."""
         try:
-            lease = self._held or await self._kube.get(LEASES, NAME, self._namespace)
-            if lease is None:
-                document = {"metadata": {"name": NAME, "namespace": self._namespace}, "spec": self._spec({})}
-                self._held = await self._kube.create(LEASES, document, self._namespace)
-                return True
-            self._holder = lease["spec"].get("holderIdentity") or ""
-            if not self._may_take(lease["spec"]):
-                return False
-            self._held = await self._kube.update(LEASES, lease | {"spec": self._spec(lease["spec"])})
-            self._holder = self._identity
+            taken = await self._take()
         except ConflictError:
             self._held = None  # somebody was faster, or touched it: read it next time
-            return False
+            taken = False
         except KubeError as error:
-            logger.warning("the Lease could not be read or written: %s", error.message)
+            self.obstacle = f"the Lease could not be read or written: {error.message}"
+            logger.warning(self.obstacle)
             return False
+        self.obstacle = ""
+        return taken
+
+    async def _take(self) -> bool:
+        lease = self._held or await self._kube.get(LEASES, NAME, self._namespace)
+        if lease is None:
+            document = {"metadata": {"name": NAME, "namespace": self._namespace}, "spec": self._spec({})}
+            self._held = await self._kube.create(LEASES, document, self._namespace)
+            return True
+        self._holder = lease["spec"].get("holderIdentity") or ""
+        if not self._may_take(lease["spec"]):
+            return False
+        self._held = await self._kube.update(LEASES, lease | {"spec": self._spec(lease["spec"])})
+        self._holder = self._identity
         return True
 
     def _may_take(self, spec: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ import kopf
 from tenantry.client.records import Records
 from tenantry.client.session import Session
 from tenantry.client.tokens import TokenFile
+from tenantry.settings import WrongSettingError
 from tenantry_operator import handlers, ops
 from tenantry_operator.access import find_access
 from tenantry_operator.cache import Cache
@@ -42,7 +43,7 @@ async def run(settings: Settings) -> None:
     ):
         logger.info("metrics and probes are at http://%s:%d", settings.host, port)
         lifecycle.started = True
-        async with _elected(settings, services.kube, stop):
+        async with _elected(settings, services.kube, stop, lifecycle):
             if not stop.is_set():
                 await _work(services, stop)
             lifecycle.stopping = True
@@ -51,11 +52,22 @@ async def run(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    """All parts, and in the end their connections closed."""
+    """All parts, and in the end their connections closed.
+
+    Raises:
+        NoAccessError: nothing says how kube-apiserver is reached.
+        WrongSettingError: the CA of the API cannot be used.
+    """
     kube = Kube(find_access())
     token = TokenFile(settings.api_token_file)
     try:
-        async with Session(settings.api_url, token, ca=settings.api_ca_file) as session:
+        session = Session(settings.api_url, token, ca=settings.api_ca_file)
+    except OSError:  # ssl.SSLError is one
+        raise WrongSettingError(
+            f"TENANTRY_API_CA_FILE: {settings.api_ca_file} holds no CA certificate in PEM form"
+        ) from None
+    try:
+        async with session:
             records = Records(session, settings.cluster)
             yield Services(
                 kube=kube,
@@ -86,12 +98,12 @@ async def _work(services: Services, stop: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _elected(settings: Settings, kube: Kube, stop: asyncio.Event) -> AsyncIterator[None]:
+async def _elected(settings: Settings, kube: Kube, stop: asyncio.Event, lifecycle: Lifecycle) -> AsyncIterator[None]:
     """Hold the Lease inside; entered at once when there is no election, or when ``stop`` comes first."""
     if settings.leader_election == "Disabled":
         yield
         return
-    election = Election(kube, settings.namespace, settings.pod_id)
+    election = lifecycle.election = Election(kube, settings.namespace, settings.pod_id)
     won, stopped = asyncio.create_task(election.win()), asyncio.create_task(stop.wait())
     await asyncio.wait((won, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

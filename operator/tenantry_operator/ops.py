@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
+from tenantry.settings import PortError
 from tenantry_operator import metrics
+from tenantry_operator.election import Election
 from tenantry_operator.errors import KubeError
 from tenantry_operator.kube import Kube
 
@@ -24,11 +26,16 @@ class Lifecycle:
 
     started: bool = False  # waits for the Lease, or works
     stopping: bool = False
+    election: Election | None = None
 
 
 @asynccontextmanager
 async def serve(host: str, port: int, kube: Kube, lifecycle: Lifecycle) -> AsyncIterator[int]:
-    """Answer on ``port``, or a free one for 0, which is what the context gives."""
+    """Answer on ``port``, or a free one for 0, which is what the context gives.
+
+    Raises:
+        PortError: it cannot be listened on.
+    """
 
     async def livez(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")  # nothing that a restart would not cure
@@ -39,6 +46,8 @@ async def serve(host: str, port: int, kube: Kube, lifecycle: Lifecycle) -> Async
     async def readyz(_: web.Request) -> web.Response:
         if lifecycle.stopping or not lifecycle.started:
             return _verdict("the operator is stopping" if lifecycle.stopping else "the operator is starting")
+        if lifecycle.election and lifecycle.election.obstacle:
+            return _verdict(lifecycle.election.obstacle)
         if time.monotonic() - kube.heard_at > _QUIET:
             try:
                 await kube.ping()
@@ -58,7 +67,10 @@ async def serve(host: str, port: int, kube: Kube, lifecycle: Lifecycle) -> Async
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise PortError("OPS_PORT", host, port, error) from None
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()

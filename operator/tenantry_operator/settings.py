@@ -6,10 +6,10 @@ import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tenantry.settings import PREFIX, WrongSettingError
+from tenantry.settings import PREFIX, WrongSettingError, readable
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         description="Name of this replica in the Lease and in Events; without the prefix, because kopf reads it too.",
     )
 
+    @field_validator("api_token_file", "api_ca_file")
+    @classmethod
+    def _can_be_read(cls, value: Path | None) -> Path | None:
+        return None if value is None else readable(value)
+
 
 def read_settings() -> Settings:
     """The settings that the environment gives.
@@ -68,7 +73,9 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)[0]
-        raise WrongSettingError(f"{_variable(str(details['loc'][0]))}: {details['msg']}") from None
+        raise WrongSettingError(
+            f"{_variable(str(details['loc'][0]))}: {details['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 def table() -> str:

@@ -87,9 +87,7 @@ def test_at_sigterm_it_finishes_and_gives_the_lease_back(site: Site) -> None:
 )
 def test_a_wrong_setting_is_one_line(name: str, value: str, said: str) -> None:
     right = {"KUBECONFIG": "/nonexistent", "TENANTRY_API_URL": "http://127.0.0.1:1", "TENANTRY_CLUSTER": "east"}
-    environment = (
-        os.environ | right | {"TENANTRY_API_TOKEN_FILE": "/nonexistent", "TENANTRY_OPS_PORT": "0", name: value}
-    )
+    environment = os.environ | right | {"TENANTRY_API_TOKEN_FILE": os.devnull, "TENANTRY_OPS_PORT": "0", name: value}
     command = [sys.executable, "-m", "tenantry_operator", "run"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 78

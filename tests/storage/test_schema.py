@@ -11,7 +11,7 @@ from typing import Any
 import peewee
 import pytest
 
-from tenantry.model.errors import TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.storage import changes, leases, resources, schema, tables
 from tenantry.storage.db import Database
 from tenantry.storage.schema import SchemaState
@@ -176,6 +176,19 @@ async def test_a_migration_that_was_killed_is_done_again_soon(
     monkeypatch.setattr(schema, "_DIRECTORY", folder)
     async with opened(new_database_url) as database:
         assert (await schema.state(database)).current == 9901
+
+
+async def test_a_database_of_a_newer_release_is_left_alone(
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "9901_extra.py").write_text("def up(migrator, db):\n    pass\n")
+    async with opened(new_database_url) as database:
+        with monkeypatch.context() as patch:
+            patch.setattr(schema, "_DIRECTORY", tmp_path)
+            assert await schema.migrate(database) == ["9901_extra"]
+        with pytest.raises(TenantryError, match=f"is at 9901 and this release works with {NEWEST} to ") as caught:
+            await schema.migrate(database)
+        assert caught.value.code is Code.UNAVAILABLE
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tenantry.storage import schema
 from tenantry.web import server as server_module
 from tests.cluster.databases import DatabaseServer, MariaDB
 from tests.support.application import KUBERNETES, Client
-from tests.support.databases import emptied
+from tests.support.databases import emptied, opened
 from tests.support.server import ServerInProcess, running_server
 
 READY = "[+]shutdown ok\n[+]background ok\n[+]database ok\nreadyz check passed\n"
@@ -91,6 +91,24 @@ async def test_a_database_without_its_schema_is_waited_for(tmp_path: Path, maria
         await running.started.wait()
         assert (await _get(f"{running.ops_url}/readyz"))[0] == 200
         assert running.kubeconfig.exists()
+
+
+@pytest.mark.database
+async def test_a_database_of_a_newer_release_is_not_ready(
+    tmp_path: Path, mariadb: MariaDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mariadb.create_database("newer")
+    (tmp_path / "9901_extra.py").write_text("def up(migrator, db):\n    pass\n")
+    async with opened(mariadb.url("newer")) as database:
+        with monkeypatch.context() as patch:
+            patch.setattr(schema, "_DIRECTORY", tmp_path)
+            await schema.migrate(database)
+    settings = Settings(data_dir=tmp_path / "data", port=0, tls_port=0, ops_port=0, database_url=mariadb.url("newer"))
+    async with server_module.run(settings) as running:
+        status, text = await _get(f"{running.ops_url}/readyz")
+        assert status == 503
+        assert "[-]database failed: its schema is at 9901 and this release works with " in text
+        assert "start the release that migrated it\n" in text
 
 
 async def test_an_error_that_nobody_thought_of_fails_readiness_and_ends_no_loop(

@@ -18,10 +18,10 @@ from click.testing import CliRunner, Result
 from tenantry.cli.main import main
 from tenantry.datadir import DataDirectoryError
 from tenantry.model.identity import Permission
-from tenantry.settings import Settings
+from tenantry.settings import PortError, Settings
+from tenantry.storage import schema
 from tenantry.web import server as server_module
 from tenantry.web.routes import STOPPING, Route
-from tenantry.web.server import PortError
 from tenantry.wiring import open_services
 from tests.support.server import server_process
 
@@ -138,6 +138,81 @@ def test_what_stops_the_start_is_one_line_and_a_code(tmp_path: Path, run: Callab
     no_database = run("serve", DATABASE_URL=f"sqlite:///{garbage}")
     assert (no_database.exit_code, no_database.stdout) == (69, "")
     assert no_database.stderr == f"tenantry: {garbage}: file is not a database\n"
+
+
+def test_an_unusable_file_that_a_setting_names_is_one_line(tmp_path: Path, run: Callable[..., Result]) -> None:
+    text, binary = tmp_path / "text", tmp_path / "binary"
+    text.write_text("no PEM")
+    binary.write_bytes(b"\xff\xfe")
+    url = "mysql://u@127.0.0.1:1/x"
+    lines = {
+        f"TENANTRY_DATABASE_PASSWORD_FILE: cannot read {tmp_path}/none: No such file or directory": run(
+            "serve", DATABASE_URL=url, DATABASE_PASSWORD_FILE=f"{tmp_path}/none"
+        ),
+        f"TENANTRY_DATABASE_PASSWORD_FILE: cannot read {tmp_path}: Is a directory": run(
+            "serve", DATABASE_URL=url, DATABASE_PASSWORD_FILE=f"{tmp_path}"
+        ),
+        f"TENANTRY_DATABASE_PASSWORD_FILE: {binary} holds no text in UTF-8": run(
+            "serve", DATABASE_URL=url, DATABASE_PASSWORD_FILE=f"{binary}"
+        ),
+        f"TENANTRY_DATABASE_URL: ssl-ca: cannot read {tmp_path}/none: No such file or directory": run(
+            "serve", DATABASE_URL=f"{url}?ssl-ca={tmp_path}/none"
+        ),
+        f"TENANTRY_DATABASE_URL: ssl-ca: {text} holds no CA certificate in PEM form": run(
+            "serve", DATABASE_URL=f"{url}?ssl-ca={text}"
+        ),
+        f"TENANTRY_TLS_CERT_FILE: {text} and {text} are no certificate and its key, as PEM": run(
+            "serve", TLS_CERT_FILE=f"{text}", TLS_KEY_FILE=f"{text}"
+        ),
+    }
+    assert {line: (result.exit_code, result.stderr) for line, result in lines.items()} == {
+        line: (78, f"tenantry: {line}\n") for line in lines
+    }
+
+
+@pytest.mark.parametrize("name", ["lock", "ca.crt", "tls.key"])
+def test_an_unusable_file_of_the_data_directory_is_one_line(
+    tmp_path: Path, run: Callable[..., Result], name: str
+) -> None:
+    path = tmp_path / "data" / name
+    path.mkdir(parents=True)
+    result = run("serve")
+    assert (result.exit_code, result.stderr) == (73, f"tenantry: cannot use {path}: Is a directory\n")
+
+
+async def test_a_start_that_cannot_write_its_key_waits_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocker = tmp_path / "admin-token"
+    blocker.mkdir()
+    async with server_module.run(Settings(data_dir=tmp_path, port=0, tls_port=0, ops_port=0)) as running:
+        while not caplog.records:  # noqa: ASYNC110 - the server's, at its next try
+            await asyncio.sleep(0.01)
+        assert caplog.messages == [f"waiting for the data directory: cannot use {blocker}: Is a directory"]
+        async with aiohttp.ClientSession() as session, session.get(f"{running.ops_url}/startupz") as answer:
+            assert answer.status == 503
+        blocker.rmdir()
+        await running.started.wait()
+
+
+def test_an_unreachable_database_ends_a_migration_in_one_line(run: Callable[..., Result]) -> None:
+    result = run("migrate", DATABASE_URL="mysql://u:s3cr3t@127.0.0.1:1/x")
+    assert result.exit_code == 69
+    assert result.stderr == "tenantry: the database at 127.0.0.1:1 is away or busy (error 2003)\n"
+
+
+def test_a_database_of_a_newer_release_is_one_line(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "9901_extra.py").write_text("def up(migrator, db):\n    pass\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "_DIRECTORY", tmp_path)
+        assert run("migrate").exit_code == 0
+    for command in ("serve", "migrate"):
+        result = run(command)
+        assert result.exit_code == 69
+        assert result.stderr.startswith("tenantry: the database is too new: its schema is at 9901 and this release ")
+        assert result.stderr.count("\n") == 1
 
 
 def test_keys_are_made_listed_and_revoked_by_whoever_has_the_database(

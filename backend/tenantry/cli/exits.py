@@ -6,25 +6,12 @@ import os
 import sys
 from collections.abc import Collection
 from contextlib import suppress
-from enum import IntEnum
 from typing import NoReturn
 
 import click
 
+from tenantry.exitcodes import Exit
 from tenantry.model.errors import Code, TenantryError
-
-
-class Exit(IntEnum):
-    """Exit codes; 2 is click's own for a wrong command line. Those from 64 on are of sysexits.h."""
-
-    FAILED = 1
-    UNAVAILABLE = 69  # a port is taken, the database or the server is away
-    CANNOT_CREATE = 73  # the data directory cannot be written to
-    IO_ERROR = 74  # standard output cannot be written to
-    DENIED = 77  # no valid credential, or not the permission
-    WRONG_SETTING = 78
-    INTERRUPTED = 130  # by Ctrl-C: 128 and the number of SIGINT, as shells have it
-
 
 _EXITS = {
     Code.UNAVAILABLE: Exit.UNAVAILABLE,

@@ -8,8 +8,9 @@ from functools import wraps
 from typing import Any
 
 from tenantry import logs
-from tenantry.cli.exits import Exit, exit_of, fail
+from tenantry.cli.exits import exit_of, fail
 from tenantry.datadir import DataDirectoryError
+from tenantry.exitcodes import Exit
 from tenantry.model.errors import TenantryError
 from tenantry.settings import WrongSettingError, read_settings
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tenantry import __version__
+from tenantry import __version__, exitcodes
 
 #: heading of the help -> command -> module
 COMMANDS = {
@@ -91,16 +91,7 @@ def main() -> None:
 
     Commands that talk to a server find it by --server and --token, by TENANTRY_SERVER and TENANTRY_TOKEN, else by the
     kubeconfig which `tenantry serve` wrote into its data directory, TENANTRY_DATA_DIR or .tenantry.
-
-    \b
-    Exit codes:
-       0  done
-       1  failed, or some of it did; also when something is not there
-       2  wrong command line
-      69  the server, the database or a port is not to be had
-      73  the data directory cannot be written to
-      74  standard output cannot be written to
-      77  no valid credential, or nothing of it is allowed
-      78  wrong setting
-     130  interrupted by Ctrl-C
     """
+
+
+main.help = f"{main.help}\n\n{exitcodes.table()}"

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from tenantry.cli.exits import Exit, fail
+from tenantry.cli.exits import fail
+from tenantry.exitcodes import Exit
 from tenantry.model import yamldoc
 from tenantry.model.errors import FieldError
 from tenantry.model.kinds import Address

@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tenantry.cli.connection import options
-from tenantry.cli.exits import Exit, exit_of, fail, line_of
+from tenantry.cli.exits import exit_of, fail, line_of
 from tenantry.client import kubeconfig
 from tenantry.client.resources import Query, Resources
 from tenantry.client.session import Session
 from tenantry.client.tenants import Tenants
+from tenantry.exitcodes import Exit
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import Kind
 from tenantry.model.names import PLATFORM_NAMESPACE

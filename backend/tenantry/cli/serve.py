@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from tenantry.cli import exits
+from tenantry.cli.exits import fail
 from tenantry.cli.local import local
-from tenantry.settings import Settings
+from tenantry.exitcodes import Exit
+from tenantry.settings import PortError, Settings
 from tenantry.web import server
 
 
@@ -26,5 +27,5 @@ async def serve(settings: Settings) -> None:
     """
     try:
         await server.serve(settings)
-    except server.PortError as error:
-        exits.fail(error, exits.Exit.UNAVAILABLE)
+    except PortError as error:
+        fail(error, Exit.UNAVAILABLE)

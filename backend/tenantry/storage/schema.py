@@ -58,13 +58,31 @@ class SchemaState:
         """Whether this release can work with the database as it is."""
         return self.current in self.accepted
 
+    @property
+    def is_newer(self) -> bool:
+        """Whether a release has migrated the database that this one cannot work beside."""
+        return self.current >= self.accepted.stop
+
+    @property
+    def complaint(self) -> str:
+        """Why the database is not accepted, and what to do."""
+        if self.is_newer:
+            return (
+                f"its schema is at {self.current} and this release works with {self.expected} to "
+                f"{self.accepted.stop - 1}: start the release that migrated it"
+            )
+        return f"its schema is at {self.current} and must be at {self.expected}: run tenantry migrate"
+
 
 async def migrate(db: Database) -> list[str]:
     """Apply what is missing and return the names; wait for another that is doing so.
 
     Raises:
-        TenantryError: ``UNAVAILABLE``, another held the lease for a minute.
+        TenantryError: ``UNAVAILABLE``, another held the lease for a minute, or a newer release has migrated it.
     """
+    found = await state(db)
+    if found.is_newer:
+        raise TenantryError(Code.UNAVAILABLE, f"the database is too new: {found.complaint}")
     done: list[str] = []
     while await db.administer(_pending):
         async with _held(db) as lease:

@@ -44,7 +44,7 @@ async def check_database(services: Services) -> None:
         async with asyncio.timeout(READY_SECONDS):
             state = await schema.state(services.db)
         if not state.is_accepted:
-            raise NotYetError(f"its schema is at {state.current} and must be at {state.expected}: run tenantry migrate")
+            raise NotYetError(state.complaint)
         await services.db.ready()
     except TimeoutError:
         raise NotYetError(f"it did not answer within {READY_SECONDS:g} s") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import signal
@@ -14,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tenantry import __version__, metrics
+from tenantry.datadir import DataDirectoryError
 from tenantry.model.errors import TenantryError
 from tenantry.services.local_admin import local_token
 from tenantry.services.setbacks import Setbacks
-from tenantry.settings import Settings, WrongSettingError
+from tenantry.settings import PortError, Settings, WrongSettingError
 from tenantry.web.app import ROUTES, create_app
 from tenantry.web.health import Lifecycle, NotYetError, check_database, create_ops_app
 from tenantry.web.kubeconfig import write_kubeconfig
@@ -30,10 +30,6 @@ _CERTIFICATE_SECONDS = 60.0
 _LAG_SECONDS = 0.25
 
 logger = logging.getLogger(__name__)
-
-
-class PortError(Exception):
-    """A port that cannot be listened on; its text is one line that says which and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,8 +103,9 @@ def _certificate(services: Services) -> Certificate | None:
     if settings.tls_cert_file and settings.tls_key_file:
         try:
             return Certificate(settings.tls_cert_file, settings.tls_key_file)
-        except (ssl.SSLError, OSError) as error:
-            raise WrongSettingError(f"TENANTRY_TLS_CERT_FILE: {error.strerror or error}") from None
+        except ssl.SSLError:
+            files = f"{settings.tls_cert_file} and {settings.tls_key_file}"
+            raise WrongSettingError(f"TENANTRY_TLS_CERT_FILE: {files} are no certificate and its key, as PEM") from None
     if settings.on_loopback:
         return Certificate(*local_certificate(services.directory))
     return None
@@ -121,8 +118,7 @@ async def _listen(
     try:
         taken = await listener.listen(settings.host, port, context)
     except OSError as error:
-        reason = "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-        raise PortError(f"TENANTRY_{variable}: port {port} on {settings.host} {reason}") from None
+        raise PortError(variable, settings.host, port, error) from None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{'https' if context else 'http'}://{host}:{taken}"
 
@@ -131,6 +127,7 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
     """Wait for the database, then give a laptop its kubeconfig."""
     services = server.services
     setbacks = Setbacks(logger, "waiting for the database", (NotYetError, TenantryError))
+    obstacles = Setbacks(logger, "waiting for the data directory", (DataDirectoryError,))
     while not lifecycle.started:
         try:
             await check_database(services)
@@ -143,6 +140,8 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
             gc.freeze()
             lifecycle.started = True
             server.started.set()
+        except DataDirectoryError as error:
+            await obstacles.wait(error)
         except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
             await setbacks.wait(error)
 
@@ -185,7 +184,7 @@ async def _renew(certificate: Certificate, services: Services) -> None:
                 local_certificate(services.directory)
             if certificate.refresh():
                 logger.info("read the certificate again")
-        except OSError as error:  # ssl.SSLError is one
+        except (OSError, DataDirectoryError) as error:  # ssl.SSLError is an OSError
             logger.error("the certificate stays as it was: %s", error)  # noqa: TRY400
 
 
