@@ -122,11 +122,19 @@ class Kube:
             return None
 
     async def list(self, resource: Resource, labels: str = "") -> tuple[list[Document], int]:
-        """All objects of all namespaces and the resourceVersion at which they were read."""
+        """All objects of all namespaces and the resourceVersion at which they were read.
+
+        Raises:
+            NotFoundError: the cluster has no such kind.
+        """
         items: list[Document] = []
         params = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
         while True:
-            page = await self._send("GET", resource.path(), params)
+            try:
+                page = await self._send("GET", resource.path(), params)
+            except NotFoundError:
+                name = f"{resource.plural} of {resource.api_version}"
+                raise NotFoundError(f"the cluster does not serve {name}: is its CRD installed?") from None
             items += page["items"]
             following = page["metadata"].get("continue")
             if not following:
@@ -216,9 +224,10 @@ class Kube:
             async with self.session.request(
                 method, url, params=params, data=data, headers=headers, timeout=TIMEOUT
             ) as response:
-                answer: Document = orjson.loads(await response.read())
+                body = await response.read()
                 if not response.ok:
-                    raise read_error(response.status, answer)
+                    raise read_error(response.status, _status(body))
+                answer: Document = orjson.loads(body)
                 return answer
         except TimeoutError:
             raise UnavailableError(f"kube-apiserver did not answer within {TIMEOUT.total} s") from None
@@ -239,3 +248,12 @@ class Kube:
             return response
         finally:
             metrics.REST_REQUESTS.labels(code, request.method, self._host).inc()
+
+
+def _status(body: bytes) -> Document:
+    """The ``kind: Status`` of a refusal, empty when it is none: of an unknown path, or from a proxy."""
+    try:
+        status = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return status if isinstance(status, dict) else {}

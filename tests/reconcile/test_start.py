@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.controlplane import ControlPlane
 from tests.support.operator import Site, eventually
 
 KUBECONFIG = """\
@@ -90,6 +91,16 @@ def test_a_cluster_that_grants_nothing_is_the_last_line(settings: dict[str, str]
     assert code == 77
     assert lines[-1].startswith("tenantry-operator: ")
     assert 'cannot list resource "' in lines[-1]
+
+
+@pytest.mark.cluster
+def test_a_cluster_without_our_kinds_is_the_last_line(settings: dict[str, str], control_plane: ControlPlane) -> None:
+    del control_plane  # it has them by now; but it can be had on this machine
+    with ControlPlane() as bare:
+        code, lines = run(settings, KUBECONFIG=str(bare.kubeconfig))
+    assert code == 1
+    said = "the cluster does not serve plans of tenantry.dev/v1alpha1: is its CRD installed?"
+    assert lines[-1] == f"tenantry-operator: {said}"
 
 
 @pytest.mark.cluster
