@@ -10,9 +10,12 @@ UV_VERSION := 0.13.9
 UV := $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --universal --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command "make lock"
 
+SECRETS := .tenantry/secrets
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run operator test check lint verify generate bench lock cluster-up cluster-down node-up node-down engine-up engine-down clean
+.PHONY: help setup run operator test check lint verify generate bench lock image secrets cluster-up cluster-down \
+	node-up node-down engine-up engine-down clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/NAME/' \
@@ -78,8 +81,28 @@ lock: $(BIN)/python ## Resolve pyproject.toml into requirements/*.txt again; ARG
 	@$(VENV)-lock/bin/python -m pip --quiet --disable-pip-version-check install uv==$(UV_VERSION)
 	@$(UV) $(ARGS) pyproject.toml --extra operator -o requirements/runtime.txt
 	@$(UV) $(ARGS) --group build -c requirements/runtime.txt -o requirements/build.txt
+	@$(UV) $(ARGS) --group reload -c requirements/runtime.txt -o requirements/reload.txt
 	@$(UV) $(ARGS) pyproject.toml --extra operator --extra fast --group dev \
 		-c requirements/runtime.txt -c requirements/build.txt -o requirements/dev.txt
+
+image: ## Build the container image tenantry:VERSION
+	@version=$$(sed -n 's/__version__ = "\(.*\)"/\1/p' backend/tenantry/__init__.py); \
+	DOCKER_BUILDKIT=1 docker build --tag tenantry:$$version --build-arg VERSION=$$version \
+		--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(git log -1 --format=%cI)" \
+		--build-arg SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(ARGS) .
+
+# The folder keeps others out, not the files: the users of the containers read them.
+secrets: ## Make the passwords and the certificate of docker-compose.yml; what is there stays
+	@(umask 077; mkdir -p $(SECRETS))
+	@for name in database-password database-root-password; do \
+		test -s $(SECRETS)/$$name || openssl rand -hex 24 > $(SECRETS)/$$name || exit; done
+	@test -s $(SECRETS)/tls.crt || printf '%s\n' '[req]' prompt=no distinguished_name=name x509_extensions=leaf \
+		'[name]' CN=localhost '[leaf]' subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1 basicConstraints=critical,CA:FALSE \
+		keyUsage=critical,digitalSignature extendedKeyUsage=serverAuth subjectKeyIdentifier=hash \
+		| openssl req -x509 -config /dev/stdin -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 365 \
+			-keyout $(SECRETS)/tls.key -out $(SECRETS)/tls.crt 2>/dev/null \
+		|| { echo "openssl cannot make a certificate" >&2; exit 1; }
+	@chmod 0644 $(SECRETS)/*
 
 cluster-up: $(BIN)/python ## Start a Kubernetes control plane to try things on; prints its kubeconfig
 	@$(BIN)/python tests/cluster/controlplane.py up

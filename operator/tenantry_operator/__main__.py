@@ -11,7 +11,6 @@ import click
 from tenantry import __version__, exitcodes, generated, logs
 from tenantry.exitcodes import Exit
 from tenantry.settings import PortError, WrongSettingError
-from tenantry_operator import reference
 from tenantry_operator.access import NoAccessError
 from tenantry_operator.errors import ForbiddenError, KubeError, UnavailableError
 from tenantry_operator.lifecycle import run as run_operator
@@ -52,6 +51,8 @@ def run() -> None:
 @click.option("--check", is_flag=True, help="Write nothing; name what is not as it would be written, and exit with 1.")
 def generate(*, check: bool) -> None:
     """Write the operator's rights, and its page of the reference, into the repository."""
+    from tenantry_operator import reference  # noqa: PLC0415 - only who writes pages loads what is on them
+
     sys.exit(generated.settle(reference.files(), Path(), check=check))
 
 

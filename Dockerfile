@@ -1,0 +1,90 @@
+# One image with both programs, `tenantry` and `tenantry-operator`. Targets: `runtime`, the one to ship, and `dev`.
+# Engines from 20.10 on build it with BuildKit. A mirror of PyPI is named by pip's own configuration:
+#   docker build --secret id=pip,src=$HOME/.config/pip/pip.conf .
+FROM python:3.13-slim AS base
+ENV PATH=/opt/tenantry/bin:$PATH \
+    PYTHONSAFEPATH=1
+
+
+# What pip installs, each into an environment without pip; the final stage gets nothing else from here.
+FROM base AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_COMPILE=1 \
+    PIP_ONLY_BINARY=:all: \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN python -m venv --without-pip /opt/tenantry && python -m venv --without-pip /opt/hatchling
+COPY requirements/runtime.txt requirements/build.txt requirements/
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/tenantry install --require-hashes -r requirements/runtime.txt \
+    && pip --python /opt/hatchling install --require-hashes -r requirements/build.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY backend backend
+COPY operator operator
+# our own package lies apart, so that a new release is a small layer; times and bytecode are the same at every build
+ARG SOURCE_DATE_EPOCH=1
+RUN /opt/hatchling/bin/python -m hatchling build --target wheel --directory dist \
+    && pip --python /opt/tenantry install --no-cache-dir --no-deps --no-index --root /staging dist/*.whl \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/tenantry/lib \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /staging /staging/opt/tenantry/lib \
+    && find /opt/tenantry /staging -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+
+
+FROM base AS runtime
+COPY --from=build /opt/tenantry /opt/tenantry
+COPY --from=build /staging /
+# Neither pip nor what brings it; and the bytecode of the standard library, which the base image ships without: the
+# interpreter keeps that of all that it loads. The data directory may be written by any UID of the group 0.
+RUN find /usr -depth \( -path '*-packages/pip*' -o -path '*/ensurepip*' -o -path '*/bin/pip*' \) -delete \
+    && python -c 'import tenantry.cli.serve, tenantry.cli.migrate, tenantry.probe, tenantry_operator.__main__' \
+    && install --directory --mode=0770 --owner=65532 --group=0 /var/lib/tenantry
+ENV TENANTRY_DATA_DIR=/var/lib/tenantry
+WORKDIR /var/lib/tenantry
+USER 65532:0
+EXPOSE 8080 8443 9090
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["python", "-m", "tenantry.probe"]
+CMD ["tenantry", "serve"]
+ARG VERSION=unknown
+ARG REVISION=unknown
+ARG CREATED=unknown
+LABEL org.opencontainers.image.title="Tenantry" \
+      org.opencontainers.image.description="Tenant and configuration control plane: API and operator" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.13-slim" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.created="$CREATED"
+
+
+FROM build AS reload
+RUN python -m venv --without-pip /opt/reload
+COPY requirements/reload.txt requirements/
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/reload install --require-hashes -r requirements/reload.txt
+
+
+# The same programs from the sources in /tmp/sources, started again when those change. Compose mounts the work tree
+# there; in a pod, whose root is read-only, they are copied there, and skaffold writes what has changed.
+FROM runtime AS dev
+USER 0
+COPY --from=reload /opt/reload /opt/reload
+COPY backend /sources/backend
+COPY operator /sources/operator
+# hadolint ignore=SC2016
+RUN mkdir /opt/reload/programs \
+    && printf '%s\n' '#!/bin/sh' \
+    '[ -e /tmp/sources ] || cp -r /sources /tmp/sources' \
+    'program="/opt/tenantry/bin/${0##*/}"' \
+    'case "$1" in' \
+    'serve | run) exec /opt/reload/bin/watchfiles --target-type command --sigint-timeout 25 "$program $*" /tmp/sources ;;' \
+    '*) exec "$program" "$@" ;;' \
+    'esac' > /opt/reload/programs/tenantry \
+    && chmod 0755 /opt/reload/programs/tenantry \
+    && ln -s tenantry /opt/reload/programs/tenantry-operator
+ENV PATH=/opt/reload/programs:$PATH \
+    PYTHONPATH=/tmp/sources/backend:/tmp/sources/operator
+USER 65532:0
+
+
+# what is built when no target is named
+FROM runtime
