@@ -22,6 +22,7 @@ from tests.bench.load import Result, cpu_seconds, drive, request, rss_mb
 from tests.bench.operator import operator
 from tests.bench.report import Report, Row
 from tests.bench.server import Target, session
+from tests.bench.shipping import shipping
 
 ROUNDS = 3
 ROOT = "/apis/tenantry.dev/v1alpha1/tenants"
@@ -373,4 +374,5 @@ BENCHES: dict[str, Bench] = {
     "watches": watches,
     "lists": lists,
     "operator": operator,
+    "shipping": shipping,
 }
