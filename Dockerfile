@@ -2,7 +2,9 @@
 # Engines from 20.10 on build it with BuildKit. A mirror of PyPI is named by pip's own configuration:
 #   docker build --secret id=pip,src=$HOME/.config/pip/pip.conf .
 FROM python:3.13-slim AS base
+# pydantic would look for plugins in every installed package at each start
 ENV PATH=/opt/tenantry/bin:$PATH \
+    PYDANTIC_DISABLE_PLUGINS=__all__ \
     PYTHONSAFEPATH=1
 
 
@@ -24,7 +26,7 @@ COPY operator operator
 # our own package lies apart, so that a new release is a small layer; times and bytecode are the same at every build
 ARG SOURCE_DATE_EPOCH=1
 RUN /opt/hatchling/bin/python -m hatchling build --target wheel --directory dist \
-    && pip --python /opt/tenantry install --no-cache-dir --no-deps --no-index --root /staging dist/*.whl \
+    && pip --python /opt/tenantry install --no-cache-dir --no-deps --no-index --no-warn-script-location --root /staging dist/*.whl \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/tenantry/lib \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /staging /staging/opt/tenantry/lib \
     && find /opt/tenantry /staging -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
