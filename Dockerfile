@@ -11,30 +11,33 @@ ENV PATH=/opt/tenantry/bin:$PATH \
 # What pip installs, each into an environment without pip; the final stage gets nothing else from here.
 FROM base AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_NO_COMPILE=1 \
     PIP_ONLY_BINARY=:all: \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python -m venv --without-pip /opt/tenantry && python -m venv --without-pip /opt/hatchling
 COPY requirements/runtime.txt requirements/build.txt requirements/
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/tenantry install --require-hashes -r requirements/runtime.txt \
-    && pip --python /opt/hatchling install --require-hashes -r requirements/build.txt
+    pip --python /opt/tenantry install --no-compile --require-hashes -r requirements/runtime.txt \
+    && pip --python /opt/hatchling install --no-compile --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY backend backend
 COPY operator operator
-# our own package lies apart, so that a new release is a small layer; times and bytecode are the same at every build
+# two layers, so that a new release is a small one; times and bytecode are the same at every build
 ARG SOURCE_DATE_EPOCH=1
 RUN /opt/hatchling/bin/python -m hatchling build --target wheel --directory dist \
-    && pip --python /opt/tenantry install --no-cache-dir --no-deps --no-index --no-warn-script-location --root /staging dist/*.whl \
-    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/tenantry/lib \
-    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /staging /staging/opt/tenantry/lib \
-    && find /opt/tenantry /staging -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+    && pip --python /opt/tenantry install --no-cache-dir --no-compile --no-deps --no-index --no-warn-script-location \
+        --root /layers/program dist/*.whl \
+    && mkdir --parents /layers/dependencies/opt \
+    && mv /opt/tenantry /layers/dependencies/opt/ \
+    && for layer in dependencies program; do \
+        python -m compileall -q -f --invalidation-mode unchecked-hash -s /layers/$layer /layers/$layer/opt/tenantry/lib \
+        || exit; done \
+    && find /layers -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 
 
 FROM base AS runtime
-COPY --from=build /opt/tenantry /opt/tenantry
-COPY --from=build /staging /
+COPY --from=build /layers/dependencies /
+COPY --from=build /layers/program /
 # Neither pip nor what brings it; and the bytecode of the standard library, which the base image ships without: the
 # interpreter keeps that of all that it loads. The data directory may be written by any UID of the group 0.
 RUN find /usr -depth \( -path '*-packages/pip*' -o -path '*/ensurepip*' -o -path '*/bin/pip*' \) -delete \
@@ -62,7 +65,7 @@ FROM build AS reload
 RUN python -m venv --without-pip /opt/reload
 COPY requirements/reload.txt requirements/
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/reload install --require-hashes -r requirements/reload.txt
+    pip --python /opt/reload install --no-compile --require-hashes -r requirements/reload.txt
 
 
 # The same programs from the sources in /tmp/sources, started again when those change. Compose mounts the work tree
