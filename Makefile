@@ -14,8 +14,7 @@ SECRETS := .tenantry/secrets
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run operator test check lint verify generate bench lock image secrets cluster-up cluster-down \
-	node-up node-down engine-up engine-down clean
+.PHONY: help setup run operator test check lint verify generate bench lock image secrets cluster-up cluster-down node-up node-down engine-up engine-down clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z%-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | sed 's/%/NAME/' \

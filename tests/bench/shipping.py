@@ -19,6 +19,8 @@ from tests.bench.server import Target
 from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.processes import Program, free_port
+from tests.image import product, standins
+from tests.image.engine import Engine
 from tests.support.operator import Client, Site, is_up
 
 ROUNDS = 5
@@ -32,11 +34,19 @@ async def shipping(target: Target, report: Report) -> None:
     """All of it, without the server that is there."""
     del target
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as folder:
-        for part in (_start, _imports, _idle_operator):
+        for part in (_image, _start, _imports, _idle_operator):
             try:
                 await asyncio.to_thread(part, report, Path(folder))
             except UnavailableError as reason:
                 print(f"left out: {reason}", file=sys.stderr)
+
+
+def _image(report: Report, _: Path) -> None:
+    """What our image adds to its base."""
+    standins.prepare()
+    with Engine() as engine:
+        ours, base = (product.inspect(engine, name)["Size"] for name in (product.build(engine), product.BASE))
+    report.add(Row(name="image", backend="", value=(ours - base) / 1e6, unit="MB", target="<= 180"))
 
 
 def _as_in_the_image(folder: Path) -> dict[str, str]:

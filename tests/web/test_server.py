@@ -155,12 +155,6 @@ def test_an_unusable_file_that_a_setting_names_is_one_line(tmp_path: Path, run: 
         f"TENANTRY_DATABASE_PASSWORD_FILE: {binary} holds no text in UTF-8": run(
             "serve", DATABASE_URL=url, DATABASE_PASSWORD_FILE=f"{binary}"
         ),
-        f"TENANTRY_DATABASE_URL: ssl-ca: cannot read {tmp_path}/none: No such file or directory": run(
-            "serve", DATABASE_URL=f"{url}?ssl-ca={tmp_path}/none"
-        ),
-        f"TENANTRY_DATABASE_URL: ssl-ca: {text} holds no CA certificate in PEM form": run(
-            "serve", DATABASE_URL=f"{url}?ssl-ca={text}"
-        ),
         f"TENANTRY_TLS_CERT_FILE: {text} and {text} are no certificate and its key, as PEM": run(
             "serve", TLS_CERT_FILE=f"{text}", TLS_KEY_FILE=f"{text}"
         ),
