@@ -13,7 +13,7 @@ from tenantry.services import feed as feed_module
 from tenantry.services.feed import Feed
 from tenantry.storage import changes
 from tenantry.storage.db import Database
-from tests.storage.samples import NOW, create, tenant
+from tests.storage.samples import NOW, create, restore, tenant
 from tests.support.databases import opened
 
 SECONDS = 20
@@ -110,6 +110,48 @@ async def test_a_feed_that_the_log_has_overtaken_tells_its_subscribers_and_goes_
         await other.join(feed, 4)
     await other.join(feed, 5)
     assert other.seqs == [6]
+
+
+async def test_a_feed_whose_whole_log_is_gone_tells_its_subscribers_at_once(database: Database) -> None:
+    await write(database, 2)
+    feed = await standing(database)
+    listener = Listener()
+    await listener.join(feed, 0)
+    await write(database, 3)
+    assert await database.run(changes.compact, NOW + 1, 0, write=True) == 5
+    await feed._catch_up()
+    assert feed.seq == 5
+    assert listener.error is not None
+    assert listener.error.message == "too old resource version: 2 (5)"
+    late = Listener()
+    await late.join(feed, 5)
+    await write(database, 1)
+    await feed._catch_up()
+    assert late.seqs == [6]
+
+
+async def test_a_feed_goes_on_where_a_restored_database_is(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed_module, "REPLAYED", 2)
+    await write(database, 6)
+    feed = await standing(database)
+    listener, slow = Listener(), Listener()
+    await listener.join(feed, 0)
+    slow(await feed.read(2))
+    await database.run(restore, 3, write=True)
+    await feed._catch_up()
+    assert (feed.seq, listener.error) == (6, None)  # a node of a cluster may lag behind another
+    monkeypatch.setattr(feed_module, "PATIENCE", 0)
+    await feed._catch_up()
+    assert feed.seq == 3
+    assert listener.error is not None
+    assert (listener.error.code, listener.error.message) == (Code.EXPIRED, "too old resource version: 6 (3)")
+    with pytest.raises(TenantryError, match="too old resource version: 4"):
+        await slow.join(feed, slow.seqs[-1])
+    late = Listener()
+    await late.join(feed, 3)
+    await write(database, 2)
+    await feed._catch_up()
+    assert late.seqs == [4, 5]
 
 
 async def test_a_log_that_is_compacted_during_a_replay_ends_it(

@@ -7,7 +7,7 @@ import orjson
 
 from tenantry.model import ids
 from tenantry.model.resource import Resource, Verb
-from tenantry.storage import changes, resources
+from tenantry.storage import changes, resources, tables
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.unit import Unit
 
@@ -54,3 +54,10 @@ def remove(unit: Unit, item: Resource) -> Resource:
 def change(item: Resource, verb: Verb, prev_labels: dict[str, str] | None = None) -> PendingChange:
     """A change of ``item`` that waits for its seq."""
     return PendingChange(resource=item, verb=verb, prev_labels=prev_labels or {}, at=NOW)
+
+
+def restore(unit: Unit, seq: int) -> None:
+    """What a backup makes of a database that was made after ``seq``."""
+    unit.execute(tables.ChangeLog.delete().where(tables.ChangeLog.seq > seq))
+    unit.execute(tables.Resource.delete().where(tables.Resource.seq > seq))
+    unit.execute(tables.Clock.update({"seq": seq}).where(tables.Clock.name == "seq"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 from collections import deque
 from itertools import islice
@@ -29,7 +30,7 @@ POLL = (0.25, 0.5)
 #: changes kept in memory, and how many characters of objects at most
 WINDOW = 4096
 WINDOW_SIZE = 16 * 1024 * 1024
-#: seconds that a list waits for a seq which this replica has not seen
+#: seconds that a list waits for a seq which this replica has not seen, and the feed for one that it has seen
 PATIENCE = 3.0
 #: changes read from the database at a time: for everybody, and for one subscriber that has missed them
 BATCH = 500
@@ -58,6 +59,7 @@ class Feed:
         self._advanced = asyncio.Condition()
         self.seq = 0  # everything up to here was handed out
         self._start = 0  # the window holds everything after this
+        self._behind = math.inf  # since when the database is before ``seq``, in the loop's time
 
     async def run(self) -> None:
         """Poll until cancelled; an unreachable database is waited for."""
@@ -85,13 +87,23 @@ class Feed:
                 await setbacks.wait(error)
 
     async def _catch_up(self) -> None:
-        while batch := await self._db.run(changes.read, self.seq, BATCH):
-            if batch[0].seq != self.seq + 1:
-                self._skip(batch[0].seq - 1)
-            self._publish(batch)
-            await self._tell()
-            if len(batch) < BATCH:
-                return
+        full = True
+        while full:
+            clock, batch = await self._db.run(changes.poll, self.seq, BATCH)
+            full = len(batch) == BATCH
+            before = batch[0].seq - 1 if batch else clock
+            if before > self.seq or self._is_set_back(clock):
+                self._skip(before)
+                await self._tell()
+            if batch:
+                self._publish(batch)
+                await self._tell()
+
+    def _is_set_back(self, clock: int) -> bool:
+        """Whether an older state of the database was restored; a node that lags behind another looks so at first."""
+        now = asyncio.get_running_loop().time()
+        self._behind = min(self._behind, now) if clock < self.seq else math.inf
+        return now - self._behind >= PATIENCE
 
     async def _tell(self) -> None:
         async with self._advanced:
@@ -109,7 +121,8 @@ class Feed:
             subscriber(batch)
 
     def _skip(self, seq: int) -> None:
-        """Go on after ``seq``: this process was away for longer than the log is kept, and so were its subscribers."""
+        """Go on after ``seq``; neither this process nor its subscribers can learn what was in between."""
+        log.warning("the change log goes on after %d, not after %d: watches begin anew", seq, self.seq)
         error = expired(self.seq, seq)
         self._window.clear()
         self._size, self._start, self.seq = 0, seq, seq
@@ -121,15 +134,17 @@ class Feed:
         """The changes after ``after``, which the feed has passed: the next of them, at least one.
 
         Raises:
-            TenantryError: EXPIRED when the log no longer reaches back to ``after``.
+            TenantryError: EXPIRED when the log no longer reaches back to ``after``, or the feed was set back before it.
         """
         if after >= self._start:
             first = after - self._start  # seqs have no gaps
-            return list(islice(self._window, first, first + REPLAYED))
-        batch = await self._db.run(changes.read, after, REPLAYED)
+            batch = list(islice(self._window, first, first + REPLAYED))
+        else:
+            read = await self._db.run(changes.read, after, REPLAYED)
+            batch = [change for change in read if change.seq <= self.seq]  # the rest will be handed out
         if not batch or batch[0].seq != after + 1:
             raise expired(after, await self._db.run(changes.compacted_to))
-        return [change for change in batch if change.seq <= self.seq]  # the rest will be handed out
+        return batch
 
     def subscribe(self, subscriber: Subscriber, after: int) -> bool:
         """Hand every change after ``after`` to ``subscriber``; False, and nothing, unless the feed is there."""

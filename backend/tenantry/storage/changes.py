@@ -91,6 +91,18 @@ def read(unit: Unit, after_seq: int, limit: int) -> list[Change]:
     return _rows.all(unit.execute(_READ, after=after_seq, limit=limit))
 
 
+def poll(unit: Unit, after_seq: int, limit: int) -> tuple[int, list[Change]]:
+    """A seq up to which everything is committed, and what :func:`read` gives; the log may have been compacted past it.
+
+    The seq is below ``after_seq`` when an older state of the database was restored.
+    """
+    batch = read(unit, after_seq, limit)
+    if batch:
+        return batch[-1].seq, batch
+    seq = current_seq(unit)
+    return seq, read(unit, after_seq, limit) if seq > after_seq else []
+
+
 def current_seq(unit: Unit) -> int:
     """The last seq committed; 0 in an empty database."""
     return int(unit.execute(_READ_CLOCK, name="seq").fetchone()[0])
