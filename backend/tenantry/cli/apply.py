@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from tenantry.cli import manifests
-from tenantry.cli.exits import Exit, exit_of_work
+from tenantry.cli.exits import exit_of_work
 from tenantry.cli.manifests import Complaint, Found, Named
 from tenantry.cli.names import shown
 from tenantry.cli.progress import Lines, progress
@@ -20,6 +20,7 @@ from tenantry.cli.remote import Remote, remote
 from tenantry.client.errors import UnreachableError
 from tenantry.client.resources import Document, Resources
 from tenantry.client.session import Request
+from tenantry.exitcodes import Exit
 from tenantry.model.errors import Code, FieldCode, TenantryError
 from tenantry.model.kinds import KINDS, Address
 
