@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from tenantry.cli.connection import options
 from tenantry.cli.exits import exit_of, fail, line_of
-from tenantry.client import kubeconfig
+from tenantry.cli.place import Place, UnknownPlaceError, find
+from tenantry.client.errors import UnreachableError
 from tenantry.client.resources import Query, Resources
-from tenantry.client.session import Session
+from tenantry.client.session import Request, Session
 from tenantry.client.tenants import Tenants
 from tenantry.exitcodes import Exit
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import Kind
-from tenantry.model.names import PLATFORM_NAMESPACE
-from tenantry.settings import is_loopback
 
 #: field manager of what is applied with this program
 MANAGER = "tenantry-cli"
@@ -39,24 +36,6 @@ class Remote:
     namespace: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a server is; ``ca`` as :class:`Session` takes it."""
-
-    server: str
-    token: str
-    ca: Path | str | None
-    namespace: str
-
-
-class _UnknownError(Exception):
-    """It is not known which server to talk to, or how; ``code`` is what the process ends with."""
-
-    def __init__(self, code: Exit, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
 def call(
     function: Callable[..., Coroutine[Any, Any, None]],
     *args: Any,
@@ -67,13 +46,13 @@ def call(
 ) -> None:
     """Run a function that takes a :class:`Remote` first; its errors end in one line."""
     try:
-        place = _find(server, token, ca_file)
-    except _UnknownError as error:
+        place = find(server, token, ca_file)
+        try:
+            asyncio.run(_call(place, function, args, kwargs))
+        except TenantryError as error:
+            fail(_explain(place, error), exit_of(error))
+    except UnknownPlaceError as error:
         fail(error, error.code)
-    try:
-        asyncio.run(_call(place, function, args, kwargs))
-    except TenantryError as error:
-        fail(_explain(place, error), exit_of(error))
     except KeyboardInterrupt:
         fail("interrupted", Exit.INTERRUPTED)
 
@@ -116,53 +95,41 @@ def _list(names: Callable[[Remote], Awaitable[list[str]]], parameters: Mapping[s
     async def collect(target: Remote) -> None:
         found.extend(await names(target))
 
-    with suppress(_UnknownError, TenantryError, TimeoutError):
-        place = _find(*(parameters.get(option) for option in ("server", "token", "ca_file")))
+    with suppress(UnknownPlaceError, TenantryError, TimeoutError):
+        place = find(*(parameters.get(option) for option in ("server", "token", "ca_file")))
         asyncio.run(asyncio.wait_for(_call(place, collect, (), {}), _SHELL_SECONDS))
     return found
 
 
-async def _call(place: _Place, function: Callable[..., Coroutine[Any, Any, None]], args: Any, kwargs: Any) -> None:
+async def _call(place: Place, function: Callable[..., Coroutine[Any, Any, None]], args: Any, kwargs: Any) -> None:
+    credential = place.credential
     try:
-        session = Session(place.server, place.token, ca=place.ca)
+        session = Session(place.server, credential.token, ca=place.ca, certificate=credential.certificate)
     except OSError:  # ssl.SSLError is one
-        fail("--ca-file: it holds no CA certificate in PEM form", Exit.WRONG_SETTING)
+        message = f"the CA for {place.server}, or the client certificate, is not in PEM form"
+        raise UnknownPlaceError(Exit.WRONG_SETTING, message) from None
     async with session:
+        if place.context:
+            await _check_kind(session, place)
         await function(Remote(session, Resources(session, MANAGER), place.namespace), *args, **kwargs)
 
 
-def _find(server: str | None, token: str | None, ca_file: Path | None) -> _Place:
-    """The server that the options name; what they leave out comes from the kubeconfig, if it is of the same server."""
-    path = Path(os.environ.get("TENANTRY_DATA_DIR") or ".tenantry") / "kubeconfig"
-    try:
-        known = kubeconfig.read(path)
-    except FileNotFoundError:
-        known = None
-    except kubeconfig.KubeconfigError as error:
-        if not (server and token):
-            raise _UnknownError(Exit.WRONG_SETTING, str(error)) from None
-        known = None
-    if server is None:
-        if known is None:
-            start = "start one with `tenantry serve`, or name one with --server"
-            raise _UnknownError(Exit.UNAVAILABLE, f"no server is known: there is no {path}; {start}")
-        server = known.server
-    server = server.rstrip("/")
-    if not server.startswith(("http://", "https://")):
-        raise _UnknownError(Exit.WRONG_SETTING, f"--server: {server} is no URL such as https://tenantry.example.com")
-    parts = urlsplit(server)
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        message = f"--server: the token would go to {server} in clear text; use https, or a port-forward to loopback"
-        raise _UnknownError(Exit.WRONG_SETTING, message)
-    if known is None or known.server != server:
-        if not token:
-            message = f"no token for {server} is known: give one with --token or TENANTRY_TOKEN"
-            raise _UnknownError(Exit.DENIED, message)
-        return _Place(server, token, ca_file, PLATFORM_NAMESPACE)
-    return _Place(server, token or known.token, ca_file or known.ca or None, known.namespace or PLATFORM_NAMESPACE)
+async def _check_kind(session: Session, place: Place) -> None:
+    """See that ``KUBECONFIG`` is about a server of ours: most are about a cluster, which has half of the paths too."""
+    found = await session.send(Request(method="GET", path="/version"))
+    version = found.get("gitVersion", "") if isinstance(found, dict) else ""
+    if "+tenantry-" not in version:
+        message = (
+            f'the current context of KUBECONFIG, "{place.context}", is the Kubernetes cluster {version} at '
+            f"{place.server}, and no Tenantry server, which alone has /v1: choose another, or name one with --server"
+        )
+        raise UnknownPlaceError(Exit.WRONG_SETTING, message)
 
 
-def _explain(place: _Place, error: TenantryError) -> str:
+def _explain(place: Place, error: TenantryError) -> str:
+    line = line_of(error)
     if error.code is Code.UNAUTHENTICATED:
-        return f"{place.server} does not accept the token: {error}"
-    return line_of(error)
+        line = f"{place.server} does not accept the token: {error}"
+    elif not isinstance(error, UnreachableError):
+        return line
+    return f'{line}; it is the server of the context "{place.context}" of KUBECONFIG' if place.context else line

@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -66,16 +67,18 @@ class Session:
         url: where the server is, with its path prefix if it has one.
         token: the bearer token, None for anonymous requests.
         ca: the CA that signed the server's certificate, as a file or as PEM text; the system's when None.
+        certificate: a client certificate and its key as PEM text.
         timeout: seconds that one attempt may take.
         attempts: how often a request that may be repeated is sent before its failure counts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one keyword per part of a connection
         self,
         url: str,
         token: Token | None = None,
         *,
         ca: Path | str | None = None,
+        certificate: tuple[str, str] | None = None,
         timeout: float = 10.0,
         attempts: int = 3,
     ) -> None:
@@ -83,7 +86,7 @@ class Session:
         self._token = token
         self._attempts = attempts
         self._limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 5.0))
-        context = _trust(ca) if url.startswith("https:") else True
+        context = _tls(ca, certificate) if url.startswith("https:") else True
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context),
             headers={"User-Agent": f"tenantry/{__version__}"},
@@ -176,10 +179,15 @@ class Session:
         return pause if pause <= _LONGEST_PAUSE else None
 
 
-def _trust(ca: Path | str | None) -> ssl.SSLContext:
-    if isinstance(ca, str):
-        return ssl.create_default_context(cadata=ca)
-    return ssl.create_default_context(cafile=ca)
+def _tls(ca: Path | str | None, certificate: tuple[str, str] | None) -> ssl.SSLContext:
+    trusted = {"cadata": ca} if isinstance(ca, str) else {"cafile": ca}
+    context = ssl.create_default_context(**trusted)
+    if certificate:
+        with tempfile.NamedTemporaryFile("w", encoding="ascii") as file:  # ssl reads nothing else; nobody else may
+            file.write("\n".join(certificate))
+            file.flush()
+            context.load_cert_chain(file.name)
+    return context
 
 
 def _reason(error: Exception) -> str:

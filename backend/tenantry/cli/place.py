@@ -1,0 +1,107 @@
+"""Where the server is that a command talks to, and what opens it: options, variables, kubeconfigs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from tenantry.cli.exits import Exit
+from tenantry.client import kubeconfig
+from tenantry.client.credentials import NONE, Credential
+from tenantry.model.names import PLATFORM_NAMESPACE
+from tenantry.settings import is_loopback
+
+
+class UnknownPlaceError(Exception):
+    """It is not known which server to talk to, or how; ``code`` is what the process ends with."""
+
+    def __init__(self, code: Exit, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a server is.
+
+    Args:
+        server: URL without a slash at its end.
+        credential: what opens it.
+        ca: as ``Session`` takes it.
+        namespace: of objects which do not name theirs.
+        context: of ``KUBECONFIG``, which may be about any cluster; empty for a server that was named, or is known.
+    """
+
+    server: str
+    credential: Credential
+    ca: Path | str | None
+    namespace: str
+    context: str
+
+
+def find(server: str | None, token: str | None, ca_file: Path | None) -> Place:
+    """The server that the options name; what they leave out comes from a kubeconfig, if one is of the same server.
+
+    Raises:
+        UnknownPlaceError: there is none, or it cannot be talked to like that.
+    """
+    try:
+        known = _find_known(server)
+    except kubeconfig.KubeconfigError as error:
+        if not (server and token):
+            raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
+        known = None
+    url = _check(server.rstrip("/")) if server else _check(known.server) if known else None
+    if url is None:
+        start = "start one with `tenantry serve`, or name one with --server"
+        message = f"no server is known: there is no {_own_kubeconfig()}; {start}"
+        raise UnknownPlaceError(Exit.UNAVAILABLE, message)
+    try:
+        credential = Credential(token=token) if token else known.credential() if known else NONE
+    except kubeconfig.KubeconfigError as error:
+        raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
+    if credential is NONE:
+        message = f"no token for {url} is known: give one with --token or TENANTRY_TOKEN"
+        raise UnknownPlaceError(Exit.DENIED, message)
+    return Place(
+        server=url,
+        credential=credential,
+        ca=ca_file or (known and known.ca) or None,
+        namespace=(known and known.namespace) or PLATFORM_NAMESPACE,
+        context=known.context if known and not server and known.paths != (_own_kubeconfig(),) else "",
+    )
+
+
+def _find_known(server: str | None) -> kubeconfig.Access | None:
+    """What the first kubeconfig says that there is, or the first of ``server``.
+
+    That of a data directory which was named comes before ``KUBECONFIG``, and that of .tenantry after it.
+    """
+    theirs = tuple(map(Path, filter(None, os.environ.get("KUBECONFIG", "").split(os.pathsep))))
+    candidates = [(_own_kubeconfig(),), theirs]
+    for paths in candidates if os.environ.get("TENANTRY_DATA_DIR") else reversed(candidates):
+        try:
+            access = kubeconfig.read(*paths)
+        except FileNotFoundError:
+            continue
+        if server is None or access.server == server.rstrip("/"):
+            return access
+    return None
+
+
+def _own_kubeconfig() -> Path:
+    """What ``tenantry serve`` writes."""
+    return Path(os.environ.get("TENANTRY_DATA_DIR") or ".tenantry") / "kubeconfig"
+
+
+def _check(server: str) -> str:
+    if not server.startswith(("http://", "https://")):
+        message = f"--server: {server} is no URL such as https://tenantry.example.com"
+        raise UnknownPlaceError(Exit.WRONG_SETTING, message)
+    parts = urlsplit(server)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        message = f"--server: the token would go to {server} in clear text; use https, or a port-forward to loopback"
+        raise UnknownPlaceError(Exit.WRONG_SETTING, message)
+    return server
