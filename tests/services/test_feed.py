@@ -131,7 +131,7 @@ async def test_a_feed_whose_whole_log_is_gone_tells_its_subscribers_at_once(data
 
 
 async def test_a_feed_goes_on_where_a_restored_database_is(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feed_module, "REPLAYED", 2)
+    monkeypatch.setattr(feed_module, "PART", 2)
     await write(database, 6)
     feed = await standing(database)
     listener, slow = Listener(), Listener()
@@ -157,7 +157,7 @@ async def test_a_feed_goes_on_where_a_restored_database_is(database: Database, m
 async def test_a_log_that_is_compacted_during_a_replay_ends_it(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed_module, "REPLAYED", 2)
+    monkeypatch.setattr(feed_module, "PART", 2)
     await write(database, 6)
     async with running(database) as feed:
         assert [change.seq for change in await feed.read(0)] == [1, 2]

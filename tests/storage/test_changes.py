@@ -100,6 +100,17 @@ async def test_compaction_removes_what_is_too_much(database: Database) -> None:
     assert await database.run(changes.compact, NOW, sum(sizes[2:]), write=True) == 0
 
 
+async def test_a_part_of_the_log_ends_when_it_is_large_enough(database: Database) -> None:
+    for number in range(6):
+        await database.run(create, tenant(f"t-{number}", spec=f'"{"ü" * 1000}"'), write=True)
+    log = await database.run(changes.read, 0, 10)
+    assert {change.size for change in log} == {len(log[0].object.encode()) + 2}
+    for size, count in ((1, 1), (log[0].size, 1), (log[0].size + 1, 2), (10**6, 6)):
+        assert await database.run(changes.read_part, 0, 10, size) == log[:count]
+    assert await database.run(changes.read_part, 3, 1, 10**6) == log[3:4]
+    assert await database.run(changes.read_part, 6, 10, 10**6) == []
+
+
 async def test_a_loser_of_a_race_takes_no_seq(database: Database) -> None:
     (first,) = await database.run(create, tenant("acme"), write=True)
     results = await asyncio.gather(

@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 
 from tests.support.server import ServerProcess, server_process
-from tests.support.watching import Follower, list_all
+from tests.support.watching import Event, Follower, OutOfOrderError, list_all, version_of
 
 PLANS = "/apis/tenantry.dev/v1alpha1/plans"
 MERGE = {"Content-Type": "application/merge-patch+json"}
@@ -46,6 +46,7 @@ class Race:
     """The clients of all replicas, and what was acknowledged to writers."""
 
     clients: list[aiohttp.ClientSession]
+    filler: str = ""  # that makes every plan so large
     written: set[int] = field(default_factory=set)  # versions
     deleted: int = 0
     progress: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -59,7 +60,8 @@ class Race:
         """Create, change and delete plans, as long as there are numbers left."""
         while (number := next(numbers)) < WRITES:
             name, labels = CHANCE.choice(NAMES), {"ring": CHANCE.choice([RING, "outer"])}
-            patch = {"metadata": {"labels": labels}, "spec": {"displayName": f"{name} {number}"}}
+            meta = {"labels": labels, "annotations": {"filler": self.filler}}
+            patch = {"metadata": meta, "spec": {"displayName": f"{name} {number}"}}
             http, kind = self.client, CHANCE.choices(["create", "patch", "delete"], [3, 5, 1])[0]
             if kind == "delete":
                 async with http.delete(f"{PLANS}/{name}") as answer:
@@ -68,7 +70,7 @@ class Race:
             else:
                 document = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Plan", **patch}
                 request = (
-                    http.post(PLANS, json={**document, "metadata": {"name": name, "labels": labels}})
+                    http.post(PLANS, json={**document, "metadata": {"name": name, **meta}})
                     if kind == "create"
                     else http.patch(f"{PLANS}/{name}", json=patch, headers=MERGE)
                 )
@@ -82,7 +84,7 @@ class Race:
 
     async def write_one(self, name: str) -> None:
         """Create a plan that nobody changes."""
-        meta = {"name": name, "labels": {"ring": RING}}
+        meta = {"name": name, "labels": {"ring": RING}, "annotations": {"filler": self.filler}}
         document = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Plan", "metadata": meta}
         async with self.client.post(PLANS, json={**document, "spec": {"displayName": name}}) as answer:
             assert answer.status == 201, await answer.text()
@@ -147,3 +149,74 @@ async def test_watchers_lose_nothing_and_see_nothing_twice_while_sixteen_write(
         assert follower.seen == witness.seen[-len(follower.seen) :]
         assert follower.state == final
     assert [follower.state for follower in choosers] == [chosen] * 4
+
+
+@dataclass
+class Newcomer(Follower):
+    """A client that begins with the state, which comes in parts while others write, and follows from there.
+
+    Every object is told once as it was, and then each of its changes, up to the bookmark that ends the state as well.
+    """
+
+    latest: dict[str, int] = field(default_factory=dict)
+
+    def apply(self, event: Event) -> None:
+        """Bring the copy up to date."""
+        what, item = event["type"], event["object"]
+        if what == "ERROR":
+            raise OutOfOrderError(item)
+        version = version_of(item)
+        if what == "BOOKMARK":
+            if version < max(self.latest.values(), default=0):
+                raise OutOfOrderError(f"the state as of {version} has {self.latest}")
+            self.version = version
+            return
+        name = item["metadata"]["name"]
+        if (name in self.state) != (what != "ADDED") or version <= max(self.latest.get(name, 0), self.version):
+            raise OutOfOrderError(f"{what} {name} at {version} after {self.latest.get(name)} and {self.version}")
+        self.latest[name] = version
+        if self.version:
+            self.version = version
+        if what == "DELETED":
+            del self.state[name]
+        else:
+            self.state[name] = version
+
+    async def follow(self, http: aiohttp.ClientSession) -> "Newcomer":
+        """Watch from the state to the end."""
+        parameters = {"watch": "true", "sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        parameters |= {"allowWatchBookmarks": "true", "resourceVersion": "0"}
+        async with http.get(PLANS, params=parameters) as answer:
+            async for _ in self._events(answer):
+                if LAST in self.state and self.version:
+                    answer.close()
+                    return self
+        raise AssertionError("the watch has ended")
+
+
+async def test_who_begins_with_the_state_is_told_every_change_once(tmp_path: Path, database_url: str) -> None:
+    async with replicas(tmp_path, database_url) as servers, AsyncExitStack() as stack:
+        race = Race([
+            await stack.enter_async_context(
+                aiohttp.ClientSession(
+                    server.base_url, headers=server.headers, connector=aiohttp.TCPConnector(limit=0)
+                )
+            )
+            for server in servers
+        ], filler="x" * 8000)  # fmt: skip
+        async with asyncio.timeout(SECONDS):
+            for name in NAMES:
+                await race.write_one(name)
+
+            async def come(late: int) -> Newcomer:
+                async with race.progress:
+                    await race.progress.wait_for(lambda: len(race.written) >= late)
+                return await Newcomer(PLANS).follow(race.client)
+
+            coming = asyncio.gather(*(come(late) for late in range(0, 160, 8)))
+            numbers = itertools.count()
+            await asyncio.gather(*(race.write(numbers) for _ in range(WRITERS)))
+            await race.write_one(LAST)
+            newcomers = await coming
+            final, _ = await list_all(race.client, PLANS)
+    assert [newcomer.state for newcomer in newcomers] == [final] * len(newcomers)

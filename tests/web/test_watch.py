@@ -1,6 +1,7 @@
 """Watches over real sockets: framing, replay, resume, selectors, and a thousand at once."""
 
 import asyncio
+import gc
 import json
 import socket
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ from yarl import URL
 
 from tenantry import metrics
 from tenantry.model import ids
+from tenantry.model.resource import Change, Resource
 from tenantry.storage import changes
 from tenantry.web import watch as watch_module
 from tenantry.web.listener import GRACE_SECONDS
@@ -267,6 +269,53 @@ async def test_a_client_that_stops_to_read_is_cut_off_and_holds_up_nobody(
             count += 1
         assert value_of(open_watches) == 1
     slow.close()
+
+
+async def stalled_watches(server: ServerInProcess, count: int, **parameters: str) -> list[socket.socket]:
+    """Watches of which each has more to send than its client takes."""
+    clients = [await stalled_watch(server, **parameters) for _ in range(count)]
+    async with server.session() as http, asyncio.timeout(SECONDS):
+        while len(watch_module._backlog._waiting) < count:
+            await http.get(PLANS, params={"limit": "1"})
+    return clients
+
+
+@pytest.mark.parametrize("parameters", [{}, {"resourceVersion": "1"}], ids=["state", "replay"])
+async def test_nothing_is_kept_for_clients_that_do_not_read_but_what_they_are_sent_next(
+    tmp_path: Path, parameters: dict[str, str]
+) -> None:
+    async with running_server(tmp_path) as server:
+        await fill(server, 100)
+    async with running_server(tmp_path) as server:  # whose feed has no window
+        clients = await stalled_watches(server, 5, **parameters)
+        gc.collect()
+        kept = [each for each in gc.get_objects() if type(each) in {Resource, Change}]
+        assert len(kept) < 5
+        assert watch_module._backlog._total < 5 * 150_000
+        for client in clients:
+            client.close()
+
+
+async def test_who_waits_longest_is_cut_off_when_too_much_waits_for_all(
+    server: ServerInProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(server, 100)
+    stalled = await stalled_watches(server, 8)
+    watchers = list(watch_module._backlog._waiting)
+    monkeypatch.setattr(watch_module, "MAX_WAITING", watch_module._backlog._total)
+    stalled.append(await stalled_watch(server))
+    async with server.session() as http, asyncio.timeout(SECONDS):
+        while not watchers[0].done.is_set():
+            await http.get(PLANS, params={"limit": "1"})
+        async with http.get(PLANS, params={"watch": "true"}) as watch:
+            assert len(await events(watch, 100)) == 100  # who reads is not among them
+            await http.post(PLANS, json=plan("last"))
+            assert names(await events(watch, 1)) == [("ADDED", "last")]
+    cut_off = [watcher.done.is_set() for watcher in watchers]
+    assert cut_off == sorted(cut_off, reverse=True)
+    assert watch_module._backlog._total <= watch_module.MAX_WAITING
+    for client in stalled:
+        client.close()
 
 
 async def test_a_client_that_never_reads_the_state_goes_when_its_time_is_up(server: ServerInProcess) -> None:

@@ -117,6 +117,7 @@ class Change:
     object: str  # the whole object as JSON text, with resourceVersion = seq
     prev_labels: str  # JSON of the labels before the change; "{}" for ADDED
     at: int
+    size: int  # bytes of object and prev_labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,10 @@ import logging
 import math
 import random
 from collections import deque
+from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import Protocol
+from operator import attrgetter
+from typing import Protocol, TypeVar
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.resource import Change
@@ -23,18 +25,24 @@ from tenantry.services.setbacks import Setbacks
 from tenantry.storage import changes
 from tenantry.storage.db import Database
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 #: seconds between two polls that nothing woke
 POLL = (0.25, 0.5)
-#: changes kept in memory, and how many characters of objects at most
+#: changes kept in memory, and how many bytes of them at most
 WINDOW = 4096
 WINDOW_SIZE = 16 * 1024 * 1024
 #: seconds that a list waits for a seq which this replica has not seen, and the feed for one that it has seen
 PATIENCE = 3.0
-#: changes read from the database at a time: for everybody, and for one subscriber that has missed them
-BATCH = 500
-REPLAYED = 100
+#: changes read from the database at a time
+BATCH = 64
+#: changes, and bytes of them, in a part that is read for one subscriber: as many may wait in memory for each
+PART = 100
+PART_SIZE = 64 * 1024
+
+_size = attrgetter("size")
 
 
 class Subscriber(Protocol):
@@ -53,7 +61,7 @@ class Feed:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._window: deque[Change] = deque()
-        self._size = 0  # characters of the objects in the window
+        self._size = 0  # bytes in the window
         self._subscribers: set[Subscriber] = set()
         self._wake = asyncio.Event()
         self._advanced = asyncio.Condition()
@@ -94,10 +102,11 @@ class Feed:
             before = batch[0].seq - 1 if batch else clock
             if before > self.seq or self._is_set_back(clock):
                 self._skip(before)
-                await self._tell()
-            if batch:
-                self._publish(batch)
-                await self._tell()
+            while batch:
+                first = part(batch, _size)
+                self._publish(first)
+                del batch[: len(first)]
+            await self._tell()
 
     def _is_set_back(self, clock: int) -> bool:
         """Whether an older state of the database was restored; a node that lags behind another looks so at first."""
@@ -111,10 +120,10 @@ class Feed:
 
     def _publish(self, batch: list[Change]) -> None:
         self._window.extend(batch)
-        self._size += sum(len(change.object) for change in batch)
+        self._size += sum(change.size for change in batch)
         while len(self._window) > WINDOW or self._size > WINDOW_SIZE:
             oldest = self._window.popleft()
-            self._size -= len(oldest.object)
+            self._size -= oldest.size
             self._start = oldest.seq
         self.seq = batch[-1].seq
         for subscriber in tuple(self._subscribers):
@@ -131,16 +140,16 @@ class Feed:
             subscriber.fail(error)
 
     async def read(self, after: int) -> list[Change]:
-        """The changes after ``after``, which the feed has passed: the next of them, at least one.
+        """The changes after ``after``, which the feed has passed: a part of them, at least one.
 
         Raises:
             TenantryError: EXPIRED when the log no longer reaches back to ``after``, or the feed was set back before it.
         """
         if after >= self._start:
             first = after - self._start  # seqs have no gaps
-            batch = list(islice(self._window, first, first + REPLAYED))
+            batch = part(islice(self._window, first, first + PART), _size)
         else:
-            read = await self._db.run(changes.read, after, REPLAYED)
+            read = await self._db.run(changes.read_part, after, PART, PART_SIZE)
             batch = [change for change in read if change.seq <= self.seq]  # the rest will be handed out
         if not batch or batch[0].seq != after + 1:
             raise expired(after, await self._db.run(changes.compacted_to))
@@ -173,6 +182,17 @@ class Feed:
             field = FieldError("", FieldCode.RESOURCE_VERSION_TOO_LARGE, "Too large resource version")
             message = f"Too large resource version: {seq}, current: {self.seq}"
             raise TenantryError(Code.TIMEOUT, message, [field], retry_after=1)
+
+
+def part(items: Iterable[T], size: Callable[[T], int]) -> list[T]:
+    """The first of ``items``, as many as may wait in memory for one subscriber; one at least, if there is one."""
+    found, total = [], 0
+    for item in items:
+        found.append(item)
+        total += size(item)
+        if total >= PART_SIZE:
+            break
+    return found
 
 
 def expired(seq: int, oldest: int) -> TenantryError:

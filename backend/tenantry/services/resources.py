@@ -25,7 +25,7 @@ from tenantry.services.candidate import Candidate, Writer
 from tenantry.services.lookup import Lookup
 from tenantry.services.offload import offload
 from tenantry.services.transactions import Page, Query
-from tenantry.storage import resources
+from tenantry.storage import changes, resources
 from tenantry.storage.db import Database
 
 
@@ -85,6 +85,10 @@ class ResourceService:
     async def list(self, actor: Actor, query: Query) -> Page:
         """One page of the objects that the actor may see, ordered by namespace and name."""
         return await self._db.run(transactions.page, actor, query, snapshot=True)
+
+    async def seq(self) -> int:
+        """The last seq committed, which a list that is read now is at least as new as."""
+        return await self._db.run(changes.current_seq)
 
     async def own_name(self, actor: Actor) -> str:
         """The name that the Tenant of an actor who is bound to one has now; empty when it is gone."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import orjson
 import peewee
@@ -50,8 +51,9 @@ _TAKE_MYSQL = Statement(
 _STAMP = Statement(tables.Resource.update({tables.Resource.seq: arg("seq")}).where(tables.Resource.uid == arg("uid")))
 _READ_CLOCK = Statement(_clock.select(_clock.seq).where(_clock.name == arg("name")))
 _SET_COMPACTED = Statement(_clock.update({_clock.seq: arg("seq")}).where(_clock.name == "compacted_to"))
-_READ = Statement(
-    _rows.select.where(_log.seq > arg("after")).order_by(_log.seq).limit(arg("limit"))
+_READ = Statement(_rows.select.where(_log.seq > arg("after")).order_by(_log.seq).limit(arg("limit")))
+_SIZES = Statement(
+    _log.select(_log.size).where(_log.seq > arg("after")).order_by(_log.seq).limit(arg("limit"))
 )  # fmt: skip
 _OLDEST = Statement(_log.select(_log.seq, _log.at, _log.size).order_by(_log.seq).limit(arg("limit")))
 _TOTAL = Statement(_log.select(peewee.fn.COALESCE(peewee.fn.SUM(_log.size), 0)))
@@ -89,6 +91,12 @@ def read(unit: Unit, after_seq: int, limit: int) -> list[Change]:
     Seqs have no gaps: when the first is not ``after_seq + 1``, the log was compacted past it.
     """
     return _rows.all(unit.execute(_READ, after=after_seq, limit=limit))
+
+
+def read_part(unit: Unit, after_seq: int, limit: int, size: int) -> list[Change]:
+    """The first of what :func:`read` gives: no more once they have ``size`` bytes."""
+    sizes = [each for (each,) in unit.execute(_SIZES, after=after_seq, limit=limit).fetchall()]
+    return read(unit, after_seq, sum(before < size for before in accumulate(sizes[:-1], initial=0)))
 
 
 def poll(unit: Unit, after_seq: int, limit: int) -> tuple[int, list[Change]]:
@@ -140,16 +148,18 @@ def _take(unit: Unit, count: int) -> int:
 def _row(resource: Resource, change: PendingChange) -> dict[str, object]:
     document = resource.to_json()
     prev_labels = orjson.dumps(change.prev_labels, option=orjson.OPT_SORT_KEYS).decode()
-    row = Change(
-        seq=resource.seq,
-        kind=resource.kind,
-        namespace=resource.namespace,
-        name=resource.name,
-        uid=resource.uid,
-        tenant_id=resource.tenant_id,
-        verb=change.verb,
-        object=document,
-        prev_labels=prev_labels,
-        at=change.at,
+    return _rows.values(
+        Change(
+            seq=resource.seq,
+            kind=resource.kind,
+            namespace=resource.namespace,
+            name=resource.name,
+            uid=resource.uid,
+            tenant_id=resource.tenant_id,
+            verb=change.verb,
+            object=document,
+            prev_labels=prev_labels,
+            at=change.at,
+            size=len(document.encode()) + len(prev_labels),
+        )
     )
-    return _rows.values(row) | {"size": len(document.encode()) + len(prev_labels)}

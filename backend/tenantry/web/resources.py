@@ -28,6 +28,7 @@ from tenantry.services.transactions import Page, Query
 from tenantry.web import bodies, options, tables, watch
 from tenantry.web.negotiation import Accepted, Form, negotiate
 from tenantry.web.routes import ACTOR, SERVICES, Handler, Route
+from tenantry.web.views import Scope, View
 
 _ONE = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA})
 _MANY = frozenset({Form.OBJECT, Form.TABLE, Form.METADATA_LIST})
@@ -79,12 +80,16 @@ async def _watch(request: web.Request, at: Address) -> web.StreamResponse:
     services = request.app[SERVICES]
     asked = options.read_listing(at.kind, request.query, watch=True)
     query = Query(kind=at.kind, namespace=at.namespace or None, labels=asked.labels, fields=asked.fields)
-    scope = watch.Scope(at.kind, query.namespace, asked.labels, asked.fields, request[ACTOR].tenant_id)
+    actor, service = request[ACTOR], services.resources
+    scope = Scope(at.kind, query.namespace, asked.labels, asked.fields, actor.tenant_id)
     if asked.initial or (asked.initial is None and asked.seq == 0):
         if asked.seq:
             await services.feed.reach(asked.seq)
-        page = await services.resources.list(request[ACTOR], query)
-        start = watch.Start(after=page.seq, initial=page, mark_initial=bool(asked.initial))
+        start = watch.Start(
+            after=await service.seq(),
+            state=lambda after, limit: service.list(actor, replace(query, after=after, limit=limit)),
+            mark_initial=bool(asked.initial),
+        )
     elif asked.seq == 0:  # sendInitialEvents=false: from now on
         start = watch.Start(after=services.feed.seq)
     else:
@@ -92,10 +97,8 @@ async def _watch(request: web.Request, at: Address) -> web.StreamResponse:
     return await watch.serve(
         request,
         services.feed,
-        scope,
-        accepted,
+        View(scope, accepted.form, _include(request.query)),
         start,
-        include=_include(request.query),
         bookmarks=bool(options.flag(request.query, "allowWatchBookmarks")),
         timeout=asked.timeout,
     )
