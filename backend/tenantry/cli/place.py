@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tenantry.cli.exits import Exit
 from tenantry.client import kubeconfig
 from tenantry.client.credentials import NONE, Credential
+from tenantry.exitcodes import Exit
 from tenantry.model.names import PLATFORM_NAMESPACE
 from tenantry.settings import is_loopback
 
