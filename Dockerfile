@@ -23,7 +23,6 @@ COPY pyproject.toml README.md LICENSE ./
 COPY backend backend
 COPY operator operator
 # two layers, so that a new release is a small one; times and bytecode are the same at every build
-ARG SOURCE_DATE_EPOCH=1
 RUN /opt/hatchling/bin/python -m hatchling build --target wheel --directory dist \
     && pip --python /opt/tenantry install --no-cache-dir --no-compile --no-deps --no-index --no-warn-script-location \
         --root /layers/program dist/*.whl \
@@ -32,7 +31,7 @@ RUN /opt/hatchling/bin/python -m hatchling build --target wheel --directory dist
     && for layer in dependencies program; do \
         python -m compileall -q -f --invalidation-mode unchecked-hash -s /layers/$layer /layers/$layer/opt/tenantry/lib \
         || exit; done \
-    && find /layers -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+    && find /layers -exec touch --no-dereference --date=1980-01-01 {} +
 
 
 FROM base AS runtime

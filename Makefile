@@ -87,8 +87,7 @@ lock: $(BIN)/python ## Resolve pyproject.toml into requirements/*.txt again; ARG
 image: ## Build the container image tenantry:VERSION
 	@version=$$(sed -n 's/__version__ = "\(.*\)"/\1/p' backend/tenantry/__init__.py); \
 	DOCKER_BUILDKIT=1 docker build --tag tenantry:$$version --build-arg VERSION=$$version \
-		--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(git log -1 --format=%cI)" \
-		--build-arg SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct)" $(ARGS) .
+		--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(git log -1 --format=%cI)" $(ARGS) .
 
 # The folder keeps others out, not the files: the users of the containers read them.
 secrets: ## Make the passwords and the certificate of docker-compose.yml; what is there stays

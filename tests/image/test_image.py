@@ -2,8 +2,6 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +9,12 @@ import pytest
 
 from tenantry import __version__
 from tests.image.engine import Engine
-from tests.image.product import BASE, inspect
+from tests.image.product import BASE, DATA, STRICT, ask, inspect, running
 from tests.support.operator import eventually
 from tests.worktree import ROOT
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
 
-#: as Pod Security `restricted` and a read-only root; an arbitrary UID, whose group is root's as on OpenShift
-STRICT = (
-    "--read-only",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--user=4711",
-    "--network=none",
-)
-DATA = "--tmpfs=/var/lib/tenantry:mode=1777"
 MEGABYTES = 180
 KUBECONFIG = """\
 apiVersion: v1
@@ -35,16 +24,6 @@ users: [{name: none, user: {token: none}}]
 contexts: [{name: none, context: {cluster: none, user: none}}]
 current-context: none
 """
-
-
-@contextmanager
-def running(engine: Engine, *arguments: str) -> Iterator[str]:
-    """A container's ID, for as long as the context lasts."""
-    container = engine.docker("run", "--detach", *arguments).stdout.strip()
-    try:
-        yield container
-    finally:
-        engine.docker("rm", "--force", "--volumes", container)
 
 
 def state(engine: Engine, container: str) -> Any:
@@ -60,12 +39,6 @@ def log(engine: Engine, container: str) -> str:
 def run(engine: Engine, *arguments: str) -> str:
     """What a container that ends prints."""
     return engine.docker("run", "--rm", *arguments).stdout
-
-
-def ask(engine: Engine, container: str, url: str) -> str:
-    """The code with which a server answers inside a container."""
-    script = f"import urllib.request as r; print(r.urlopen('{url}', timeout=5).status)"
-    return engine.docker("exec", container, "python", "-c", script).stdout.strip()
 
 
 def test_it_adds_little_to_its_base(engine: Engine, tenantry_image: str) -> None:
@@ -130,7 +103,7 @@ def test_the_api_becomes_healthy_and_drains_under_restrictions(engine: Engine, t
         refused = "[-]shutdown failed: the server is stopping"
         probe = ("exec", container, "python", "-m", "tenantry.probe")
         eventually(lambda: refused in engine.docker(*probe, check=False).stdout, "its readiness ends")
-        assert ask(engine, container, "http://127.0.0.1:8080/version") == "200"
+        assert ask(engine, container, "http://127.0.0.1:8080/version")[0] == 200
         assert engine.docker("wait", container).stdout == "0\n"
         lines = [json.loads(line) for line in log(engine, container).splitlines()]
         assert [line["message"] for line in lines if "message" in line] == ["stopping on SIGTERM"]
@@ -153,7 +126,7 @@ def test_the_operator_waits_for_its_cluster_under_restrictions(
         probe = ("exec", container, "python", "-m", "tenantry.probe")
         said = "the Lease could not be read or written: kube-apiserver cannot be reached"
         eventually(lambda: said in engine.docker(*probe, check=False).stdout, "the probe says so")
-        assert ask(engine, container, "http://127.0.0.1:9090/livez") == "200"
+        assert ask(engine, container, "http://127.0.0.1:9090/livez") == (200, "ok\n")
         engine.docker("stop", "--time=30", container)
         assert state(engine, container)["ExitCode"] == 0
         assert json.loads(log(engine, container).splitlines()[-1])["message"] == "stopped"
@@ -167,9 +140,7 @@ def test_a_read_only_disk_is_the_last_line(engine: Engine, tenantry_image: str) 
 
 
 def test_the_layers_are_the_same_at_every_build(engine: Engine, tenantry_image: str) -> None:
-    command = ["git", "log", "-1", "--format=%ct"]
-    seconds = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    engine.build(ROOT, "again", "--no-cache", f"--build-arg=SOURCE_DATE_EPOCH={seconds}")
+    engine.build(ROOT, "again", "--no-cache")
     base, first, second = (inspect(engine, name)["RootFS"]["Layers"] for name in (BASE, tenantry_image, "again"))
     ours = slice(len(base), len(base) + 2)  # the dependencies and the program
     assert first[ours] == second[ours]
