@@ -128,10 +128,12 @@ async def test_a_unit_does_not_begin_after_its_deadline(database_url: str) -> No
         gate = Gate()
         held = asyncio.create_task(database.run(gate.hold, write=True))
         await gate.wait_entered()
-        with pytest.raises(TenantryError) as refused:
-            await database.run(create, tenant("late"), write=True, timeout=0.0)
+        late = asyncio.create_task(database.run(create, tenant("late"), write=True, timeout=0.0))
+        await asyncio.sleep(0)
         gate.open.set()
         await held
+        with pytest.raises(TenantryError) as refused:
+            await late
         assert (refused.value.code, refused.value.retry_after) == (Code.UNAVAILABLE, 1)
         assert await database.run(count) == 0
 

@@ -164,8 +164,6 @@ class Lane:
         with self._lock:
             if not job.future.done():
                 job.future.set_exception(_overdue(job, timeout))
-        if not job.begun:
-            metrics.DB_REFUSED.labels("deadline").inc()
 
     def _resolve(self, outcomes: Sequence[Outcome], seq: int) -> None:
         self._admitted -= len(outcomes)
@@ -178,6 +176,8 @@ class Lane:
                 job.alarm.cancel()
             if job.begun:
                 self._note_end(outcome)
+            elif not future.cancelled():
+                metrics.DB_REFUSED.labels("deadline").inc()
             if future.done():  # the awaiter went away, or was told; what was committed stays committed
                 continue
             if outcome.error is not None:
@@ -217,19 +217,20 @@ class Lane:
             self._loop.call_soon_threadsafe(self._resolve, outcomes, seq)
 
     def _begin(self, job: Job) -> bool:
-        """Whether ``job`` is still wanted; it has begun then."""
+        """Whether ``job`` is still wanted and in time; it has begun then."""
         with self._lock:
-            if not job.future.done():
+            now = time.monotonic()
+            if not job.future.done() and now <= job.deadline:
                 job.begun = True
                 if not self._running:
-                    self._heard = time.monotonic()
+                    self._heard = now
                 self._running += 1
                 return True
-        self.settle([Outcome(job)])
+        self.settle([Outcome(job, error=_overdue(job))])  # whoever does not wait any more does not hear it
         return False
 
 
-def _overdue(job: Job, timeout: float) -> TenantryError:
+def _overdue(job: Job, timeout: float = 0.0) -> TenantryError:
     if not job.begun:
         return TenantryError(Code.UNAVAILABLE, "the database is too busy", retry_after=1)
     message = f"the database did not answer within {timeout:.2g} s"
