@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
 import click
 
-from tenantry import __version__, exitcodes, generated, logs
+from tenantry import __version__, eventloop, exitcodes, generated, logs
 from tenantry.exitcodes import Exit
 from tenantry.settings import PortError, WrongSettingError
 from tenantry_operator.access import NoAccessError
@@ -41,7 +40,8 @@ def run() -> None:
     try:
         settings = read_settings()
         logs.configure(settings.log_level)
-        asyncio.run(run_operator(settings))
+        with eventloop.runner() as runner:
+            runner.run(run_operator(settings))
     except tuple(_EXITS) as error:
         click.echo(f"tenantry-operator: {error}", err=True)
         sys.exit(next(code for kind, code in _EXITS.items() if isinstance(error, kind)))

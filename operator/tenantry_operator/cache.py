@@ -105,9 +105,8 @@ class Cache:
         self._drop_own(key)
         return True
 
-    def put_child(self, resource: Resource, document: Document) -> set[str]:
+    def put_child(self, key: Key, new: Child) -> set[str]:
         """Take note of a child; the tenants that this is news for."""
-        key, new = _key(resource, document), child_of(resource, document)
         old = self._children.get(key)
         if old and _is_older(new, old):
             return set()
@@ -122,7 +121,7 @@ class Cache:
 
     def remove_child(self, resource: Resource, document: Document) -> set[str]:
         """Take note that a child is gone or has lost its label; the tenants that this is news for."""
-        key = _key(resource, document)
+        key = child_key(resource, document)
         old = self._children.get(key)
         if old is None or old.uid != document["metadata"]["uid"] or old.version > _version(document):
             return set()
@@ -141,10 +140,10 @@ class Cache:
 
     def keep_children(self, resource: Resource, documents: Iterable[Document], version: int) -> set[str]:
         """Bring all children of one kind up to a list of them; the tenants that this is news for."""
-        listed = {_key(resource, document): document for document in documents}
+        listed = {child_key(resource, document): child_of(resource, document) for document in documents}
         news: set[str] = set()
-        for document in listed.values():
-            news |= self.put_child(resource, document)
+        for key, child in listed.items():
+            news |= self.put_child(key, child)
         known = [key for key in self._children if key.kind == resource.kind]
         for key in known:
             if key not in listed and self._children[key].version <= version:
@@ -276,7 +275,8 @@ def _is_older(new: Own | Child, old: Own | Child) -> bool:
     return new.version < old.version
 
 
-def _key(resource: Resource, document: Document) -> Key:
+def child_key(resource: Resource, document: Document) -> Key:
+    """What the object is called here."""
     metadata = document["metadata"]
     return Key(resource.kind, metadata.get("namespace", ""), metadata["name"])
 

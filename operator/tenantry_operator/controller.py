@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tenantry import logs
 from tenantry_operator import metrics
-from tenantry_operator.cache import CHILDREN, TENANT_LABEL
+from tenantry_operator.cache import CHILDREN, TENANT_LABEL, child_key, child_of
 from tenantry_operator.config.reconcile import reconcile as reconcile_config
 from tenantry_operator.errors import Again, KubeError, judge
 from tenantry_operator.kube import CONFIGS, PLANS, TENANTS
@@ -88,7 +88,10 @@ class Controller:
         resource, cache = _CHILDREN[document["kind"]], self.services.cache
         if event is None:
             self.queue.add_after(EVERYTHING, SETTLE)
-        news = cache.remove_child(resource, document) if event == "DELETED" else cache.put_child(resource, document)
+        if event == "DELETED":
+            news = cache.remove_child(resource, document)
+        else:
+            news = cache.put_child(child_key(resource, document), child_of(resource, document))
         for tenant in news:
             self.queue.add_soon(tenant_key(tenant))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -84,6 +85,8 @@ async def _work(services: Services, stop: asyncio.Event) -> None:
     """Watch and reconcile until ``stop``; kopf puts its own handlers of signals in the place of ours."""
     controller = Controller(services, stop)
     await controller.start()
+    gc.collect()
+    gc.freeze()  # what is loaded by now stays: the collector need not walk through it again
     try:
         await kopf.operator(
             registry=handlers.REGISTRY,

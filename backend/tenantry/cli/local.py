@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
 
-from tenantry import logs
+from tenantry import eventloop, logs
 from tenantry.cli.exits import exit_of, fail
 from tenantry.datadir import DataDirectoryError
 from tenantry.exitcodes import Exit
@@ -23,7 +22,7 @@ def local(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
         try:
             settings = read_settings()
             logs.configure(settings.log_level)
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with eventloop.runner() as runner:
                 runner.run(function(settings, *args, **kwargs))
         except TenantryError as error:
             fail(error, exit_of(error))
@@ -33,11 +32,3 @@ def local(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
             fail(error, Exit.CANNOT_CREATE)
 
     return run
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - an optional extra
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

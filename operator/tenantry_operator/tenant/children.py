@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tenantry_operator import metrics
-from tenantry_operator.cache import CHILDREN, Child, child_of, content_of
+from tenantry_operator.cache import CHILDREN, Child, child_key, child_of, content_of
 from tenantry_operator.errors import KubeError, RejectedError
 from tenantry_operator.kube import NAMESPACES, QUOTAS, Resource
 from tenantry_operator.objects import Key
@@ -22,9 +22,14 @@ async def ensure(services: Services, resource: Resource, wanted: Document) -> No
     key, content = _key(resource, wanted), _content(resource, wanted)
     child = services.cache.child(resource, key.namespace, key.name)
     if child is None or child.content != content:
-        await apply(services, resource, wanted)
+        await _apply(services, resource, wanted, content)
     else:
         services.agreed[key] = content
+
+
+async def create(services: Services, resource: Resource, wanted: Document) -> Child:
+    """The new object; ConflictError when the name is taken."""
+    return await _apply(services, resource, wanted, _content(resource, wanted), only_new=True)
 
 
 async def remove(services: Services, resource: Resource, namespace: str, name: str) -> None:
@@ -34,7 +39,7 @@ async def remove(services: Services, resource: Resource, namespace: str, name: s
     if child and not child.deleting:
         answer = await services.kube.delete(resource, name, namespace, uid=child.uid)
         if answer and answer["kind"] == resource.kind:  # it is not gone yet: a namespace never is at once
-            services.cache.put_child(resource, answer)
+            services.cache.put_child(child_key(resource, answer), child_of(resource, answer))
 
 
 def expect_nothing(services: Services, resource: Resource, namespace: str, name: str) -> None:
@@ -45,17 +50,18 @@ def expect_nothing(services: Services, resource: Resource, namespace: str, name:
             services.agreed.pop(Key(inner.kind, name, quota.NAME), None)
 
 
-async def apply(services: Services, resource: Resource, wanted: Document, *, only_new: bool = False) -> Child:
+async def _apply(
+    services: Services, resource: Resource, wanted: Document, content: bytes, *, only_new: bool = False
+) -> Child:
     """The object after it was applied, replaced where others had added to it, and made again where only that helps."""
-    key, content = _key(resource, wanted), _content(resource, wanted)
+    key = _key(resource, wanted)
     known = services.cache.child(resource, key.namespace, key.name)
     try:
-        answer = await _write(services, resource, wanted, only_new=only_new)
+        child = await _write(services, resource, wanted, content, only_new=only_new)
     except KubeError:
         metrics.APPLIES.labels(resource.kind, "failed").inc()
         raise
-    services.cache.put_child(resource, answer)
-    child = child_of(resource, answer)
+    services.cache.put_child(key, child)
     is_same = known is not None and (known.uid, known.version) == (child.uid, child.version)
     metrics.APPLIES.labels(resource.kind, "unchanged" if is_same else "changed").inc()
     if services.agreed.get(key) == content:  # it was as wanted, and that has not changed: somebody else did this
@@ -64,17 +70,18 @@ async def apply(services: Services, resource: Resource, wanted: Document, *, onl
     return child
 
 
-async def _write(services: Services, resource: Resource, wanted: Document, *, only_new: bool) -> Document:
+async def _write(services: Services, resource: Resource, wanted: Document, content: bytes, *, only_new: bool) -> Child:
     key = _key(resource, wanted)
     try:
-        answer = await services.kube.apply(resource, wanted, only_new=only_new)
-        if "spec" in wanted and child_of(resource, answer).content != _content(resource, wanted):
+        child = child_of(resource, await services.kube.apply(resource, wanted, only_new=only_new))
+        if "spec" in wanted and child.content != content:
             answer = await services.kube.replace_spec(resource, key.name, key.namespace, wanted["spec"])
+            child = child_of(resource, answer)
     except RejectedError:
         if not await _make_room(services, resource, wanted):
             raise
-        answer = await services.kube.apply(resource, wanted, only_new=True)
-    return answer
+        child = child_of(resource, await services.kube.apply(resource, wanted, only_new=True))
+    return child
 
 
 async def _make_room(services: Services, resource: Resource, wanted: Document) -> bool:

@@ -11,7 +11,7 @@ import orjson
 from tenantry.model import names
 from tenantry.model.plan import PlanPodSecurity, PlanSpec
 from tenantry.model.tenant import TenantNamespace, TenantSpec
-from tenantry_operator.cache import CHILDREN, TENANT_ID_LABEL, TENANT_LABEL, Cache, Child, child_of
+from tenantry_operator.cache import CHILDREN, TENANT_ID_LABEL, TENANT_LABEL, Cache, Child, child_key, child_of
 from tenantry_operator.errors import Again, ConflictError, KubeError, judge
 from tenantry_operator.kube import NAMESPACES
 from tenantry_operator.objects import Object
@@ -104,7 +104,7 @@ async def ensure(services: Services, wanted: Document, claim: Claim, *, may_crea
     child = services.cache.child(NAMESPACES, "", name)
     if child is None and may_create:
         try:
-            made = await children.apply(services, NAMESPACES, wanted, only_new=True)
+            made = await children.create(services, NAMESPACES, wanted)
         except ConflictError:
             pass  # there is one without our label
         else:
@@ -146,7 +146,8 @@ async def _recover(services: Services, name: str, uid: str, labels: Mapping[str,
         return
     ours = orjson.loads(child_of(NAMESPACES, live).content)
     metadata = {"name": name, "uid": uid, "labels": ours["labels"] | labels, "annotations": ours["annotations"]}
-    services.cache.put_child(NAMESPACES, await services.kube.apply(NAMESPACES, {"metadata": metadata}))
+    answer = await services.kube.apply(NAMESPACES, {"metadata": metadata})
+    services.cache.put_child(child_key(NAMESPACES, answer), child_of(NAMESPACES, answer))
 
 
 def leaving(name: str, child: Child) -> Place:
