@@ -129,6 +129,20 @@ def test_they_have_the_right_shape(name: str, version: str) -> None:
         kubernetes_validate.validate(each, version, strict=True)
 
 
+def test_a_name_that_looks_like_a_number_is_text(helm: Helm, tmp_path: Path) -> None:
+    values = {
+        "database": {"existingSecret": "1", "urlKey": "2"},
+        "tls": {"existingSecret": "3", "caKey": "4"},
+        "cluster": {"name": "5"},
+        "ingress": {"enabled": True, "host": "tenantry.example.com", "className": "6", "tlsSecret": "7"},
+        "api": {"priorityClassName": "8"},
+        "operator": {"priorityClassName": "9"},
+    }
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(values))
+    for each in yaml.safe_load_all(helm.run("template", "10", CHART, "--values", tmp_path / "values.yaml")):
+        kubernetes_validate.validate(each, VERSIONS[-1], strict=True)
+
+
 @every_file
 def test_they_are_labelled(name: str) -> None:
     for key, each in made_of(name).items():

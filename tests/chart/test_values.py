@@ -73,6 +73,7 @@ WRONG = [
     ("allowedHosts[0]=https://x", "allowedHosts.0"),
     ("logLevel=loud", "logLevel"),
     ("cluster.name=East", "cluster.name"),
+    ("fullnameOverride=1a", "fullnameOverride"),
     ("cluster.subjects.web[0]=platform:read", "web"),
     ("tls.secretName=x", "secretName"),
     ("service.port=0", "service.port"),

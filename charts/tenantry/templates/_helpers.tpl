@@ -8,8 +8,8 @@
 {{/* What tells the pods of a component apart; of (list $ component). */}}
 {{- define "tenantry.selectorLabels" -}}
 {{- $ := index . 0 -}}
-app.kubernetes.io/name: {{ default $.Chart.Name $.Values.nameOverride }}
-app.kubernetes.io/instance: {{ $.Release.Name }}
+app.kubernetes.io/name: {{ default $.Chart.Name $.Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ $.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
@@ -65,7 +65,7 @@ topologySpreadConstraints:
 {{- with pick $values "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
 {{- range $key, $value := . }}
 {{- with $value }}
-{{ $key }}: {{- kindIs "string" . | ternary (printf " %s" (toString .)) (toYaml . | nindent 2) }}
+{{ $key }}: {{- kindIs "string" . | ternary (printf " %q" .) (toYaml . | nindent 2) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -101,7 +101,7 @@ readinessProbe:
 {{- else if .existingSecret }}
 - name: TENANTRY_DATABASE_URL
   valueFrom:
-    secretKeyRef: {name: {{ .existingSecret }}, key: {{ .urlKey }}}
+    secretKeyRef: {name: {{ .existingSecret | quote }}, key: {{ .urlKey | quote }}}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -119,7 +119,7 @@ readinessProbe:
 - name: data
   {{- if eq .Values.sqlite.storage "PersistentVolumeClaim" }}
   persistentVolumeClaim:
-    claimName: {{ default (printf "%s-data" (include "tenantry.fullname" .)) .Values.sqlite.existingClaim }}
+    claimName: {{ default (printf "%s-data" (include "tenantry.fullname" .)) .Values.sqlite.existingClaim | quote }}
   {{- else }}
   emptyDir: {}
   {{- end }}
@@ -127,7 +127,7 @@ readinessProbe:
   emptyDir: {}
 {{- with .Values.database.existingSecret }}
 - name: database
-  secret: {secretName: {{ . }}}
+  secret: {secretName: {{ . | quote }}}
 {{- end }}
 {{- end }}
 
