@@ -59,6 +59,13 @@ def test_what_it_forwards_and_checks_is_there(rendered: dict[str, Document]) -> 
     assert CHECK["container"]["image"] == ARTIFACT["image"]
 
 
+def test_another_image_finds_the_database_of_the_one_before(rendered: dict[str, Document]) -> None:
+    claim = rendered[f"PersistentVolumeClaim/{RELEASE}-data"]
+    assert claim["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"  # as the operator's memory of it is
+    volumes = rendered[f"Deployment/{RELEASE}-api"]["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "data", "persistentVolumeClaim": {"claimName": f"{RELEASE}-data"}} in volumes
+
+
 def test_it_copies_both_folders_of_sources() -> None:
     for copy in ARTIFACT["sync"]["manual"]:
         assert copy["src"].endswith("/**/*")
