@@ -385,6 +385,12 @@ def audience_of(deployment: Document) -> str:
     return str(source["serviceAccountToken"]["audience"])
 
 
+def test_the_api_takes_what_its_ingress_sends(helm: Helm) -> None:
+    options = "sqlite.storage=EmptyDir,ingress.enabled=true,ingress.host=in.example.com,externalUrl=https://example.com"
+    [api] = containers(by_name(helm.render("--set", options))["Deployment/tenantry-api"]["spec"]["template"])
+    assert "in.example.com" in environment(api)["TENANTRY_ALLOWED_HOSTS"].split(",")
+
+
 def test_an_ingress_lets_streams_live() -> None:
     ingress = made_of("production")["Ingress/tenantry"]
     annotations = ingress["metadata"]["annotations"]
