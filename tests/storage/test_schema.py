@@ -114,7 +114,7 @@ async def test_changes_from_before_it_was_kept_know_their_tenant(
 
     def fill(unit: Unit) -> None:
         columns = "seq, kind, namespace, name, uid, verb, object, prev_labels, at, size"
-        for seq, uid in ((1, item.uid), (2, "of-one-that-is-gone")):
+        for seq, uid in ((1, item.uid), (2, "of-one-that-is-gone"), (1200, item.uid)):
             values = f"{seq}, 'Tenant', '', 'acme', '{uid}', 'ADDED', '{{}}', '{{}}', 1, 4"
             unit.database.run(f"INSERT INTO change_log ({columns}) VALUES ({values})")  # noqa: S608 - our own
         resources.insert(unit, item, {})
@@ -126,7 +126,7 @@ async def test_changes_from_before_it_was_kept_know_their_tenant(
             await database.administer(fill)
     async with opened(new_database_url) as database:
         log = await database.run(changes.read, 0, 10)
-    assert [change.tenant_id for change in log] == [item.tenant_id, ""]
+    assert [change.tenant_id for change in log] == [item.tenant_id, "", item.tenant_id]
 
 
 async def test_a_migration_that_another_runs_is_waited_for(
