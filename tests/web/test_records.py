@@ -148,6 +148,12 @@ async def test_a_tenant_keeps_the_identity_that_its_cluster_knows_unless_it_is_a
     assert await identity(cluster, "fresh") not in {"", ANOTHER}
 
 
+async def test_of_tenants_that_ask_for_one_identity_at_once_one_has_it(cluster: Cluster) -> None:
+    found = await asyncio.gather(*(identity(cluster, f"t{number}", ANOTHER) for number in range(16)))
+    assert found.count(ANOTHER) == 1
+    assert len(set(found)) == 16
+
+
 async def test_a_new_object_takes_over_only_what_it_replaces(cluster: Cluster) -> None:
     first = await cluster.put(ACME, tenant("1"))
     refused = await cluster.put(ACME, tenant("2", displayName="Two"))

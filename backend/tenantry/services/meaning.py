@@ -26,6 +26,7 @@ from tenantry.storage.unit import Unit
 
 HOSTNAME = "hostname"
 LAYER = "layer"
+IDENTITY = "identity"
 
 
 def evaluate(unit: Unit, resource: Resource, spec: Model, revision: int, now: int) -> Resource:

@@ -76,7 +76,7 @@ class Records:
     async def instance(self, actor: Actor, cluster: str) -> str:
         """The identity of the database: what a cluster's operator asks for first, and names with each record."""
         _check_cluster(actor, cluster)
-        return await self._db.run(instance.read) or await self._db.run(instance.ensure, write=True)
+        return await self._db.run(instance.read)
 
     async def put(self, actor: Actor, at: Address, source: Source, document: Document) -> Record:
         """Bring the record up to the object.
@@ -177,7 +177,7 @@ class Records:
         def run(unit: Unit) -> T:
             found = instance.read(unit)
             if found != source.instance:
-                message = f'this database is {found or "new"}, and the records of cluster "{source.cluster}" are in'
+                message = f'this database is {found}, and the records of cluster "{source.cluster}" are in'
                 raise TenantryError(Code.WRONG_INSTANCE, f"{message} {source.instance}; nothing was written")
             return fn(unit, *args)
 

@@ -192,18 +192,25 @@ def _identify(unit: Unit, resource: Resource, action: str) -> tuple[Resource, st
     buried = _check_tombstone(unit, resource, resource.created_at)
     is_undelete = resource.managed_by == API and resource.tenant_id != ""
     if buried is None and not is_undelete:
-        is_free = resource.tenant_id and not _is_taken(unit, resource.tenant_id)
+        is_free = resource.tenant_id and not _is_taken(unit, resource.tenant_id) and _claim_identity(unit, resource)
         return replace(resource, tenant_id=resource.tenant_id if is_free else ids.uuid7()), action
     is_another = buried is None or (is_undelete and resource.tenant_id != buried.tenant_id)
-    if buried is None or is_another or not tombstones.remove(unit, buried):
-        raise TenantryError(
-            Code.CONFLICT, "its tombstone went meanwhile; try again", kind=TENANT.name, name=resource.name, raced=True
-        )
-    return replace(resource, tenant_id=buried.tenant_id), "undelete"
+    if buried is not None and not is_another:
+        resource = replace(resource, tenant_id=buried.tenant_id)
+        if _claim_identity(unit, resource) and tombstones.remove(unit, buried):
+            return resource, "undelete"
+    raise TenantryError(
+        Code.CONFLICT, "its tombstone went meanwhile; try again", kind=TENANT.name, name=resource.name, raced=True
+    )
 
 
 def _is_taken(unit: Unit, tenant_id: str) -> bool:
     return resources.tenant_name(unit, tenant_id) is not None or tombstones.keeps(unit, tenant_id)
+
+
+def _claim_identity(unit: Unit, resource: Resource) -> bool:
+    """Whether the tenant has its identity to itself: two may ask for one that is not new at the same moment."""
+    return claims.claim(unit, meaning.IDENTITY, resource.tenant_id, resource.uid) == resource.uid
 
 
 def _check_tombstone(unit: Unit, resource: Resource, now: int) -> Tombstone | None:
