@@ -119,7 +119,7 @@ async def test_an_error_that_nobody_thought_of_fails_readiness_and_ends_no_loop(
 
     async def refuse(function: Callable[..., object], *_: object, **__: object) -> None:
         asked.add(function.__name__)
-        if asked >= {"read", "take"}:  # the feed's and the worker's
+        if asked >= {"poll", "take"}:  # the feed's and the worker's
             both.set()
         raise RuntimeError("nobody thought of this")
 
@@ -129,7 +129,7 @@ async def test_an_error_that_nobody_thought_of_fails_readiness_and_ends_no_loop(
     assert status == 503
     assert "[-]database failed: unexpected error; the server's log has it\n" in text
     monkeypatch.setattr(services.db, "run", refuse)
-    while not asked >= {"read", "take"}:  # noqa: ASYNC110 - the feed's and the worker's
+    while not asked >= {"poll", "take"}:  # noqa: ASYNC110 - the feed's and the worker's
         await asyncio.sleep(0)
     monkeypatch.undo()
     async with server.session() as session:

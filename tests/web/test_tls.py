@@ -144,7 +144,7 @@ def test_a_file_is_written_whole_or_not_at_all(directory: DataDirectory, monkeyp
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tenantry.datadir.os.fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DataDirectoryError, match="No space left"):
         directory.write("a", b"second")
     assert directory.read("a") == b"first"
     assert [path.name for path in directory.path.iterdir()] == ["a"]
