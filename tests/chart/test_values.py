@@ -59,6 +59,7 @@ WRONG = [
     ("api.resources.request.cpu=1", "request"),
     ("api.extraEnv[0].value=1", "api.extraEnv.0"),
     ("api.podLabels.a=1", "api.podLabels.a"),
+    (r"operator.podLabels.app\.kubernetes\.io/name=web", "operator.podLabels"),
     ("operator.enabled=yes", "operator.enabled"),
     ("image.digest=latest", "image.digest"),
     ("image.pullPolicy=Sometimes", "image.pullPolicy"),

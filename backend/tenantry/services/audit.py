@@ -95,6 +95,8 @@ class AuditLog:
             return False
         window.seen.add(refusal)
         window.callers[caller] += 1
+        if len(window.seen) == MOST_OF_ALL:
+            logger.warning("%d refusals within %d s: the next are not in the audit log", MOST_OF_ALL, WINDOW_SECONDS)
         return True
 
     async def _write(self, event: AuditEvent) -> None:
