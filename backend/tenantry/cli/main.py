@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 from importlib import import_module
 from typing import Any
 
@@ -95,4 +96,4 @@ def main() -> None:
     """
 
 
-main.help = f"{main.help}\n\n{exitcodes.table()}"
+main.help = f"{inspect.cleandoc(main.help or '')}\n\n{exitcodes.table()}"
