@@ -266,6 +266,7 @@ async def test_a_server_is_believed_by_its_certificate_only(tmp_path: Path) -> N
         with pytest.raises(TenantryError) as refused:
             await stranger.run(changes.current_seq)
         assert refused.value.code is Code.UNAVAILABLE
+        assert "has a certificate that is not for 127.0.0.1, or that ssl-ca did not sign" in str(refused.value)
         await stranger.close()
 
 

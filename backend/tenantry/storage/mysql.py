@@ -46,6 +46,7 @@ class MySQL:
 
     def __init__(self, at: MySQLAddress) -> None:
         self.name = at.name
+        self.host = at.host
         self.address = f"{at.host}:{at.port}"
         self._arguments: dict[str, Any] = {
             "host": at.host,
@@ -107,6 +108,8 @@ class MySQL:
             return error
         else:
             state = "refuses to work for us" if fate.code in retry.REFUSED else "is away or busy"
+            if any(isinstance(link, ssl.SSLCertVerificationError) for link in retry.chain(error)):
+                state = f"has a certificate that is not for {self.host}, or that ssl-ca did not sign"
             message = f"the database at {self.address} {state} (error {fate.code})"
         unavailable = TenantryError(Code.UNAVAILABLE, message, retry_after=1)
         unavailable.__cause__ = error
