@@ -62,7 +62,8 @@ async def test_which_one_counts(server: ServerInProcess, nowhere: Path) -> None:
     assert (await ask(kubeconfig=theirs, data_dir=server.data_dir)).exit_code == 0
     write(nowhere / ".tenantry/kubeconfig", server, {"token": server.token})
     assert (await ask()).exit_code == 0
-    assert (await ask(kubeconfig=nowhere / "missing")).exit_code == 0
+    mistyped = await ask(kubeconfig=nowhere / "missing")
+    assert (mistyped.exit_code, mistyped.stderr) == (78, f"tenantry: KUBECONFIG: there is no {nowhere / 'missing'}\n")
     assert (await ask(kubeconfig=theirs)).stderr.startswith(lost)
     assert (await ask("--server", server.tls_url, kubeconfig=theirs)).exit_code == 0
     assert (await ask("--server", "https://127.0.0.1:1", kubeconfig=theirs)).stderr.startswith(lost)

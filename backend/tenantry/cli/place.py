@@ -78,6 +78,9 @@ def _find_known(server: str | None) -> kubeconfig.Access | None:
     """What the first kubeconfig says that there is, or the first of ``server``.
 
     That of a data directory which was named comes before ``KUBECONFIG``, and that of .tenantry after it.
+
+    Raises:
+        KubeconfigError: one cannot be used, or ``KUBECONFIG`` names none that is there: what follows is not meant then.
     """
     theirs = tuple(map(Path, filter(None, os.environ.get("KUBECONFIG", "").split(os.pathsep))))
     candidates = [(_own_kubeconfig(),), theirs]
@@ -85,6 +88,9 @@ def _find_known(server: str | None) -> kubeconfig.Access | None:
         try:
             access = kubeconfig.read(*paths)
         except FileNotFoundError:
+            if paths and paths == theirs:
+                missing = " and no ".join(map(str, paths))
+                raise kubeconfig.KubeconfigError(f"KUBECONFIG: there is no {missing}") from None
             continue
         if server is None or access.server == server.rstrip("/"):
             return access
