@@ -1,6 +1,7 @@
 """What a unit does when its server, its connection or its luck fails: on MariaDB and on MySQL 9.7."""
 
 import asyncio
+import math
 import random
 import threading
 from collections.abc import Iterator
@@ -192,6 +193,25 @@ async def test_a_frozen_server_holds_nobody_beyond_the_deadline(database_server:
             waiting = asyncio.create_task(database.administer(changes.current_seq))
             await asyncio.sleep(0)
         assert await waiting == 0
+
+
+async def test_only_a_migration_waits_for_an_answer_for_as_long_as_it_takes(
+    database_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql, "ANSWER_SECONDS", 0.2)
+
+    def rewrite(unit: Unit) -> str:
+        return str(unit.database.run("SELECT SLEEP(0.6), 'done'").fetchone()[1])
+
+    database = await Database.open(await emptied(database_server))
+    try:
+        for _ in range(2):
+            assert await database.administer(rewrite, timeout=math.inf) == "done"
+            with pytest.raises(TenantryError) as cut:
+                await database.administer(rewrite, timeout=3.0)
+            assert cut.value.code is Code.UNAVAILABLE
+    finally:
+        await database.close()
 
 
 async def test_a_server_that_is_away_is_unavailable_until_it_is_back(database_server: DatabaseServer) -> None:

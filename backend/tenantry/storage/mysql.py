@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import random
 import ssl
 import time
@@ -82,14 +83,14 @@ class MySQL:
             lane.settle([outcome], seq)
         thread.discard()
 
-    def connect(self) -> MySQLConnection:
-        """A new connection, owned by the calling thread.
+    def connect(self, *, patient: bool) -> MySQLConnection:
+        """A new connection, owned by the calling thread; a ``patient`` one waits for an answer for ever.
 
         Raises:
             NotConnectedError: with the driver's error as its cause.
         """
         try:
-            database = MySQLConnection(self.name, **self._arguments)
+            database = MySQLConnection(self.name, **self._arguments | ({"read_timeout": None} if patient else {}))
             database.connect()
             for statement in _SESSION:
                 database.run(statement)
@@ -122,6 +123,7 @@ class _Thread:
     def __init__(self, server: MySQL) -> None:
         self._server = server
         self._database: MySQLConnection | None = None
+        self._patient = False
         self._expires = 0.0
 
     def run(self, job: Job, *, transaction: bool) -> tuple[Outcome, int]:
@@ -148,7 +150,7 @@ class _Thread:
                 database.driver.close()
 
     def _try(self, job: Job, *, transaction: bool) -> tuple[Outcome, int]:
-        database = self._connection()
+        database = self._connection(patient=math.isinf(job.deadline))  # to rewrite a large table takes its time
         unit = Unit(database, dialect="mysql", write=job.write)
         if not transaction and not job.snapshot:
             return Outcome(job, job.call(unit)), 0
@@ -166,11 +168,11 @@ class _Thread:
             self._commit(database)
         return Outcome(job, result), unit.seq
 
-    def _connection(self) -> MySQLConnection:
-        if time.monotonic() > self._expires:
+    def _connection(self, *, patient: bool) -> MySQLConnection:
+        if patient is not self._patient or time.monotonic() > self._expires:
             self.discard()
         if self._database is None:
-            self._database = self._server.connect()
+            self._database, self._patient = self._server.connect(patient=patient), patient
             self._expires = time.monotonic() + MAX_AGE_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 - jitter
         return self._database
 
