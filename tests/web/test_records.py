@@ -13,6 +13,7 @@ from tenantry.client.records import Record, Records
 from tenantry.client.session import Session
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import CONFIG, PLAN, TENANT, Address
+from tenantry.storage import work
 from tests.support.application import Application
 from tests.support.issuer import Issuer
 from tests.support.server import running_server
@@ -56,6 +57,13 @@ class Cluster:
                 if event["type"] == "DELETED":
                     return dict(event["object"])
         raise AssertionError(f"{path} stays")
+
+    async def rested(self) -> None:
+        """Wait until the worker has done what there was to do."""
+        db = self.admin.server.services.db
+        async with asyncio.timeout(20):
+            while await db.run(work.depth, work.STATUS):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
 
     async def resource(self, path: str) -> Document | None:
         """A stored object, None when there is none."""
@@ -291,6 +299,7 @@ async def test_orphans_go_with_their_tenant(cluster: Cluster, *, is_first: bool)
     await cluster.delete(WEB, "2", orphan=True)
     if is_first:
         await cluster.delete(THEME, "1", orphan=True)
+        await cluster.rested()
         await cluster.delete(ACME, "1")
     else:
         await cluster.delete(ACME, "1")

@@ -20,7 +20,8 @@ _RELEASE = Statement(_table.delete().where(_IS & (_table.uid == arg("uid"))))
 _HELD = Statement(
     _table.select(_table.kind, _table.value).where(_table.uid == arg("uid")).order_by(_table.kind, _table.value)
 )
-_HOLDERS = Statement(_table.select(_table.uid).where((_table.kind == arg("kind")) & _table.value.like(arg("pattern"))))
+_ENDS = peewee.fn.SUBSTR(_table.value, arg("start")) == arg("ending")  # what LIKE matches, the dialects disagree on
+_HOLDERS = Statement(_table.select(_table.uid).where((_table.kind == arg("kind")) & _ENDS))
 _RELEASE_ALL = Statement(_table.delete().where(_table.uid == arg("uid")))
 
 _waiter = tables.ClaimWaiter
@@ -96,8 +97,9 @@ def held_by(unit: Unit, uid: str) -> list[tuple[str, str]]:
 
 
 def find_holders(unit: Unit, kind: str, ending: str) -> list[str]:
-    """The uids that hold values of ``kind`` with that ending, which has no wildcard of LIKE in it; reads them all."""
-    return [str(row[0]) for row in unit.execute(_HOLDERS, kind=kind, pattern=f"%{ending}").fetchall()]
+    """The uids that hold values of ``kind`` with that ending; it reads all of that kind."""
+    rows = unit.execute(_HOLDERS, kind=kind, start=-len(ending), ending=ending).fetchall()
+    return [str(row[0]) for row in rows]
 
 
 def is_waiting(unit: Unit, uid: str) -> bool:
