@@ -280,11 +280,14 @@ def test_a_protected_tenant_stays(site: Site) -> None:
     eventually(lambda: site.get("resourcequotas", "tenantry", "guarded-prod"), "it is served as before")
     site.patch("tenants", "guarded", {"spec": {"namespaces": [{"name": "prod"}, {"name": "dev"}]}})
     eventually(lambda: site.get("resourcequotas", "tenantry", "guarded-dev"), "an edit is made so")
+
+    def shown() -> Any:
+        return (site.get("tenants", "guarded") or {})["status"]
+
+    eventually(lambda: shown()["namespacesReady"] == "2/2", "its status tells of both")
     site.until("tenants", "guarded", "Ready", "True")
-    there = (site.get("tenants", "guarded") or {})["status"]
-    assert there["namespacesReady"] == "2/2"
     path = f"{GROUP}/tenants/guarded"
-    eventually(lambda: site.api.admin.get(path)["status"] == there, "the API says so too")
+    eventually(lambda: site.api.admin.get(path)["status"] == shown(), "the API says so too")
     site.patch("tenants", "guarded", {"spec": {"deletionProtection": "Disabled"}})
     site.until_gone("tenants", "guarded")
 
