@@ -166,11 +166,11 @@ async def test_a_storm_of_deadlocks_loses_nothing_and_repeats_nothing(database_s
 async def test_a_frozen_server_fails_all_threads_at_once_and_none_for_ever(
     database_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mysql, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(mysql, "ANSWER_SECONDS", 2)  # longer than readiness may take, so that it is that which ends
     async with opened(await emptied(database_server), threads=8) as database:
         await all_connections(database, 4)  # so half of the threads must connect, and half wait for an answer
         with frozen(database_server):
-            async with asyncio.timeout(6):  # one after the other they would take 8 s
+            async with asyncio.timeout(6):  # one after the other they would take 16 s
                 results = await asyncio.gather(
                     *(database.run(changes.current_seq, timeout=0.5) for _ in range(8)), return_exceptions=True
                 )
