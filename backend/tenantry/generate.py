@@ -18,9 +18,10 @@ from tenantry import metrics, settings
 from tenantry.exitcodes import MEANINGS as EXITS
 from tenantry.model import schema
 from tenantry.model.errors import MEANINGS, Code, FieldCode
-from tenantry.model.identity import SCOPES, Permission
 from tenantry.model.kinds import KINDS, Kind
 from tenantry.model.outline import Field, outline
+from tenantry.model.permissions import MEANINGS as MEANINGS_OF_PERMISSIONS
+from tenantry.model.permissions import OF_THE_PLATFORM, ROLES, SCOPES, Permission, Role
 from tenantry.model.resource import API_VERSION
 from tenantry.web import openapi
 from tenantry.web.app import ROUTES
@@ -218,21 +219,28 @@ def _model(model: type[BaseModel]) -> str:
 
 
 def _permissions() -> str:
-    held = [permission for permission in Permission if permission not in (Permission.PUBLIC, Permission.AUTHENTICATED)]
+    bundles = {scope: granted for scope, granted in SCOPES.items() if scope in OF_THE_PLATFORM}
     return _page(
         "Permissions",
-        "A credential has scopes, a scope stands for permissions, and each route asks for one. What a credential may "
-        "not do is answered with 403, without a valid credential with 401.",
-        "## Scopes",
+        "Each route asks for one permission. A person has those of their role in the active tenant, a credential lets "
+        "through those of its scopes, and a suspended tenant none, or only what reads. What one may not do is answered "
+        "with 403, without a valid credential with 401.",
+        "## Roles and scopes",
+        "A permission of a tenant is a scope too, of the same name. The scopes of the platform stand for several.",
         _table(
-            ["Scope", *(f"`{permission}`" for permission in held)],
+            ["Permission", "What it lets do", *(f"`{each}`" for each in (*Role, *bundles))],
             (
-                [f"`{scope}`", *("yes" if permission in granted else "" for permission in held)]
-                for scope, granted in SCOPES.items()
+                [
+                    f"`{permission}`",
+                    meaning,
+                    *("yes" if permission in granted else "" for granted in (*ROLES.values(), *bundles.values())),
+                ]
+                for permission, meaning in MEANINGS_OF_PERMISSIONS.items()
             ),
         ),
         "## Routes",
-        "`public` needs no credential, `authenticated` any valid one. `HEAD` goes with `GET`.",
+        "`public` needs no credential, `authenticated` any valid one, `self` a person who is signed in. `HEAD` goes "
+        "with `GET`.",
         _table(
             ["Permission", "Method", "Path"],
             (

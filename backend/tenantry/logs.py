@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TextIO
 
 import orjson
 
-from tenantry.model import identity
+from tenantry.model import credentials
 
 
 class RequestScope:
@@ -40,7 +40,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 def redact(text: str) -> str:
     """``text`` without credentials and passwords of URLs: the last line of defence, nobody should log one."""
-    return _PASSWORDS.sub(r"\1***", identity.redact(text))
+    return _PASSWORDS.sub(r"\1***", credentials.redact(text))
 
 
 class _JsonFormatter(logging.Formatter):

@@ -32,7 +32,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-from tenantry.model.identity import SCOPES
+from tenantry.model.permissions import SCOPES
 
 PREFIX = "TENANTRY_"
 Network = IPv4Network | IPv6Network

@@ -17,6 +17,7 @@ from tenantry.services.keysets import KeySets
 from tenantry.services.lookup import Lookup
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
+from tenantry.services.standing import Standing
 from tenantry.services.tombstones import Tombstones
 from tenantry.services.worker import Worker
 from tenantry.settings import Settings
@@ -31,6 +32,7 @@ class Services:
     directory: DataDirectory
     db: Database
     keys: Keys
+    standing: Standing
     authenticator: Authenticator
     audit: AuditLog
     resources: ResourceService
@@ -59,7 +61,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         keysets = KeySets(settings.clusters)
         await keysets.open()
         stack.push_async_callback(keysets.close)
-        authenticator = Authenticator(db, keysets)
+        feed = Feed(db)
+        standing = Standing(db, feed)
+        stack.push_async_callback(standing.close)
+        authenticator = Authenticator(db, standing, keysets)
         stack.push_async_callback(authenticator.close)
         audit = AuditLog(db)
         stack.push_async_callback(audit.close)
@@ -69,6 +74,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             directory=directory,
             db=db,
             keys=Keys(db),
+            standing=standing,
             authenticator=authenticator,
             audit=audit,
             resources=resources,
@@ -76,6 +82,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             explain=Explanations(db, resources),
             tombstones=Tombstones(db),
             records=Records(db),
-            feed=Feed(db),
+            feed=feed,
             worker=Worker(db),
         )

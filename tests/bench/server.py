@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.settings import read_settings
 from tenantry.web.app import ROUTES
 from tenantry.web.routes import Route

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tenantry.model.audit import AuditEvent
+from tenantry.model.credentials import split_token
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import SCOPES, Actor, Permission, split_token
+from tenantry.model.identity import Actor
+from tenantry.model.permissions import SCOPES, Permission
 from tenantry.services.keys import Keys
 from tenantry.services.local_admin import ACTOR
 from tenantry.storage import audit
@@ -55,7 +57,7 @@ async def test_a_key_is_revoked_once(db: Database) -> None:
 async def test_nobody_gives_more_than_they_have(db: Database) -> None:
     writer = Actor(name="w", permissions=frozenset({Permission.KEYS_WRITE, *SCOPES["platform:read"]}))
     await Keys(db).create(writer, "ci", ["platform:read"])
-    with pytest.raises(TenantryError, match="what you do not have yourself: keys:read, resources:write"):
+    with pytest.raises(TenantryError, match=r"what you do not have yourself: .*keys:read, .*resources:write"):
         await Keys(db).create(writer, "ci", ["platform:read", "platform:admin"])
     for refused in (
         Keys(db).create(READER, "ci", ["platform:read"]),

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from tenantry.model import ids
-from tenantry.model.identity import ApiKey, new_token
+from tenantry.model.credentials import new_token
+from tenantry.model.identity import ApiKey
 from tenantry.storage import keys
 from tests.support.server import ServerInProcess, running_server
 

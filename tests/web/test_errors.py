@@ -7,7 +7,7 @@ import pytest
 from aiohttp import ClientPayloadError, web
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.web import errors
 from tenantry.web.routes import Route
 from tests.support.server import ServerInProcess, running_server

@@ -16,7 +16,7 @@ from aiohttp.test_utils import make_mocked_request
 from prometheus_client.parser import text_string_to_metric_families
 
 from tenantry import logs
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.web.app import ROUTES
 from tenantry.web.client_address import client_address
 from tenantry.web.routes import ACTOR, Route

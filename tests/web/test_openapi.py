@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from tenantry.model.errors import Code
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.web import openapi
 from tenantry.web.app import ROUTES
 from tests.support.server import ServerInProcess, running_server

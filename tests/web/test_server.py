@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from tenantry.cli.main import main
 from tenantry.datadir import DataDirectoryError
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.settings import PortError, Settings
 from tenantry.storage import schema
 from tenantry.web import server as server_module

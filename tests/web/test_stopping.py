@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.web import listener
 from tenantry.web.routes import STOPPING, Route
 from tests.support.server import ServerInProcess, running_server

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 
 from tenantry import logs
-from tenantry.model import identity
+from tenantry.model import credentials
 from tenantry.model.audit import LONGEST_VALUE, MOST_CHANGES, REDACTED, describe
-from tenantry.model.identity import new_token
+from tenantry.model.credentials import new_token
 from tenantry.services import audit as audit_module
 from tenantry.services.audit import MOST_DENIALS
 from tests.support.application import KUBERNETES, Application
@@ -160,7 +160,7 @@ async def test_a_credential_that_nobody_knows_writes_no_row(v1: Application) -> 
         identifier = (await reader.get("/v1/me")).body["name"].removeprefix("key:")
     guessed, _, _ = new_token()
     body = f"tnk_{identifier}_{guessed.split('_')[2]}"
-    for token in (guessed, f"{body}_{identity._crc(body)}", "a.b.c", "nonsense"):
+    for token in (guessed, f"{body}_{credentials._crc(body)}", "a.b.c", "nonsense"):
         headers = {"Authorization": f"Bearer {token}"}
         async with aiohttp.ClientSession(v1.server.base_url, headers=headers) as stranger:
             assert (await stranger.get("/v1/me")).status == 401

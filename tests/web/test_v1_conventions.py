@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.services import answers
 from tenantry.web.conventions import Call, Nothing, Reply, endpoint
 from tests.support.application import KUBERNETES, Answer, Application

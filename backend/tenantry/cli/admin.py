@@ -16,7 +16,8 @@ from tenantry.cli import table
 from tenantry.cli.local import local
 from tenantry.datadir import DataDirectoryError
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import SCOPES, ApiKey
+from tenantry.model.identity import ApiKey
+from tenantry.model.permissions import SCOPES
 from tenantry.services.keys import LIFETIME, Keys
 from tenantry.services.local_admin import ACTOR
 from tenantry.settings import Settings, WrongSettingError, read_database_url, read_settings

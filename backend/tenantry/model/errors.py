@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tenantry.model.identity import redact
+from tenantry.model.credentials import redact
 
 
 class FieldCode(StrEnum):
@@ -44,6 +44,7 @@ class Code(StrEnum):
     BAD_REQUEST = "bad_request"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
+    TENANT_SUSPENDED = "tenant_suspended"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
@@ -75,6 +76,8 @@ MEANINGS = {
     Code.BAD_REQUEST: "The request cannot be understood: a parameter, the body's syntax, an unknown field.",
     Code.UNAUTHENTICATED: "No credential, or one that is mistyped, unknown, expired or revoked. Send a valid token.",
     Code.FORBIDDEN: "The credential does not have the permission. Use one that has, or ask for it.",
+    Code.TENANT_SUSPENDED: "The tenant is suspended, for the reason that the message has. Nothing passes, or only what "
+    "reads; ask who runs the platform.",
     Code.NOT_FOUND: "There is no such object or path, or the caller may not know of it.",
     Code.METHOD_NOT_ALLOWED: "The path is there, and not for this method. `Allow` has those that it is for.",
     Code.NOT_ACCEPTABLE: "None of the media types in `Accept` can be given.",

@@ -1,71 +1,34 @@
-"""Who may do what: permissions, actors and the opaque credentials of machines.
-
-The permission table is the one place where a right is named; routes declare the permission that they need,
-and the docs and the OpenAPI security are generated from here.
-"""
+"""Who acts: users and their memberships and sessions, the keys of machines, and the actor that a request has."""
 
 from __future__ import annotations
 
-import binascii
-import hashlib
-import re
-import secrets
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-
-class Permission(StrEnum):
-    """One right. The value is also the scope that a credential must carry to use it."""
-
-    PUBLIC = "public"  # no credential needed; must be spelled out on a route
-    AUTHENTICATED = "authenticated"  # any valid credential
-    RESOURCES_READ = "resources:read"
-    RESOURCES_WRITE = "resources:write"
-    AUDIT_READ = "audit:read"
-    KEYS_READ = "keys:read"
-    KEYS_WRITE = "keys:write"
-    TOMBSTONES_RELEASE = "tombstones:release"
-    PLATFORM_RECONCILE = "platform:reconcile"
-
-
-#: scope bundle -> the permissions that it stands for. ``platform:admin`` is what `tenantry admin key create` gives.
-SCOPES: dict[str, frozenset[Permission]] = {
-    "platform:admin": frozenset(
-        {
-            Permission.RESOURCES_READ,
-            Permission.RESOURCES_WRITE,
-            Permission.AUDIT_READ,
-            Permission.KEYS_READ,
-            Permission.KEYS_WRITE,
-            Permission.TOMBSTONES_RELEASE,
-        }
-    ),
-    "platform:read": frozenset({Permission.RESOURCES_READ, Permission.AUDIT_READ}),
-    "platform:reconcile": frozenset(
-        {Permission.PLATFORM_RECONCILE, Permission.RESOURCES_READ, Permission.RESOURCES_WRITE}
-    ),
-}
-
-
-#: what a credential that belongs to one tenant may do at most: Plans and Tenants are written by the platform alone
-OF_TENANTS = frozenset(
-    {
-        Permission.AUTHENTICATED,
-        Permission.RESOURCES_READ,
-        Permission.AUDIT_READ,
-        Permission.KEYS_READ,
-        Permission.KEYS_WRITE,
-    }
-)
+from tenantry.model.permissions import Permission, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
     """The authenticated caller of one request.
 
-    ``tenant_id`` is set for a credential that belongs to one tenant; such an actor sees that tenant and nothing else.
-    ``cluster`` is the registered name of the cluster whose key set verified the token, if one did, and ``namespace``
-    that of the ServiceAccount there.
+    Args:
+        name: stable, as the audit log has it: ``user:<id>``, ``key:<id>``, ``client:<id>``,
+            ``serviceaccount:<cluster>:<namespace>:<name>``, ``service-account:<id>``, ``local-admin``.
+        groups: as Kubernetes' reviews tell them.
+        scopes: what the credential carries.
+        permissions: what it may do now: role, scopes and state of the tenant together.
+        tenant_id: the tenant that it acts in; such an actor sees that tenant and nothing else. Empty for the platform,
+            and for a person who has chosen no tenant (and so has no permission that would need one).
+        role: the person's role in that tenant.
+        user_id: the person, whether they come themselves or through a client or key that acts for them.
+        session_id: the browser session that it comes from.
+        client_id: the OAuth client that acts.
+        suspended: why little or nothing passes: the tenant is suspended. The reason, for people.
+        cluster: the registered name of the cluster whose key set verified the token, if one did.
+        namespace: that of the ServiceAccount there.
+        request_id: of the request that it is acting in.
+        ip: where that came from.
     """
 
     name: str
@@ -73,6 +36,11 @@ class Actor:
     scopes: frozenset[str] = frozenset()
     permissions: frozenset[Permission] = frozenset()
     tenant_id: str = ""
+    role: Role | None = None
+    user_id: str = ""
+    session_id: str = ""
+    client_id: str = ""
+    suspended: str = ""
     cluster: str = ""
     namespace: str = ""
     request_id: str = ""
@@ -91,7 +59,7 @@ class ApiKey:
     name: str
     secret_sha: str  # hex
     scopes: tuple[str, ...]
-    owner: str  # the service account or administrator that it acts as
+    owner: str  # an actor's name: whom it acts as. A user's key acts with that user's role; empty for itself
     tenant_id: str = ""
     created_by: str = ""
     created_at: int = 0
@@ -101,50 +69,73 @@ class ApiKey:
     allowed_cidrs: tuple[str, ...] = field(default=())
 
 
-_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-ID_LENGTH = 16
-SECRET_LENGTH = 43  # 256 bit
-CRC_LENGTH = 6
+class UserStatus(StrEnum):
+    """Whether a user may sign in."""
 
-#: what a text may hold of a credential: an API key, with or without its checksum, and a ServiceAccount token
-_CREDENTIAL = re.compile(
-    rf"(?P<key>[a-z]{{2,4}}_[0-9A-Za-z]{{{ID_LENGTH}}}_)[0-9A-Za-z]{{8,}}(?:_[0-9A-Za-z]*)?"
-    r"|(?P<jwt>\beyJ[\w-]{5,}\.)[\w-]+\.[\w-]*"
-)
+    ACTIVE = "Active"
+    DISABLED = "Disabled"
 
 
-def redact(text: str) -> str:
-    """``text`` without the secret part of credentials: what is kept or logged of a request goes through here."""
-    return _CREDENTIAL.sub(lambda match: f"{match['key'] or match['jwt']}***", text)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person. ``auth_version`` counts what ends all their sessions and tokens: a new password, a recovery."""
+
+    id: str  # UUIDv7
+    email: str  # lower case, unique
+    name: str = ""  # for people
+    password_hash: str = ""  # argon2id in PHC form; empty: signs in elsewhere only
+    status: UserStatus = UserStatus.ACTIVE
+    platform_admin: bool = False
+    auth_version: int = 1
+    created_at: int = 0  # epoch microseconds, as all below
+    updated_at: int = 0
+    last_sign_in_at: int = 0
 
 
-def new_token(prefix: str = "tnk") -> tuple[str, str, str]:
-    """A fresh credential as ``(token, id, sha256 of the secret in hex)``; the token is never stored."""
-    identifier = "".join(secrets.choice(_BASE62) for _ in range(ID_LENGTH))
-    secret = "".join(secrets.choice(_BASE62) for _ in range(SECRET_LENGTH))
-    body = f"{prefix}_{identifier}_{secret}"
-    return f"{body}_{_crc(body)}", identifier, hash_secret(secret)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """A user's place in a tenant. ``source`` tells how it came to be: ``invite``, ``sign-up``, ``platform``."""
+
+    tenant_id: str
+    user_id: str
+    role: Role
+    source: str = ""
+    created_at: int = 0
+    updated_at: int = 0
 
 
-def split_token(token: str, prefix: str = "tnk") -> tuple[str, str] | None:
-    """``(id, sha256 of the secret)`` of a well-formed token, else None; a mistyped one is refused without a query."""
-    parts = token.split("_")
-    if len(parts) != 4 or parts[0] != prefix or not token.isascii():  # noqa: PLR2004 - prefix, id, secret, crc
-        return None
-    _, identifier, secret, crc = parts
-    if (len(identifier), len(secret)) != (ID_LENGTH, SECRET_LENGTH) or crc != _crc(token.rpartition("_")[0]):
-        return None
-    return identifier, hash_secret(secret)
+#: how long a session may be idle, and how long it lasts at most, in microseconds
+SESSION_IDLE_US = 30 * 60 * 1_000_000
+SESSION_LIFE_US = 12 * 3600 * 1_000_000
 
 
-def hash_secret(secret: str) -> str:
-    """SHA-256 in hex; enough for a 256-bit random secret, which no dictionary holds."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A browser that a user has signed in with; the cookie's secret is kept only as its SHA-256."""
+
+    id: str  # the sid of tokens
+    secret_sha: str  # hex
+    user_id: str
+    auth_version: int  # of the user when it began
+    amr: tuple[str, ...]  # RFC 8176: how they proved who they are
+    auth_time: int  # epoch microseconds, as all below
+    tenant_id: str = ""  # the active tenant
+    created_at: int = 0
+    last_seen_at: int = 0
+    revoked_at: int = 0  # 0: not revoked
+    ip: str = ""
+    user_agent: str = ""
+
+    def ends_at(self) -> int:
+        """When it ends unless it is used before, in epoch microseconds."""
+        return min(self.last_seen_at + SESSION_IDLE_US, self.created_at + SESSION_LIFE_US)
 
 
-def _crc(body: str) -> str:
-    number, digits = binascii.crc32(body.encode()), ""
-    for _ in range(CRC_LENGTH):
-        number, digit = divmod(number, 62)
-        digits = _BASE62[digit] + digits
-    return digits
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantStanding:
+    """What a right in a tenant depends on. ``mode`` is that of its suspension, empty while it is active."""
+
+    id: str
+    name: str
+    mode: str = ""
+    reason: str = ""

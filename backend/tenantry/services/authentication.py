@@ -1,7 +1,8 @@
-"""From a bearer token to an actor: API keys and ServiceAccount tokens, each verified once and then remembered.
+"""From a credential to an actor: API keys, browser sessions and ServiceAccount tokens.
 
-A remembered key is read again after a second, so that a revocation counts within one on every replica, also for who
-waits with :meth:`Authenticator.lapse`. While the database is away it is believed for a minute; after that nobody is.
+A credential is verified once and remembered; what its bearer may do is computed again whenever something of that has
+changed (``services/standing.py``), on every replica within a second, also for who waits with
+:meth:`Authenticator.lapse`.
 """
 
 from __future__ import annotations
@@ -11,51 +12,65 @@ import contextlib
 import hashlib
 import hmac
 import logging
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from tenantry import metrics
 from tenantry.model import ids
+from tenantry.model.credentials import split_token
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import OF_TENANTS, SCOPES, Actor, ApiKey, Permission, split_token
+from tenantry.model.identity import Actor, ApiKey, Session, TenantStanding, User, UserStatus
+from tenantry.model.permissions import OF_TENANTS, READS, ROLES, SCOPES, Permission, permissions_of
 from tenantry.services import workloads
 from tenantry.services.keys import LOCAL_ADMIN
 from tenantry.services.keysets import KeySets
+from tenantry.services.standing import Standing
 from tenantry.settings import Network
-from tenantry.storage import keys
-from tenantry.storage.db import UNIT_SECONDS, Database
+from tenantry.storage import keys, sessions
+from tenantry.storage.db import Database
 
 CACHE_SIZE = 10_000  # credentials
-FRESH_SECONDS = 1.0
-STALE_SECONDS = 60.0
+CHECK_SECONDS = 1.0
+#: what the cookie of a browser session begins with
+SESSION_PREFIX = "tns"
+
+_TOUCH_SECONDS = keys.USE_INTERVAL_US / 1_000_000
+_SIGNED_IN = frozenset({Permission.AUTHENTICATED, Permission.SELF})
+_PLATFORM_ADMIN = SCOPES["platform:admin"] | _SIGNED_IN
 
 logger = logging.getLogger(__name__)
 
 
 class RefusedError(TenantryError):
-    """``UNAUTHENTICATED``, though the credential is known: it has expired, was revoked, or comes from elsewhere.
+    """A credential that is known is not taken: it has expired, was revoked, or comes from elsewhere.
 
     ``actor`` is who it stands for.
     """
 
-    def __init__(self, message: str, actor: Actor) -> None:
-        super().__init__(Code.UNAUTHENTICATED, message)
+    def __init__(self, message: str, actor: Actor, code: Code = Code.UNAUTHENTICATED) -> None:
+        super().__init__(code, message)
         self.actor = actor
 
 
 @dataclass(slots=True)
 class _Verified:
-    """A credential that was good at ``checked`` (``time.monotonic()``), under a generation of the key sets."""
+    """A credential that was good, under a version of the standing and a generation of the key sets.
+
+    ``touch`` notes that it is used; ``touched`` is when that was done last, in ``time.monotonic()``.
+    """
 
     method: str
     actor: Actor
     expires: float  # epoch seconds; 0 for never
-    checked: float
+    version: int
     generation: int = 0
     networks: tuple[Network, ...] = ()
+    touch: Callable[[], Coroutine[None, None, None]] | None = None
+    touched: float = -math.inf
 
 
 @dataclass(slots=True)
@@ -72,6 +87,7 @@ class Authenticator:
     def __init__(
         self,
         db: Database,
+        standing: Standing,
         keysets: KeySets,
         *,
         now: Callable[[], float] = time.time,
@@ -79,14 +95,16 @@ class Authenticator:
     ) -> None:
         self._now, self._monotonic = now, monotonic
         self._db = db
+        self._standing = standing
         self._keysets = keysets
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
-        self._reading: dict[str, asyncio.Task[ApiKey | None]] = {}  # one query per key, however many ask
         self._touching: set[asyncio.Task[None]] = set()
         self._lapses: dict[tuple[str, str], _Lapse] = {}
 
     async def authenticate(self, token: str, address: str) -> Actor:
         """The actor that ``token`` stands for, when it comes from ``address``.
+
+        A browser session is such a token too; that it comes in a cookie, and never as a bearer, is the caller's care.
 
         Raises:
             TenantryError: ``UNAUTHENTICATED``; ``UNAVAILABLE`` when that cannot be told now.
@@ -103,6 +121,11 @@ class Authenticator:
             raise _refusal(verified.method, "expired", "the credential has expired", verified.actor)
         if verified.networks and not _is_within(address, verified.networks):
             raise _refusal(verified.method, "address", "the key does not work from this address", verified.actor)
+        if verified.touch and self._monotonic() - verified.touched > _TOUCH_SECONDS:
+            verified.touched = self._monotonic()
+            touching = asyncio.create_task(self._touch(verified.touch))
+            self._touching.add(touching)
+            touching.add_done_callback(self._touching.discard)
         metrics.AUTHENTICATIONS.count(verified.method, "ok")
         return verified.actor
 
@@ -123,24 +146,29 @@ class Authenticator:
 
     async def _check(self, token: str, address: str) -> TenantryError:
         while True:
-            await asyncio.sleep(FRESH_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             try:
-                await self.authenticate(token, address)
+                actor = await self.authenticate(token, address)
             except TenantryError as error:
                 if error.code is Code.UNAUTHENTICATED:
                     return error  # and not while that cannot be told: there is nothing new to see then either
+            else:
+                if actor.suspended and Permission.RESOURCES_READ not in actor.permissions:
+                    return suspended(actor)
 
     async def close(self) -> None:
         """Let the last uses be written."""
-        await asyncio.gather(*self._touching, *self._reading.values(), return_exceptions=True)
+        await asyncio.gather(*self._touching, return_exceptions=True)
 
     async def _renew(self, token: str, digest: bytes, known: _Verified | None) -> _Verified:
         try:
-            verified = await self._verify(token, known)
+            verified = await self._verify(token)
         except TenantryError as error:
             if error.code is Code.UNAUTHENTICATED:
                 self._verified.pop(digest, None)
             raise
+        if known:
+            verified.touched = known.touched
         self._verified[digest] = verified
         self._verified.move_to_end(digest)
         if len(self._verified) > CACHE_SIZE:
@@ -148,105 +176,166 @@ class Authenticator:
         return verified
 
     def _is_fresh(self, verified: _Verified) -> bool:
-        if verified.method == "key":
-            return self._monotonic() - verified.checked < FRESH_SECONDS
-        self._keysets.refresh_files()
-        return verified.generation == self._keysets.generation
+        if verified.method == "serviceaccount":
+            self._keysets.refresh_files()
+            return verified.generation == self._keysets.generation
+        return verified.version == self._standing.version and self._standing.is_fresh
 
-    async def _verify(self, token: str, known: _Verified | None) -> _Verified:
+    async def _verify(self, token: str) -> _Verified:
         if token.startswith("tnk_"):
-            return await self._verify_key(token, known)
+            return await self._verify_key(token)
+        if token.startswith(f"{SESSION_PREFIX}_"):
+            return await self._verify_session(token)
         if token.count(".") == 2:  # noqa: PLR2004 - the two dots of a compact JWS
             return await self._verify_workload(token)
         raise _refusal("none", "malformed", "the bearer token is neither an API key nor a ServiceAccount token")
 
-    async def _verify_key(self, token: str, known: _Verified | None) -> _Verified:
+    async def _verify_key(self, token: str) -> _Verified:
         parts = split_token(token)
         if parts is None:
             raise _refusal("key", "malformed", "the API key is mistyped or cut off")
         identifier, secret_sha = parts
-        now = self._monotonic()
-        usable = known if known and now - known.checked < STALE_SECONDS else None
-        try:
-            key = await self._read(identifier, FRESH_SECONDS if usable else UNIT_SECONDS)
-        except TenantryError as error:
-            if usable and error.code is Code.UNAVAILABLE:
-                return usable
-            metrics.AUTHENTICATIONS.count("key", "unavailable")
-            raise
+        version = self._standing.version
+        with _counting("key"):
+            key = await self._standing.key(identifier)
         if key is None or not hmac.compare_digest(key.secret_sha, secret_sha):
             raise _refusal("key", "unknown", "there is no such API key")
+        actor = await self._key_actor(key)
         if key.revoked_at:
-            raise _refusal("key", "revoked", "the API key was revoked", _key_actor(key))
-        self._touch(key)
+            raise _refusal("key", "revoked", "the API key was revoked", actor)
         return _Verified(
             method="key",
-            actor=_key_actor(key),
+            actor=actor,
             expires=key.expires_at / 1_000_000,
-            checked=now,
+            version=version,
             networks=tuple(ip_network(cidr) for cidr in key.allowed_cidrs),
+            touch=lambda: self._note_use(key),
+        )
+
+    async def _verify_session(self, token: str) -> _Verified:
+        parts = split_token(token, SESSION_PREFIX)
+        if parts is None:
+            raise _refusal("session", "malformed", "the session cookie is cut off")
+        identifier, secret_sha = parts
+        version = self._standing.version
+        with _counting("session"):
+            session = await self._standing.session(identifier)
+            if session and session.ends_at() <= self._now() * 1_000_000:  # another replica may have seen it later
+                self._standing.forget("Session", identifier)
+                session = await self._standing.session(identifier)
+            if session is None or not hmac.compare_digest(session.secret_sha, secret_sha):
+                raise _refusal("session", "unknown", "there is no such session")
+            user = await self._standing.user(session.user_id)
+        actor = Actor(name=f"user:{session.user_id}", user_id=session.user_id, session_id=session.id)
+        if session.revoked_at or user is None or user.auth_version != session.auth_version:
+            raise _refusal("session", "revoked", "the session was ended: sign in again", actor)
+        if user.status is not UserStatus.ACTIVE:
+            raise _refusal("session", "disabled", "the user is disabled", actor)
+        with _counting("session"):
+            actor = await self._session_actor(session, user)
+        return _Verified(
+            method="session",
+            actor=actor,
+            expires=session.ends_at() / 1_000_000,
+            version=version,
+            touch=lambda: self._note_presence(token, session),
         )
 
     async def _verify_workload(self, token: str) -> _Verified:
         self._keysets.refresh_files()
         generation = self._keysets.generation
         try:
-            workload = await workloads.verify(token, self._keysets)
+            with _counting("serviceaccount"):
+                workload = await workloads.verify(token, self._keysets)
         except workloads.ForgedError as error:
             logger.info("refused a ServiceAccount token: %s", error)
             raise _refusal("serviceaccount", "forged", "the ServiceAccount token is not valid here") from None
-        except TenantryError:
-            metrics.AUTHENTICATIONS.count("serviceaccount", "unavailable")
-            raise
         return _Verified(
             method="serviceaccount",
             actor=_workload_actor(workload),
             expires=workload.expires + workloads.LEEWAY,
-            checked=self._monotonic(),
+            version=self._standing.version,
             generation=generation,
         )
 
-    async def _read(self, identifier: str, timeout: float) -> ApiKey | None:  # noqa: ASYNC109 - the unit's
-        reading = self._reading.get(identifier)
-        if reading is None:
-            unit = self._db.run(keys.get, identifier, timeout=timeout)
-            reading = self._reading[identifier] = asyncio.create_task(unit)
-            reading.add_done_callback(lambda _: self._reading.pop(identifier))
-        return await asyncio.shield(reading)  # one that asks may go away, the others still wait
+    async def _key_actor(self, key: ApiKey) -> Actor:
+        scopes = frozenset(key.scopes)
+        actor = Actor(
+            name=LOCAL_ADMIN if key.owner == LOCAL_ADMIN else f"key:{key.id}",
+            groups=("system:authenticated",),
+            scopes=scopes,
+            permissions=permissions_of(scopes),
+        )
+        if not key.tenant_id:
+            return actor
+        return self._within(actor, key.tenant_id, await self._standing.tenant(key.tenant_id))
 
-    def _touch(self, key: ApiKey) -> None:
+    async def _session_actor(self, session: Session, user: User) -> Actor:
+        """A person: in the active tenant what their role there gives, without one what a platform administrator may."""
+        actor = Actor(
+            name=f"user:{user.id}",
+            groups=("system:authenticated",),
+            permissions=_PLATFORM_ADMIN if user.platform_admin else _SIGNED_IN,
+            user_id=user.id,
+            session_id=session.id,
+        )
+        if not session.tenant_id:
+            return actor
+        membership = await self._standing.membership(session.tenant_id, user.id)
+        tenant = await self._standing.tenant(session.tenant_id)
+        if membership is None or tenant is None:  # no longer a member, or no such tenant any more
+            return replace(actor, permissions=_SIGNED_IN)
+        member = replace(actor, role=membership.role, permissions=ROLES[membership.role] | _SIGNED_IN)
+        return self._within(member, session.tenant_id, tenant)
+
+    @staticmethod
+    def _within(actor: Actor, tenant_id: str, tenant: TenantStanding | None) -> Actor:
+        """``actor`` bound to a tenant, as that is now."""
+        permissions = actor.permissions & (OF_TENANTS | {Permission.SELF})
+        suspension = ""
+        if tenant is not None and tenant.mode:
+            suspension = tenant.reason or "no reason is given"
+            # who is signed in must be able to go to another tenant
+            permissions &= READS | {Permission.SELF} if tenant.mode == "ReadOnly" else {Permission.SELF}
+        return replace(actor, tenant_id=tenant_id, permissions=permissions, suspended=suspension)
+
+    async def _note_use(self, key: ApiKey) -> None:
         now = ids.now_micros()
-        if now - key.last_used_at < keys.USE_INTERVAL_US:
-            return
-        touching = asyncio.create_task(self._write_last_use(key.id, now))
-        self._touching.add(touching)
-        touching.add_done_callback(self._touching.discard)
+        if now - key.last_used_at >= keys.USE_INTERVAL_US:
+            await self._db.run(keys.note_use, key.id, now, write=True)
 
-    async def _write_last_use(self, identifier: str, now: int) -> None:
+    async def _note_presence(self, token: str, session: Session) -> None:
+        now = ids.now_micros()
+        if now - session.last_seen_at >= sessions.USE_INTERVAL_US:
+            await self._db.run(sessions.note_use, session.id, now, write=True)
+            self._standing.forget("Session", session.id)  # it lasts longer now
+            self._verified.pop(hashlib.sha256(token.encode()).digest(), None)
+
+    @staticmethod
+    async def _touch(touch: Callable[[], Coroutine[None, None, None]]) -> None:
         with contextlib.suppress(TenantryError):  # a database that is away has more urgent news
-            await self._db.run(keys.note_use, identifier, now, write=True)
+            await touch()
+
+
+def suspended(actor: Actor) -> TenantryError:
+    """Why ``actor`` may not do what its tenant's suspension keeps from it."""
+    return TenantryError(Code.TENANT_SUSPENDED, f"the tenant is suspended: {actor.suspended}")
+
+
+@contextlib.contextmanager
+def _counting(method: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - contextlib's
+    """Count it when the database cannot tell."""
+    try:
+        yield
+    except TenantryError as error:
+        if error.code is Code.UNAVAILABLE:
+            metrics.AUTHENTICATIONS.count(method, "unavailable")
+        raise
 
 
 def _refusal(method: str, outcome: str, message: str, actor: Actor | None = None) -> TenantryError:
     metrics.AUTHENTICATIONS.count(method, outcome)
     return RefusedError(message, actor) if actor else TenantryError(Code.UNAUTHENTICATED, message)
-
-
-def _permissions(scopes: frozenset[str]) -> frozenset[Permission]:
-    granted = (SCOPES[scope] for scope in scopes if scope in SCOPES)
-    return frozenset({Permission.AUTHENTICATED}).union(*granted)
-
-
-def _key_actor(key: ApiKey) -> Actor:
-    scopes = frozenset(key.scopes)
-    permissions = _permissions(scopes)
-    return Actor(
-        name=LOCAL_ADMIN if key.owner == LOCAL_ADMIN else f"key:{key.id}",
-        groups=("system:authenticated",),
-        scopes=scopes,
-        permissions=permissions & OF_TENANTS if key.tenant_id else permissions,
-        tenant_id=key.tenant_id,
-    )
 
 
 def _workload_actor(workload: workloads.Workload) -> Actor:
@@ -256,7 +345,7 @@ def _workload_actor(workload: workloads.Workload) -> Actor:
         name=f"serviceaccount:{workload.cluster}:{namespace}:{name}",
         groups=("system:authenticated",),
         scopes=scopes,
-        permissions=_permissions(scopes),
+        permissions=permissions_of(scopes),
         cluster=workload.cluster,
         namespace=namespace,
     )

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import math
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -66,6 +67,7 @@ class Feed:
         self._wake = asyncio.Event()
         self._advanced = asyncio.Condition()
         self.seq = 0  # everything up to here was handed out
+        self.read_at = -math.inf  # when it was found last that this is all, in time.monotonic()
         self._start = 0  # the window holds everything after this
         self._behind = math.inf  # since when the database is before ``seq``, in the loop's time
 
@@ -97,6 +99,7 @@ class Feed:
     async def _catch_up(self) -> None:
         full = True
         while full:
+            now = time.monotonic()
             clock, batch = await self._db.run(changes.poll, self.seq, BATCH)
             full = len(batch) == BATCH
             before = batch[0].seq - 1 if batch else clock
@@ -106,6 +109,8 @@ class Feed:
                 first = part(batch, _size)
                 self._publish(first)
                 del batch[: len(first)]
+            if not full:
+                self.read_at = now
             await self._tell()
 
     def _is_set_back(self, clock: int) -> bool:

@@ -9,12 +9,15 @@ from ipaddress import ip_network
 
 from tenantry.model import ids
 from tenantry.model.audit import AuditEvent
+from tenantry.model.credentials import new_token
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
-from tenantry.model.identity import SCOPES, Actor, ApiKey, Permission, new_token
-from tenantry.model.kinds import TENANT
+from tenantry.model.identity import Actor, ApiKey
+from tenantry.model.permissions import SCOPES, Permission
 from tenantry.services import answers
 from tenantry.services.answers import Once
-from tenantry.storage import audit, keys, resources
+from tenantry.services.standing import notice
+from tenantry.services.tenancy import find_tenant
+from tenantry.storage import audit, changes, keys
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -134,12 +137,7 @@ class Keys:
 
     async def _tenant_id(self, actor: Actor, name: str) -> str:
         """The identity of the tenant of that name, if the actor may see it; the actor's own when ``name`` is empty."""
-        if not name:
-            return actor.tenant_id
-        found = await self._db.run(resources.get, TENANT.name, "", name)
-        if found is None or actor.tenant_id not in {"", found.tenant_id}:
-            raise TenantryError(Code.NOT_FOUND, f'there is no Tenant "{name}"', kind=TENANT.name, name=name)
-        return found.tenant_id
+        return await find_tenant(self._db, actor, name) if name else actor.tenant_id
 
     async def _find(self, actor: Actor, identifier: str) -> ApiKey:
         """The key, if it is one of the actor's tenant, or of any for the platform."""
@@ -158,6 +156,7 @@ def _create(unit: Unit, made: NewKey, event: AuditEvent) -> NewKey:
 def _revoke(unit: Unit, key: ApiKey, now: int, event: AuditEvent) -> ApiKey:
     if keys.revoke(unit, key.id, now):
         audit.append(unit, event)
+        changes.announce(unit, notice(key), at=now)
     return replace(key, revoked_at=now)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 
 from tenantry.datadir import DataDirectory
-from tenantry.model.identity import SCOPES, Actor, split_token
+from tenantry.model.credentials import split_token
+from tenantry.model.identity import Actor
+from tenantry.model.permissions import SCOPES
 from tenantry.services.keys import LOCAL_ADMIN, Keys
 from tenantry.storage import keys
 from tenantry.storage.db import Database

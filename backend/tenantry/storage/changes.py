@@ -40,6 +40,15 @@ class PendingChange:
     audit: AuditEvent | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """News for the replicas that is no change of a resource: what they know of ``kind`` ``name`` is out of date."""
+
+    kind: str  # a type of the model, such as User
+    name: str
+    tenant_id: str = ""
+
+
 _clock, _log = tables.Clock, tables.ChangeLog
 _rows = Rows(Change, _log, read={"verb": Verb})
 _TAKE_SQLITE = Statement(
@@ -60,15 +69,23 @@ _TOTAL = Statement(_log.select(peewee.fn.COALESCE(peewee.fn.SUM(_log.size), 0)))
 _REMOVE = Statement(_log.delete().where(_log.seq <= arg("seq")))
 
 
-def commit(unit: Unit, changes: Sequence[PendingChange]) -> list[Resource]:
-    """Give ``changes`` their seqs, in their order, and write the log: the last act of ``unit``.
+def announce(unit: Unit, *notices: Notice, at: int) -> None:
+    """Tell all replicas of ``notices``, within a second: the last act of a ``unit`` that changed no resource."""
+    commit(unit, (), notices, at=at)
 
-    Everything that the unit inserted, updated or deleted must be among them, each once. Returns the resources with
-    their seq; nothing can be executed afterwards.
+
+def commit(
+    unit: Unit, changes: Sequence[PendingChange], notices: Sequence[Notice] = (), *, at: int = 0
+) -> list[Resource]:
+    """Give ``changes`` and ``notices`` their seqs, in their order, and write the log: the last act of ``unit``.
+
+    Everything that the unit inserted, updated or deleted of resources must be among them, each once. Returns the
+    resources with their seq; nothing can be executed afterwards. ``at`` is the time of the notices.
     """
-    if not changes:
+    if not changes and not notices:
         return []
-    first = _take(unit, len(changes)) - len(changes) + 1
+    last = _take(unit, len(changes) + len(notices))
+    first = last - len(changes) - len(notices) + 1
     stamped = []
     rows = []
     for seq, change in enumerate(changes, first):
@@ -77,11 +94,12 @@ def commit(unit: Unit, changes: Sequence[PendingChange]) -> list[Resource]:
             unit.execute(_STAMP, seq=seq, uid=resource.uid)
         stamped.append(resource)
         rows.append(_row(resource, change))
+    rows += [_notice(seq, notice, at) for seq, notice in enumerate(notices, first + len(changes))]
     statement, values = insert_rows(_log, rows)
     unit.execute(statement, **values)
     events = [dataclasses.replace(change.audit, seq=seq) for seq, change in enumerate(changes, first) if change.audit]
     audit.append(unit, *events)
-    unit.seal({resource.uid for resource in stamped}, stamped[-1].seq)
+    unit.seal({resource.uid for resource in stamped}, last)
     return stamped
 
 
@@ -143,6 +161,24 @@ def _take(unit: Unit, count: int) -> int:
     if unit.dialect == "sqlite":
         return int(unit.execute(_TAKE_SQLITE, count=count).fetchone()[0])
     return unit.execute(_TAKE_MYSQL, count=count).lastrowid
+
+
+def _notice(seq: int, notice: Notice, at: int) -> dict[str, object]:
+    return _rows.values(
+        Change(
+            seq=seq,
+            kind=notice.kind,
+            namespace="",
+            name=notice.name,
+            uid="",
+            tenant_id=notice.tenant_id,
+            verb=Verb.MODIFIED,
+            object="{}",
+            prev_labels="{}",
+            at=at,
+            size=4,
+        )
+    )
 
 
 def _row(resource: Resource, change: PendingChange) -> dict[str, object]:

@@ -35,6 +35,7 @@ _GET_BY_UID = Statement(_rows.select.where(_table.uid == arg("uid")))
 _TENANT_NAME = Statement(
     _table.select(_table.name).where((_table.kind == "Tenant") & (_table.tenant_id == arg("tenant_id")))
 )
+_TENANT = Statement(_rows.select.where((_table.kind == "Tenant") & (_table.tenant_id == arg("tenant_id"))))
 # seq = 0 until changes.commit: MySQL counts changed rows, and so this one always changes
 _UPDATE = Statement(_table.update({name: arg(name) for name in _WRITABLE} | {"seq": 0}).where(_IS_CURRENT))
 _DELETE = Statement(_table.delete().where(_IS_CURRENT))
@@ -86,6 +87,11 @@ def tenant_name(unit: Unit, tenant_id: str) -> str | None:
     """The name of the living Tenant with that identity."""
     row = unit.execute(_TENANT_NAME, tenant_id=tenant_id).fetchone()
     return str(row[0]) if row else None
+
+
+def tenant(unit: Unit, tenant_id: str) -> Resource | None:
+    """The living Tenant with that identity."""
+    return _rows.one(unit.execute(_TENANT, tenant_id=tenant_id))
 
 
 def page(  # noqa: PLR0913 - one keyword per part of a list request

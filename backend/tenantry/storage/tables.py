@@ -218,6 +218,59 @@ class ApiKey(Model):
         table_name = "api_key"
 
 
+class User(Model):
+    """People."""
+
+    id = CharField(primary_key=True)
+    email = CharField(unique=True)
+    name = CharField()
+    password_hash = CharField()
+    status = CharField()
+    platform_admin = IntegerField()
+    auth_version = BigIntegerField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+    last_sign_in_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "user_account"  # USER is a function of MySQL
+
+
+class Membership(Model):
+    """Who belongs to which tenant, as what."""
+
+    tenant_id = CharField()
+    user_id = CharField()
+    role = CharField()
+    source = CharField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "membership"
+        primary_key = CompositeKey("tenant_id", "user_id")
+
+
+class Session(Model):
+    """Browsers that are signed in."""
+
+    id = CharField(primary_key=True)
+    secret_sha = CharField()
+    user_id = CharField()
+    auth_version = BigIntegerField()
+    amr = CharField()  # a JSON array
+    auth_time = BigIntegerField()
+    tenant_id = CharField()
+    created_at = BigIntegerField()
+    last_seen_at = BigIntegerField()
+    revoked_at = BigIntegerField()
+    ip = CharField()
+    user_agent = CharField()
+
+    class Meta:  # noqa: D106
+        table_name = "session"
+
+
 class Departure(Model):
     """Objects that their cluster has reported gone."""
 
@@ -253,6 +306,9 @@ ALL: tuple[type[Model], ...] = (
     Work,
     AuditEvent,
     ApiKey,
+    User,
+    Membership,
+    Session,
     Departure,
     Instance,
 )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from tenantry.model.audit import AuditEvent, Filter
 from tenantry.model.fields import View
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.history import Change

@@ -1,38 +1,74 @@
-"""From a request's credential to an actor."""
+"""From a request's credential to an actor: a bearer token, or the cookie of a browser session."""
 
 from __future__ import annotations
+
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
-from tenantry.services.authentication import Authenticator
-from tenantry.web.routes import ACTOR, SERVICES
+from tenantry.services.authentication import SESSION_PREFIX, RefusedError
+from tenantry.web import csrf
+from tenantry.web.routes import ACTOR, SERVICES, Cookie
+from tenantry.wiring import Services
 
 #: who sends a request without a credential: may see public routes, as in Kubernetes
 ANONYMOUS = Actor(name="system:anonymous", groups=("system:unauthenticated",))
+#: the cookie of a browser session: bound to this host and to TLS, and read by no script (RFC 6265bis, 4.1.3.2)
+SESSION_COOKIE = "__Host-tenantry"
 
 
-async def authenticate(request: web.Request, authenticator: Authenticator, address: str) -> Actor:
-    """The actor whose bearer token (RFC 6750) the request carries, :data:`ANONYMOUS` without one.
+class Credentials:
+    """Reads the credential of each request."""
 
-    Raises:
-        TenantryError: ``UNAUTHENTICATED``, the credential is not valid now; ``UNAVAILABLE``, that cannot be told.
-    """
-    header = request.headers.get("Authorization")
-    if header is None:
-        return ANONYMOUS
-    return await authenticator.authenticate(_token(header), address)
+    def __init__(self, services: Services) -> None:
+        self._authenticator = services.authenticator
+        self._origins = frozenset(filter(None, [origin(services.settings.external_url)]))
+
+    async def read(self, request: web.Request, address: str, cookie: Cookie) -> Actor:
+        """The actor whose bearer token (RFC 6750) or session ``request`` carries, :data:`ANONYMOUS` without one.
+
+        Raises:
+            TenantryError: ``UNAUTHENTICATED``, the credential is not valid now; ``UNAVAILABLE``, that cannot be told.
+            RefusedError: ``FORBIDDEN`` too, another site may have made the browser send the request.
+        """
+        header = request.headers.get("Authorization")
+        if header is not None:
+            return await self._authenticator.authenticate(_token(header), address)
+        session = "" if cookie is Cookie.IGNORED else request.cookies.get(SESSION_COOKIE, "")
+        if not session.startswith(SESSION_PREFIX):
+            return ANONYMOUS
+        try:
+            actor = await self._authenticator.authenticate(session, address)
+        except TenantryError as error:
+            if cookie is Cookie.FORM and error.code is Code.UNAUTHENTICATED:
+                return ANONYMOUS
+            raise
+        if cookie is Cookie.COUNTS and request.method not in csrf.SAFE:
+            try:
+                csrf.check_origin(request, self._origins)
+                csrf.check_token(session, request.headers.get(csrf.HEADER, ""))
+            except TenantryError as error:
+                raise RefusedError(error.message, actor, error.code) from None
+        return actor
 
 
 async def lapse(request: web.Request) -> TenantryError:
     """Wait until the credential of ``request``, which was authenticated, is no longer good; returns why."""
-    token = _token(request.headers["Authorization"])
+    header = request.headers.get("Authorization")
+    token = _token(header) if header is not None else request.cookies[SESSION_COOKIE]
     return await request.app[SERVICES].authenticator.lapse(token, request[ACTOR].ip)
+
+
+def origin(url: str) -> str:
+    """The origin of ``url`` (RFC 6454); empty for none."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
 
 
 def _token(header: str) -> str:
     scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer":
+    if scheme.lower() != "bearer" or token.startswith(SESSION_PREFIX):
         raise TenantryError(Code.UNAUTHENTICATED, "the Authorization header must be: Bearer TOKEN")
     return token.strip()

@@ -17,13 +17,14 @@ from pydantic import Field, ValidationError
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
-from tenantry.model.identity import Actor, Permission
+from tenantry.model.identity import Actor
 from tenantry.model.kinds import TENANT, Address, Kind
+from tenantry.model.permissions import Permission
 from tenantry.services import answers
 from tenantry.services.answers import Once, ReplayedError
 from tenantry.storage.idempotency import Answer
 from tenantry.web import bodies, cursors
-from tenantry.web.routes import ACTOR, SERVICES, Handler, Operation, Route, Whole
+from tenantry.web.routes import ACTOR, SERVICES, Cookie, Handler, Operation, Route, Whole
 from tenantry.wiring import Services
 
 Q = TypeVar("Q", bound=Model)
@@ -181,7 +182,7 @@ def endpoint(  # noqa: PLR0913 - the parts of a declaration
         status=status,
         conditional=conditional,
     )
-    return Route(method, path, _handler(handle, operation, query, body, kind), needs, operation)
+    return Route(method, path, _handler(handle, operation, query, body, kind), needs, operation, Cookie.COUNTS)
 
 
 def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: type[B], kind: Kind) -> Handler:

@@ -11,8 +11,8 @@ import orjson
 from aiohttp import web
 
 from tenantry import __version__
-from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, Kind
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import API_VERSION, GROUP, VERSION
 from tenantry.web.negotiation import Form, negotiate
 from tenantry.web.routes import Route

@@ -13,7 +13,7 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.web import openapi
 from tenantry.web.routes import SERVICES, Route
 

@@ -40,6 +40,7 @@ TABLE: dict[Code, Rendering] = {
     Code.UNAUTHENTICATED: Rendering(401, "Unauthorized", "Not authenticated"),
     Code.FORBIDDEN: Rendering(403, "Forbidden", "Forbidden", _FORBIDDEN),
     Code.DELETION_PROTECTED: Rendering(403, "Forbidden", "Protected against deletion", _FORBIDDEN),
+    Code.TENANT_SUSPENDED: Rendering(403, "Forbidden", "Tenant suspended"),
     Code.NOT_FOUND: Rendering(404, "NotFound", "Not found", "{resource} {name} not found"),
     Code.METHOD_NOT_ALLOWED: Rendering(405, "MethodNotAllowed", "Method not allowed"),
     Code.NOT_ACCEPTABLE: Rendering(406, "NotAcceptable", "Not acceptable"),

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model, View
-from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, Kind
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import Revision, timestamp
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.objects import etag_of, own_path, whole

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from tenantry.model import ids
 from tenantry.model.fields import Model, View
-from tenantry.model.identity import ApiKey, Permission
+from tenantry.model.identity import ApiKey
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
 from tenantry.services.keys import LIFETIME, NewKey
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint

@@ -14,8 +14,8 @@ import orjson
 from aiohttp import web
 
 from tenantry.model import schema
-from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, Kind
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import API_VERSION, GROUP, VERSION
 from tenantry.web.routes import Route
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenantry.model.fields import View
-from tenantry.model.identity import Permission
+from tenantry.model.permissions import Permission
 from tenantry.web.conventions import Call, Nothing, Reply, endpoint
 
 

@@ -22,15 +22,17 @@ from aiohttp.web_urldispatcher import AbstractRoute
 
 from tenantry import metrics
 from tenantry.logs import ACCESS, REQUEST, RequestScope
+from tenantry.model.credentials import redact
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, Permission, redact
+from tenantry.model.identity import Actor
+from tenantry.model.permissions import Permission
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import RefusedError
 from tenantry.web import errors
-from tenantry.web.authentication import authenticate
+from tenantry.web.authentication import Credentials
 from tenantry.web.client_address import client_address
 from tenantry.web.permissions import forbidden
-from tenantry.web.routes import ACTOR, DRAINING, Handler, Route
+from tenantry.web.routes import ACTOR, DRAINING, Cookie, Handler, Route
 from tenantry.wiring import Services
 
 REQUEST_ID = "X-Request-ID"
@@ -54,11 +56,13 @@ logger = logging.getLogger(__name__)
 
 def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route]) -> Middleware:
     """The middleware for an application with these routes."""
-    bindings = {known: _Binding(known.method, route.path, route.needs) for known, route in routes.items()}
+    bindings = {
+        known: _Binding(known.method, route.path, route.needs, route.session) for known, route in routes.items()
+    }
     # a stranger learns from a Kubernetes path only that a credential is needed, as from kube-apiserver
     unknown = _Binding("any", UNKNOWN, Permission.PUBLIC)
     unknown_in_kubernetes = _Binding("any", UNKNOWN, Permission.AUTHENTICATED)
-    proxies, authenticator = services.settings.trusted_proxies, services.authenticator
+    proxies, credentials = services.settings.trusted_proxies, Credentials(services)
     check_host = _host_check(services.settings.hosts)
 
     @web.middleware
@@ -76,7 +80,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
         try:
             try:
                 check_host(headers.get("Host"))
-                actor = await authenticate(request, authenticator, address)
+                actor = await credentials.read(request, address, binding.session)
                 scope.actor = actor.name
                 request[ACTOR] = _on_request(actor, scope.request_id, address)
                 if not actor.may(binding.needs):
@@ -108,10 +112,10 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
 class _Binding:
     """What is known of a route before a request comes."""
 
-    __slots__ = ("method", "needs", "observe", "template")
+    __slots__ = ("method", "needs", "observe", "session", "template")
 
-    def __init__(self, method: str, template: str, needs: Permission) -> None:
-        self.method, self.template, self.needs = method, template, needs
+    def __init__(self, method: str, template: str, needs: Permission, session: Cookie = Cookie.IGNORED) -> None:
+        self.method, self.template, self.needs, self.session = method, template, needs, session
         self.observe = metrics.HTTP_DURATION.series(template, method)
 
 
@@ -159,6 +163,11 @@ def _on_request(actor: Actor, request_id: str, address: str) -> Actor:
         scopes=actor.scopes,
         permissions=actor.permissions,
         tenant_id=actor.tenant_id,
+        role=actor.role,
+        user_id=actor.user_id,
+        session_id=actor.session_id,
+        client_id=actor.client_id,
+        suspended=actor.suspended,
         cluster=actor.cluster,
         namespace=actor.namespace,
         request_id=request_id,

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from tenantry.model import selectors
-from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, Kind
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import Resource
 from tenantry.services.transactions import Query
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint

@@ -20,9 +20,9 @@ from tenantry import __version__
 from tenantry.model import schema
 from tenantry.model.errors import Code, FieldCode
 from tenantry.model.fields import Model, View
-from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, Kind
 from tenantry.model.objectmeta import ObjectMeta
+from tenantry.model.permissions import Permission
 from tenantry.web.conventions import is_body_required
 from tenantry.web.routes import PLACE, SERVICES, Operation, Route, Whole
 

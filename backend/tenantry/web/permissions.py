@@ -9,6 +9,7 @@ from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_PLURAL
 from tenantry.model.quoting import quote
 from tenantry.model.resource import API_VERSION, GROUP
+from tenantry.services.authentication import suspended
 from tenantry.web.authentication import ANONYMOUS
 from tenantry.web.options import flag
 
@@ -23,6 +24,8 @@ def forbidden(request: web.Request, actor: Actor) -> TenantryError:
     """
     if actor is ANONYMOUS:
         return TenantryError(Code.UNAUTHENTICATED, "a bearer token is needed")
+    if actor.suspended:
+        return suspended(actor)
     user = f"User {quote(actor.name)} cannot"
     parts = request.path.removeprefix(_PREFIX).split("/")
     namespace = ""

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tenantry.model import names
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
-from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, PLAN, Address, Kind
+from tenantry.model.permissions import Permission
 from tenantry.services.records import Record, Source
 from tenantry.web import bodies
 from tenantry.web.routes import ACTOR, SERVICES, Handler, Route

@@ -18,9 +18,9 @@ from aiohttp import web
 
 from tenantry.model import patches
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Permission
 from tenantry.model.kinds import KINDS, Address, Kind
 from tenantry.model.manifest import Document
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import API_VERSION, Resource
 from tenantry.services.candidate import check_address
 from tenantry.services.resources import Written

@@ -13,8 +13,9 @@ import orjson
 from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, Permission
+from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_PLURAL, KINDS, TENANT
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import GROUP
 from tenantry.web import bodies
 from tenantry.web.discovery import REVIEWS

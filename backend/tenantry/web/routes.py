@@ -6,12 +6,14 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from aiohttp import web
 
 from tenantry.model.fields import Model
-from tenantry.model.identity import Actor, Permission
+from tenantry.model.identity import Actor
 from tenantry.model.kinds import Kind
+from tenantry.model.permissions import Permission
 from tenantry.wiring import Services
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,6 +28,14 @@ DRAINING = web.AppKey("draining", asyncio.Event)
 STOPPING = web.AppKey("stopping", asyncio.Event)
 #: who sends the request; on a public route somebody without any permission may
 ACTOR = web.RequestKey("actor", Actor)
+
+
+class Cookie(Enum):
+    """What a browser session's cookie is to a route."""
+
+    IGNORED = "ignored"
+    COUNTS = "counts"  # what is not safe must carry the session's CSRF token in a header
+    FORM = "form"  # a page: who has no good session is a stranger, and its forms carry the token in a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ class Route:
         path: template as aiohttp has it (``/apis/.../tenants/{name}``); it is also the label of the metrics.
         handler: what answers.
         needs: the permission that the caller must hold. There is no default: :attr:`Permission.PUBLIC` is spelled out.
+        session: whether a browser session's cookie counts, and how.
         operation: what is told of it; None for the Kubernetes paths, which ``kubernetes_openapi.py`` tells of.
     """
 
@@ -78,6 +89,7 @@ class Route:
     handler: Handler
     needs: Permission
     operation: Operation | None = None
+    session: Cookie = Cookie.IGNORED
 
     def __post_init__(self) -> None:
         if not isinstance(self.needs, Permission):

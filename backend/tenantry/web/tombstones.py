@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from tenantry.model.fields import View
-from tenantry.model.identity import Permission
 from tenantry.model.kinds import TENANT
+from tenantry.model.permissions import Permission
 from tenantry.model.resource import Tombstone, timestamp
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.objects import whole

@@ -1,0 +1,56 @@
+"""Opaque credentials: ``prefix_id_secret_crc`` in base62, looked up by id; only a hash of the secret is kept."""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import re
+import secrets
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+ID_LENGTH = 16
+SECRET_LENGTH = 43  # 256 bit
+CRC_LENGTH = 6
+
+#: what a text may hold of a credential: an API key, with or without its checksum, and a ServiceAccount token
+_CREDENTIAL = re.compile(
+    rf"(?P<key>[a-z]{{2,4}}_[0-9A-Za-z]{{{ID_LENGTH}}}_)[0-9A-Za-z]{{8,}}(?:_[0-9A-Za-z]*)?"
+    r"|(?P<jwt>\beyJ[\w-]{5,}\.)[\w-]+\.[\w-]*"
+)
+
+
+def redact(text: str) -> str:
+    """``text`` without the secret part of credentials: what is kept or logged of a request goes through here."""
+    return _CREDENTIAL.sub(lambda match: f"{match['key'] or match['jwt']}***", text)
+
+
+def new_token(prefix: str = "tnk") -> tuple[str, str, str]:
+    """A fresh credential as ``(token, id, sha256 of the secret in hex)``; the token is never stored."""
+    identifier = "".join(secrets.choice(_BASE62) for _ in range(ID_LENGTH))
+    secret = "".join(secrets.choice(_BASE62) for _ in range(SECRET_LENGTH))
+    body = f"{prefix}_{identifier}_{secret}"
+    return f"{body}_{_crc(body)}", identifier, hash_secret(secret)
+
+
+def split_token(token: str, prefix: str = "tnk") -> tuple[str, str] | None:
+    """``(id, sha256 of the secret)`` of a well-formed token, else None; a mistyped one is refused without a query."""
+    parts = token.split("_")
+    if len(parts) != 4 or parts[0] != prefix or not token.isascii():  # noqa: PLR2004 - prefix, id, secret, crc
+        return None
+    _, identifier, secret, crc = parts
+    if (len(identifier), len(secret)) != (ID_LENGTH, SECRET_LENGTH) or crc != _crc(token.rpartition("_")[0]):
+        return None
+    return identifier, hash_secret(secret)
+
+
+def hash_secret(secret: str) -> str:
+    """SHA-256 in hex; enough for a 256-bit random secret, which no dictionary holds."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _crc(body: str) -> str:
+    number, digits = binascii.crc32(body.encode()), ""
+    for _ in range(CRC_LENGTH):
+        number, digit = divmod(number, 62)
+        digits = _BASE62[digit] + digits
+    return digits

@@ -1,0 +1,172 @@
+"""What rights rest on, in memory: keys, sessions, users, memberships and the state of tenants.
+
+An entry is believed for as long as the change feed, which tells of every change of one, has been read a moment ago: so
+a right that is taken away counts within a second on every replica, and a request asks the database for nothing that it
+asked before. While the database is away, what is known is believed for a minute; after that nobody is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar, TypeVarTuple, cast
+
+import orjson
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import ApiKey, Membership, Session, TenantStanding, User
+from tenantry.model.kinds import TENANT
+from tenantry.model.resource import Change, Resource
+from tenantry.services.feed import Feed
+from tenantry.storage import keys, memberships, resources, sessions, users
+from tenantry.storage.changes import Notice
+from tenantry.storage.db import UNIT_SECONDS, Database
+from tenantry.storage.unit import Unit
+
+SIZE = 50_000  # entries
+FRESH_SECONDS = 1.0
+STALE_SECONDS = 60.0
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+Name = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """What was read at ``read_at``, in ``time.monotonic()``; None when there is no such thing."""
+
+    value: object
+    read_at: float
+
+
+class Standing:
+    """The view of one process. ``version`` counts the changes of what it has told."""
+
+    def __init__(self, db: Database, feed: Feed, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._db = db
+        self._feed = feed
+        self._entries: OrderedDict[Name, _Entry] = OrderedDict()
+        self._reading: dict[Name, asyncio.Task[object]] = {}
+        self._outdated: set[Name] = set()  # changed while it was read
+        self._subscribed = False
+        self.version = 0
+
+    async def key(self, key_id: str) -> ApiKey | None:
+        """The API key of that id."""
+        return await self._get("ApiKey", key_id, keys.get, key_id)
+
+    async def session(self, session_id: str) -> Session | None:
+        """The browser session of that id."""
+        return await self._get("Session", session_id, sessions.get, session_id)
+
+    async def user(self, user_id: str) -> User | None:
+        """The user of that id."""
+        return await self._get("User", user_id, users.get, user_id)
+
+    async def membership(self, tenant_id: str, user_id: str) -> Membership | None:
+        """The user's place in the tenant, if there is one."""
+        return await self._get("Membership", f"{tenant_id}/{user_id}", memberships.get, tenant_id, user_id)
+
+    async def tenant(self, tenant_id: str) -> TenantStanding | None:
+        """The living tenant of that identity."""
+        return await self._get(TENANT.name, tenant_id, _tenant, tenant_id)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the feed was read a moment ago, so that what is known is true."""
+        return self._monotonic() - self._feed.read_at < FRESH_SECONDS
+
+    def forget(self, kind: str, name: str) -> None:
+        """Read ``kind`` ``name`` again when it is asked for: it has changed."""
+        at = (kind, name)
+        if at in self._reading:
+            self._outdated.add(at)
+        if self._entries.pop(at, None) is not None or at in self._reading:
+            self.version += 1
+
+    async def close(self) -> None:
+        """Let what is being read arrive."""
+        await asyncio.gather(*self._reading.values(), return_exceptions=True)
+
+    def __call__(self, batch: list[Change]) -> None:
+        """Take news from the feed."""
+        for change in batch:
+            self.forget(change.kind, change.tenant_id if change.kind == TENANT.name else change.name)
+
+    def fail(self, error: TenantryError) -> None:
+        """Learn that the feed has skipped changes: nothing that is known is certain any more."""
+        del error
+        self._subscribed = False
+        self._entries.clear()
+        self._outdated.update(self._reading)
+        self.version += 1
+
+    async def _get(self, kind: str, name: str, read: Callable[[Unit, *Ts], T | None], *args: *Ts) -> T | None:
+        """What is known, or else what ``read`` finds.
+
+        Raises:
+            TenantryError: ``UNAVAILABLE``, the database is away and nothing recent is known.
+        """
+        if not self._subscribed:
+            self._subscribed = self._feed.subscribe(self, self._feed.seq)
+        at, known = (kind, name), self._entries.get((kind, name))
+        now = self._monotonic()
+        if known is not None and (self.is_fresh or now - known.read_at < FRESH_SECONDS):
+            self._entries.move_to_end(at)
+            return cast("T | None", known.value)
+        believed = known is not None and now - max(known.read_at, self._feed.read_at) < STALE_SECONDS
+        reading = self._reading.get(at)
+        if reading is None:
+            unit = partial(self._db.run, read, *args, timeout=FRESH_SECONDS if believed else UNIT_SECONDS)
+            reading = self._reading[at] = asyncio.create_task(self._read(at, unit))
+        try:
+            return cast("T | None", await asyncio.shield(reading))  # one that asks may go away, others still wait
+        except TenantryError as error:
+            if believed and known is not None and error.code is Code.UNAVAILABLE:
+                return cast("T | None", known.value)
+            raise
+
+    async def _read(self, at: Name, unit: Callable[[], Any]) -> object:
+        read_at = self._monotonic()
+        try:
+            value: object = await unit()
+        finally:
+            del self._reading[at]
+            outdated = at in self._outdated
+            self._outdated.discard(at)
+        if not outdated:
+            self._entries[at] = _Entry(value, read_at)
+            self._entries.move_to_end(at)
+            if len(self._entries) > SIZE:
+                self._entries.popitem(last=False)
+        return value
+
+
+def notice(item: ApiKey | Session | User | Membership) -> Notice:
+    """What tells every replica that ``item`` has changed."""
+    if isinstance(item, Membership):
+        return Notice(kind="Membership", name=f"{item.tenant_id}/{item.user_id}", tenant_id=item.tenant_id)
+    return Notice(kind=type(item).__name__, name=item.id)
+
+
+def _tenant(unit: Unit, tenant_id: str) -> TenantStanding | None:
+    found = resources.tenant(unit, tenant_id)
+    return _standing(found) if found else None
+
+
+def _standing(tenant: Resource) -> TenantStanding:
+    spec = orjson.loads(tenant.spec)
+    suspension = spec.get("suspension", {})
+    suspended = spec.get("state") == "Suspended"
+    return TenantStanding(
+        id=tenant.tenant_id,
+        name=tenant.name,
+        mode=suspension.get("mode", "Blocked") if suspended else "",
+        reason=suspension.get("reason", "") if suspended else "",
+    )

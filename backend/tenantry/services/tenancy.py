@@ -1,0 +1,21 @@
+"""Which tenant a request is about, for whoever may know of it."""
+
+from __future__ import annotations
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Actor
+from tenantry.model.kinds import TENANT
+from tenantry.storage import resources
+from tenantry.storage.db import Database
+
+
+async def find_tenant(db: Database, actor: Actor, name: str) -> str:
+    """The identity of the living tenant of that name, if ``actor`` may see it.
+
+    Raises:
+        TenantryError: ``NOT_FOUND``; ``UNAVAILABLE``.
+    """
+    found = await db.run(resources.get, TENANT.name, "", name)
+    if found is None or actor.tenant_id not in {"", found.tenant_id}:
+        raise TenantryError(Code.NOT_FOUND, f'there is no Tenant "{name}"', kind=TENANT.name, name=name)
+    return found.tenant_id

@@ -1,0 +1,58 @@
+"""Memberships: their rows."""
+
+from __future__ import annotations
+
+from tenantry.model.identity import Membership
+from tenantry.model.permissions import Role
+from tenantry.storage import tables
+from tenantry.storage.mapping import Rows
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.unit import Unit
+
+_table = tables.Membership
+_rows = Rows(Membership, _table, read={"role": Role})
+_this = (_table.tenant_id == arg("tenant_id")) & (_table.user_id == arg("user_id"))
+
+_GET = Statement(_rows.select.where(_this))
+_OF_USER = Statement(_rows.select.where(_table.user_id == arg("user_id")).order_by(_table.tenant_id))
+_OF_TENANT = Statement(
+    _rows.select.where((_table.tenant_id == arg("tenant_id")) & (_table.user_id > arg("after")))
+    .order_by(_table.user_id)
+    .limit(arg("limit"))
+)
+_UPDATE = Statement(_table.update({_table.role: arg("role"), _table.updated_at: arg("at")}).where(_this))
+_DELETE = Statement(_table.delete().where(_this))
+
+
+def insert(unit: Unit, membership: Membership) -> None:
+    """Add ``membership``.
+
+    Raises:
+        peewee.IntegrityError: the user is a member already.
+    """
+    unit.execute(_rows.insert, **_rows.values(membership))
+
+
+def get(unit: Unit, tenant_id: str, user_id: str) -> Membership | None:
+    """The user's place in the tenant, if there is one."""
+    return _rows.one(unit.execute(_GET, tenant_id=tenant_id, user_id=user_id))
+
+
+def of_user(unit: Unit, user_id: str) -> list[Membership]:
+    """All places that the user has."""
+    return _rows.all(unit.execute(_OF_USER, user_id=user_id))
+
+
+def of_tenant(unit: Unit, tenant_id: str, *, after: str = "", limit: int) -> list[Membership]:
+    """At most ``limit`` members of the tenant with user ids beyond ``after``, in their order."""
+    return _rows.all(unit.execute(_OF_TENANT, tenant_id=tenant_id, after=after, limit=limit))
+
+
+def set_role(unit: Unit, tenant_id: str, user_id: str, role: Role, at: int) -> bool:
+    """Change the role; False when there is no such member."""
+    return unit.execute(_UPDATE, tenant_id=tenant_id, user_id=user_id, role=str(role), at=at).rowcount == 1
+
+
+def delete(unit: Unit, tenant_id: str, user_id: str) -> bool:
+    """Take the place away; False when there is none."""
+    return unit.execute(_DELETE, tenant_id=tenant_id, user_id=user_id).rowcount == 1

@@ -1,0 +1,62 @@
+"""Users: their rows."""
+
+from __future__ import annotations
+
+from tenantry.model.identity import User, UserStatus
+from tenantry.storage import tables
+from tenantry.storage.mapping import Rows
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.unit import Unit
+
+_table = tables.User
+_rows = Rows(User, _table, read={"status": UserStatus, "platform_admin": bool})
+
+_GET = Statement(_rows.select.where(_table.id == arg("id")))
+_BY_EMAIL = Statement(_rows.select.where(_table.email == arg("email")))
+_PAGE = Statement(_rows.select.where(_table.id > arg("after")).order_by(_table.id).limit(arg("limit")))
+_ANY = Statement(_table.select(_table.id).limit(1))
+_UPDATE = Statement(
+    _table.update({getattr(_table, name): arg(name) for name in _rows.names if name != "id"}).where(
+        (_table.id == arg("id")) & (_table.updated_at == arg("before"))
+    )
+)
+_SIGNED_IN = Statement(_table.update({_table.last_sign_in_at: arg("at")}).where(_table.id == arg("id")))
+
+
+def insert(unit: Unit, user: User) -> None:
+    """Add ``user``.
+
+    Raises:
+        peewee.IntegrityError: the e-mail address is taken.
+    """
+    unit.execute(_rows.insert, **_rows.values(user))
+
+
+def get(unit: Unit, user_id: str) -> User | None:
+    """The user of that id."""
+    return _rows.one(unit.execute(_GET, id=user_id))
+
+
+def find(unit: Unit, email: str) -> User | None:
+    """The user with that address, which is in lower case."""
+    return _rows.one(unit.execute(_BY_EMAIL, email=email))
+
+
+def page(unit: Unit, *, after: str = "", limit: int) -> list[User]:
+    """At most ``limit`` users with ids beyond ``after``, in their order."""
+    return _rows.all(unit.execute(_PAGE, after=after, limit=limit))
+
+
+def is_empty(unit: Unit) -> bool:
+    """Whether there is no user yet."""
+    return unit.execute(_ANY).fetchone() is None
+
+
+def update(unit: Unit, user: User, before: User) -> bool:
+    """Write ``user`` over ``before``, with a later ``updated_at``; False when another was faster."""
+    return unit.execute(_UPDATE, before=before.updated_at, **_rows.values(user)).rowcount == 1
+
+
+def note_sign_in(unit: Unit, user_id: str, at: int) -> None:
+    """Note when the user signed in last."""
+    unit.execute(_SIGNED_IN, id=user_id, at=at)

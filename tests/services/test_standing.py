@@ -1,0 +1,125 @@
+"""What is known in memory: believed while the feed is read, read again when it has changed."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tenantry.model import ids
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import User
+from tenantry.services import standing as module
+from tenantry.services.feed import Feed
+from tenantry.services.standing import Standing, notice
+from tenantry.storage import changes, users
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+from tests.support.databases import opened
+
+SECONDS = 20
+
+
+async def a_user(database: Database) -> User:
+    user = User(id=ids.uuid7(), email=f"{ids.uuid7()}@example.com", updated_at=1)
+    await database.run(users.insert, user, write=True)
+    return user
+
+
+async def rename(database: Database, user: User, name: str) -> int:
+    def write(unit: Unit) -> int:
+        assert users.update(unit, replace(user, name=name, updated_at=user.updated_at + 1), user)
+        changes.announce(unit, notice(user), at=ids.now_micros())
+        return unit.seq
+
+    return await database.run(write, write=True)
+
+
+async def test_every_replica_hears_of_a_change(database_url: str) -> None:
+    async with opened(database_url) as here, opened(database_url) as there:
+        feed = Feed(there)
+        view = Standing(there, feed)
+        user = await a_user(here)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(feed.run())
+            assert await feed.wait_for(await here.run(changes.current_seq), SECONDS)
+            assert await view.user(user.id) == user
+            version = view.version
+            seq = await rename(here, user, "Ada")
+            assert await feed.wait_for(seq, SECONDS)
+            assert view.version == version + 1
+            found = await view.user(user.id)
+            assert found
+            assert found.name == "Ada"
+            running.cancel()
+        await view.close()
+
+
+class _Slow:
+    """A database whose answers come when they are let."""
+
+    def __init__(self, user: User) -> None:
+        self.user, self.gate, self.asked = user, asyncio.Event(), 0
+        self.away = False
+
+    async def run(self, *_: Any, **__: Any) -> User:
+        self.asked += 1
+        if self.away:
+            raise TenantryError(Code.UNAVAILABLE, "the database is away")
+        user = self.user
+        await self.gate.wait()
+        return user
+
+
+@pytest.fixture
+def slow() -> _Slow:
+    return _Slow(User(id="one", email="a@example.com"))
+
+
+async def test_what_changes_while_it_is_read_is_read_again(slow: _Slow) -> None:
+    db: Any = slow
+    view = Standing(db, Feed(db))
+    asked = [asyncio.create_task(view.user("one")) for _ in range(3)]
+    await asyncio.sleep(0)
+    view.forget("User", "one")
+    slow.gate.set()
+    assert await asyncio.gather(*asked) == [slow.user] * 3
+    assert slow.asked == 1
+    slow.user = replace(slow.user, name="Ada")
+    assert await view.user("one") == slow.user
+
+
+async def test_what_is_known_is_believed_for_a_minute_while_the_database_is_away(slow: _Slow) -> None:
+    clock = 0.0
+    db: Any = slow
+    view = Standing(db, Feed(db), monotonic=lambda: clock)
+    slow.gate.set()
+    assert await view.user("one") == slow.user
+    slow.away, clock = True, module.STALE_SECONDS - 1
+    assert await view.user("one") == slow.user
+    clock = module.STALE_SECONDS
+    with pytest.raises(TenantryError) as caught:
+        await view.user("one")
+    assert caught.value.code is Code.UNAVAILABLE
+
+
+async def test_when_changes_were_skipped_nothing_is_certain(slow: _Slow) -> None:
+    db: Any = slow
+    view = Standing(db, Feed(db), monotonic=lambda: 0.0)
+    slow.gate.set()
+    await view.user("one")
+    await view.user("one")
+    assert slow.asked == 1
+    view.fail(TenantryError(Code.EXPIRED, ""))
+    await view.user("one")
+    assert slow.asked == 2
+
+
+async def test_there_is_a_bound_to_what_is_kept(slow: _Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SIZE", 2)
+    db: Any = slow
+    view = Standing(db, Feed(db), monotonic=lambda: 0.0)
+    slow.gate.set()
+    for name in ("one", "two", "one", "three", "one", "two"):
+        await view.user(name)
+    assert slow.asked == 4

@@ -1,0 +1,66 @@
+"""People who are signed in: users, their memberships, and browsers with a session."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from tenantry.model import ids
+from tenantry.model.credentials import new_token
+from tenantry.model.identity import Membership, Session, User
+from tenantry.model.permissions import Role
+from tenantry.services.authentication import SESSION_PREFIX
+from tenantry.storage import memberships, sessions, users
+from tenantry.storage.unit import Unit
+from tenantry.web import csrf
+from tenantry.web.authentication import SESSION_COOKIE
+from tests.support.application import Application
+from tests.support.server import ServerInProcess
+
+
+async def add_user(server: ServerInProcess, email: str = "ada@example.com", **columns: Any) -> User:
+    """A user as the database has it."""
+    now = ids.now_micros()
+    user = User(id=ids.uuid7(), email=email, created_at=now, updated_at=now, **columns)
+    await server.services.db.run(users.insert, user, write=True)
+    return user
+
+
+async def add_member(server: ServerInProcess, tenant_id: str, user: User, role: Role) -> None:
+    """Make ``user`` a member of the tenant."""
+    now = ids.now_micros()
+    membership = Membership(tenant_id=tenant_id, user_id=user.id, role=role, created_at=now, updated_at=now)
+    await server.services.db.run(memberships.insert, membership, write=True)
+
+
+async def add_session(server: ServerInProcess, user: User, tenant_id: str = "", **columns: Any) -> str:
+    """The cookie of a new session of ``user``."""
+    cookie, identifier, secret_sha = new_token(SESSION_PREFIX)
+    now = ids.now_micros()
+    session = Session(
+        id=identifier,
+        secret_sha=secret_sha,
+        user_id=user.id,
+        auth_version=user.auth_version,
+        amr=("pwd",),
+        auth_time=now,
+        tenant_id=tenant_id,
+        **{"created_at": now, "last_seen_at": now, **columns},
+    )
+
+    def insert(unit: Unit) -> None:
+        sessions.insert(unit, session)
+
+    await server.services.db.run(insert, write=True)
+    return cookie
+
+
+@asynccontextmanager
+async def browser(server: ServerInProcess, cookie: str, *, token: bool = True) -> AsyncIterator[Application]:
+    """The application API for a browser with a session, whose scripts send its CSRF token."""
+    headers = {"Cookie": f"{SESSION_COOKIE}={cookie}", "Sec-Fetch-Site": "same-origin"}
+    if token:
+        headers[csrf.HEADER] = csrf.token_of(cookie)
+    async with aiohttp.ClientSession(server.base_url, headers=headers) as session:
+        yield Application(session, server)
