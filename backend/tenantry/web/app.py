@@ -20,6 +20,7 @@ from tenantry.web import (
     me,
     objects,
     openapi,
+    pages,
     records,
     resources,
     reviews,
@@ -42,6 +43,7 @@ _TABLES: tuple[Route, ...] = (
     *tombstones.ROUTES,
     *keys.ROUTES,
     *records.ROUTES,
+    *pages.ROUTES,
 )
 #: every route of the server; a new module adds its table above
 ROUTES: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))
@@ -54,7 +56,7 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app[DRAINING], app[STOPPING] = asyncio.Event(), asyncio.Event()
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
-    docs.prepare(app)
+    docs.prepare(pages.prepare(app))
     app.middlewares.append(create_middleware(services, _register(app, routes)))
     return app
 

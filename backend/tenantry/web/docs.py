@@ -28,9 +28,8 @@ _HEADERS = {
 }
 
 
-def prepare(app: web.Application) -> None:
-    """Let ``app`` render templates."""
-    environment = aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("tenantry.web"), autoescape=True)
+def prepare(environment: jinja2.Environment) -> None:
+    """Let the page's template read schemas."""
     environment.filters |= {"code": _mark_code, "type": _type_of, "anchor": _anchor_of, "paragraphs": _paragraphs}
 
 

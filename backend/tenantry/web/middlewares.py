@@ -28,8 +28,8 @@ from tenantry.model.identity import Actor
 from tenantry.model.permissions import Permission
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import RefusedError
-from tenantry.web import errors
-from tenantry.web.authentication import Credentials
+from tenantry.web import errors, pages
+from tenantry.web.authentication import ANONYMOUS, Credentials
 from tenantry.web.client_address import client_address
 from tenantry.web.permissions import forbidden
 from tenantry.web.routes import ACTOR, DRAINING, Cookie, Handler, Route
@@ -83,9 +83,12 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 actor = await credentials.read(request, address, binding.session)
                 scope.actor = actor.name
                 request[ACTOR] = _on_request(actor, scope.request_id, address)
-                if not actor.may(binding.needs):
+                if actor.may(binding.needs):
+                    response = await handler(request)
+                elif binding.session is Cookie.FORM and actor is ANONYMOUS:
+                    response = pages.send_to_login(request)
+                else:
                     raise forbidden(request, actor)  # noqa: TRY301 - it ends here like every other refusal
-                response = await handler(request)
             except (ConnectionError, asyncio.CancelledError):
                 raise
             except web.HTTPRedirection as redirection:  # an answer, which aiohttp wants raised
@@ -93,7 +96,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 raise
             except Exception as error:
                 _note_denied(services.audit, request, scope.request_id, address, error)
-                response = _render(error, request, scope.request_id)
+                response = _render(error, request, scope.request_id, binding)
                 if scope.answered:
                     raise ConnectionAbortedError from error  # a second head would be read as part of the body
             return response
@@ -215,9 +218,11 @@ def _note_denied(audit: AuditLog, request: web.Request, request_id: str, address
         audit.note_denied(request[ACTOR], request.method, request.path, error)
 
 
-def _render(error: Exception, request: web.Request, request_id: str) -> web.Response:
+def _render(error: Exception, request: web.Request, request_id: str, binding: _Binding) -> web.Response:
     """The answer to whatever a handler raised."""
     if isinstance(error, TenantryError):
+        if binding.session is Cookie.FORM and ACTOR in request:
+            return pages.show_error(request, error, request_id)
         return errors.render(error, request.path, request_id)
     if isinstance(error, web.RequestPayloadError):
         broken = TenantryError(Code.BAD_REQUEST, "the body is not chunked as its Transfer-Encoding says")

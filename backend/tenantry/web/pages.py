@@ -1,0 +1,184 @@
+"""Pages for people: rendered on the server, without any script, with forms that no other site can send.
+
+A form carries a token in the field ``csrf``: the session's, or, before anybody has signed in, one that belongs to a
+cookie of its own. :func:`page` reads and checks the form before the handler is called.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.permissions import Permission
+from tenantry.web import csrf, errors
+from tenantry.web.authentication import SESSION_COOKIE, origin
+from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
+
+Form = Mapping[str, str]
+Handle = Callable[[web.Request, Form], Awaitable[web.StreamResponse]]
+
+#: what a form before sign-in belongs to
+FORM_COOKIE = "__Host-tenantry-form"
+FORM_BYTES = 64 * 1024
+
+#: ``no-referrer`` would make browsers send ``Origin: null`` with our own forms
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action "
+
+
+def prepare(app: web.Application) -> jinja2.Environment:
+    """Let ``app`` render templates."""
+    return aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("tenantry.web"), autoescape=True)
+
+
+def page(method: str, path: str, handle: Handle, *, needs: Permission = Permission.PUBLIC) -> Route:
+    """The route of a page, or of what one of its forms sends.
+
+    Args:
+        method: GET or POST.
+        path: as in :class:`Route`.
+        handle: gets the request and the fields of the form; none with GET.
+        needs: ``SELF`` for who is signed in; a stranger is sent to ``/login`` and comes back.
+    """
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await handle(request, {} if request.method in csrf.SAFE else await _read_form(request))
+
+    return Route(method, path, handler, needs, session=Cookie.FORM)
+
+
+def show(
+    request: web.Request, template: str, *, status: int = 200, form_targets: tuple[str, ...] = (), **context: Any
+) -> web.Response:
+    """The page that ``template`` makes of ``context``.
+
+    Args:
+        request: to which it answers.
+        template: file name.
+        status: HTTP code.
+        form_targets: origins beside ours to which a form of the page may lead in the end (Chromium applies
+            ``form-action`` to redirects too).
+        context: beside ``base``, the path that all our links begin with, ``csrf`` for the forms, and ``actor``.
+    """
+    session, form = request.cookies.get(SESSION_COOKIE, ""), ""
+    if not request[ACTOR].session_id:
+        session = ""
+        form = request.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(32)
+    response = aiohttp_jinja2.render_template(
+        template,
+        request,
+        {"base": base(request), "csrf": csrf.token_of(session or form), "actor": request[ACTOR], **context},
+        status=status,
+    )
+    response.headers.update(_HEADERS)
+    response.headers["Content-Security-Policy"] = _POLICY + " ".join(("'self'", *form_targets))
+    if form and form != request.cookies.get(FORM_COOKIE):
+        set_cookie(response, FORM_COOKIE, form)
+    return response
+
+
+def show_error(request: web.Request, error: TenantryError, request_id: str) -> web.Response:
+    """``error`` as a page."""
+    rendering = errors.TABLE[error.code]
+    response = show(
+        request,
+        "error.html",
+        status=rendering.status,
+        title=rendering.title,
+        message=error.message,
+        request_id=request_id,
+    )
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def redirect(request: web.Request, path: str) -> web.Response:
+    """Send the browser to another page of ours, by GET (RFC 9110, 15.4.4)."""
+    return web.Response(status=303, headers={**_HEADERS, "Location": base(request) + path})
+
+
+def send_to_login(request: web.Request) -> web.Response:
+    """Let a stranger sign in first, and come back to the page that they wanted."""
+    wanted = request.path_qs if request.method in csrf.SAFE else request.path
+    return redirect(request, "/login?" + urlencode({"return_to": wanted}))
+
+
+def is_ours(path: str) -> bool:
+    """Whether ``path`` is one of this server that a browser may be sent back to, and nothing that leads elsewhere."""
+    return path.startswith("/") and path[1:2] not in {"/", "\\"} and path.isascii() and path.isprintable()
+
+
+def set_cookie(response: web.StreamResponse, name: str, value: str) -> None:
+    """Let the browser keep ``value`` until it ends, for this host alone and out of reach of scripts."""
+    response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="Lax")
+
+
+def drop_cookie(response: web.StreamResponse, name: str) -> None:
+    """Let the browser forget a cookie."""
+    response.del_cookie(name, path="/", secure=True, httponly=True, samesite="Lax")
+
+
+def base(request: web.Request) -> str:
+    """The path prefix under which clients reach us, without a slash at its end."""
+    return urlsplit(request.app[SERVICES].settings.external_url).path
+
+
+async def _read_form(request: web.Request) -> Form:
+    """The fields of a form that a page of ours has sent.
+
+    Raises:
+        TenantryError: ``BAD_REQUEST``, ``UNSUPPORTED_MEDIA_TYPE``, ``TOO_LARGE``; ``FORBIDDEN``, it comes from
+            elsewhere.
+    """
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise TenantryError(Code.UNSUPPORTED_MEDIA_TYPE, "a form is application/x-www-form-urlencoded")
+    if (request.content_length or 0) > FORM_BYTES:
+        raise TenantryError(Code.TOO_LARGE, f"a form has at most {FORM_BYTES} bytes")
+    csrf.check_origin(request, frozenset(filter(None, [origin(request.app[SERVICES].settings.external_url)])))
+    body = await request.read()
+    if len(body) > FORM_BYTES:
+        raise TenantryError(Code.TOO_LARGE, f"a form has at most {FORM_BYTES} bytes")
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, strict_parsing=bool(body), errors="strict")
+    except ValueError:  # UnicodeDecodeError is one
+        raise TenantryError(Code.BAD_REQUEST, "the form is not URL-encoded UTF-8") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise TenantryError(Code.BAD_REQUEST, "the form has a field twice")
+    if any("\0" in text for pair in pairs for text in pair):
+        raise TenantryError(Code.BAD_REQUEST, "the form has a NUL character")
+    cookie = SESSION_COOKIE if request[ACTOR].session_id else FORM_COOKIE
+    try:
+        csrf.check_token(request.cookies.get(cookie, ""), fields.pop("csrf", ""))
+    except TenantryError:
+        raise TenantryError(Code.FORBIDDEN, "the form is out of date: load its page again, and send it again") from None
+    return fields
+
+
+async def _style(request: web.Request) -> web.Response:  # noqa: ARG001 - the same for everybody
+    headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    return web.Response(text=_style_text(), content_type="text/css", headers=headers)
+
+
+@cache
+def _style_text() -> str:
+    return (files("tenantry.web") / "static" / "pages.css").read_text()
+
+
+ROUTES = [Route("GET", "/static/pages.css", _style, needs=Permission.PUBLIC)]
