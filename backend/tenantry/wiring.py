@@ -15,8 +15,10 @@ from tenantry.services.history import History
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
 from tenantry.services.lookup import Lookup
+from tenantry.services.passwords import Passwords
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
+from tenantry.services.sessions import Sessions
 from tenantry.services.standing import Standing
 from tenantry.services.tombstones import Tombstones
 from tenantry.services.worker import Worker
@@ -34,6 +36,8 @@ class Services:
     keys: Keys
     standing: Standing
     authenticator: Authenticator
+    passwords: Passwords
+    sessions: Sessions
     audit: AuditLog
     resources: ResourceService
     history: History
@@ -66,6 +70,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(standing.close)
         authenticator = Authenticator(db, standing, keysets)
         stack.push_async_callback(authenticator.close)
+        passwords = Passwords()
+        stack.callback(passwords.close)
         audit = AuditLog(db)
         stack.push_async_callback(audit.close)
         resources = ResourceService(db, Lookup(db))
@@ -76,6 +82,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             keys=Keys(db),
             standing=standing,
             authenticator=authenticator,
+            passwords=passwords,
+            sessions=Sessions(db),
             audit=audit,
             resources=resources,
             history=History(db, resources),

@@ -1,0 +1,144 @@
+"""Browser sessions: begun by a sign-in, listed and ended by their user, each with its audit row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tenantry.model import ids
+from tenantry.model.audit import AuditEvent
+from tenantry.model.credentials import new_token
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import SESSION_LIFE_US, Actor, Session, User
+from tenantry.services.authentication import SESSION_PREFIX
+from tenantry.services.standing import notice
+from tenantry.services.tenancy import find_tenant
+from tenantry.storage import audit, changes, memberships, sessions, users
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+
+_AGENT = 256  # characters of a User-Agent that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session that was just begun. ``cookie`` goes to the browser and is stored nowhere."""
+
+    session: Session
+    cookie: str
+
+
+class Sessions:
+    """What can be done with sessions."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def begin(self, actor: Actor, user: User, amr: Sequence[str], *, user_agent: str = "") -> NewSession:
+        """Sign ``user`` in, in the tenant that they are a member of when there is exactly one.
+
+        The session that ``actor`` comes with, if any, ends: a session's id never survives a sign-in.
+
+        Args:
+            actor: the request; its ``session_id`` is replaced.
+            user: who has proved who they are.
+            amr: how (RFC 8176).
+            user_agent: of the browser, for the list of sessions.
+        """
+        cookie, identifier, secret_sha = new_token(SESSION_PREFIX)
+        now = ids.now_micros()
+        session = Session(
+            id=identifier,
+            secret_sha=secret_sha,
+            user_id=user.id,
+            auth_version=user.auth_version,
+            amr=tuple(amr),
+            auth_time=now,
+            created_at=now,
+            last_seen_at=now,
+            ip=actor.ip,
+            user_agent=user_agent[:_AGENT],
+        )
+        return NewSession(await self._db.run(_begin, actor, session, write=True), cookie)
+
+    async def end(self, actor: Actor, session_id: str) -> None:
+        """End a session of the actor's own user; one that has ended stays so.
+
+        Raises:
+            TenantryError: ``NOT_FOUND``.
+        """
+        session = await self._db.run(sessions.get, session_id)
+        if session is None or not actor.user_id or session.user_id != actor.user_id:
+            raise TenantryError(Code.NOT_FOUND, f'there is no session "{session_id}"')
+        await self._db.run(_end, actor, session, write=True)
+
+    async def list(self, actor: Actor) -> list[Session]:
+        """The living sessions of the actor's user, the newest first."""
+        now = ids.now_micros()
+        found = await self._db.run(sessions.of_user, actor.user_id)
+        return [session for session in found if session.ends_at() > now]
+
+    async def switch(self, actor: Actor, tenant: str) -> str:
+        """Make the tenant of that name the active one of the actor's session, none when empty; its identity.
+
+        Raises:
+            TenantryError: ``NOT_FOUND``, there is no such tenant, or the user is no member.
+        """
+        return await self._db.run(_switch, actor, await self._own_tenant(actor, tenant), write=True)
+
+    async def _own_tenant(self, actor: Actor, name: str) -> str:
+        if not name:
+            return ""
+        tenant_id = await find_tenant(self._db, replace(actor, tenant_id=""), name)
+        if await self._db.run(memberships.get, tenant_id, actor.user_id) is None:
+            raise TenantryError(Code.NOT_FOUND, f'there is no Tenant "{name}"', kind="Tenant", name=name)
+        return tenant_id
+
+
+def _begin(unit: Unit, actor: Actor, session: Session) -> Session:
+    places = memberships.of_user(unit, session.user_id)
+    if len(places) == 1:
+        session = replace(session, tenant_id=places[0].tenant_id)
+    now = session.created_at
+    sessions.forget(unit, session.user_id, now - SESSION_LIFE_US)
+    sessions.insert(unit, session)
+    users.note_sign_in(unit, session.user_id, now)
+    who = replace(actor, name=f"user:{session.user_id}", tenant_id=session.tenant_id)
+    audit.append(unit, _event(who, "session.begin", session, now, " ".join(session.amr)))
+    old = sessions.get(unit, actor.session_id) if actor.session_id else None
+    if old and sessions.revoke(unit, old.id, now):
+        changes.announce(unit, notice(old), at=now)
+    return session
+
+
+def _end(unit: Unit, actor: Actor, session: Session) -> None:
+    now = ids.now_micros()
+    if sessions.revoke(unit, session.id, now):
+        audit.append(unit, _event(actor, "session.end", session, now))
+        changes.announce(unit, notice(session), at=now)
+
+
+def _switch(unit: Unit, actor: Actor, tenant_id: str) -> str:
+    session = sessions.get(unit, actor.session_id)
+    if session is None or session.revoked_at:
+        raise TenantryError(Code.UNAUTHENTICATED, "the session was ended: sign in again")
+    now = ids.now_micros()
+    sessions.switch(unit, session.id, tenant_id)
+    audit.append(unit, _event(replace(actor, tenant_id=tenant_id), "session.switch", session, now))
+    changes.announce(unit, notice(session), at=now)
+    return tenant_id
+
+
+def _event(actor: Actor, action: str, session: Session, now: int, message: str = "") -> AuditEvent:
+    return AuditEvent(
+        id=ids.uuid7(),
+        at=now,
+        actor=actor.name,
+        action=action,
+        kind="Session",
+        name=session.id,
+        tenant_id=actor.tenant_id,
+        request_id=actor.request_id,
+        ip=actor.ip,
+        message=message,
+    )
