@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     database_password_file: Path | None = Field(
         default=None, description="File with the database password, instead of one in DATABASE_URL."
     )
+    key_file: Path | None = Field(
+        default=None,
+        description="File with the key that encrypts secrets in the database: 32 random bytes in base64, one line; "
+        "further lines are older keys. On loopback one is made in DATA_DIR.",
+    )
     external_url: str = Field(
         default="",
         description="URL under which clients reach the server, with its path prefix; https unless on loopback.",
@@ -201,7 +206,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"ssl-ca={at.ssl_ca} holds no CA certificate that can be read: {error}") from None
         return value
 
-    @field_validator("database_password_file", "tls_cert_file", "tls_key_file")
+    @field_validator("database_password_file", "key_file", "tls_cert_file", "tls_key_file")
     @classmethod
     def _can_be_read(cls, value: Path | None) -> Path | None:
         return None if value is None else readable(value)

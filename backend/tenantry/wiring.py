@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tenantry.datadir import DataDirectory
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
+from tenantry.services.encryption import Encryption, open_encryption
 from tenantry.services.explain import Explanations
 from tenantry.services.feed import Feed
 from tenantry.services.history import History
@@ -32,6 +33,7 @@ class Services:
 
     settings: Settings
     directory: DataDirectory
+    encryption: Encryption
     db: Database
     keys: Keys
     standing: Standing
@@ -60,6 +62,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     directory = DataDirectory(settings.data_dir)
     directory.open()
     async with AsyncExitStack() as stack:
+        encryption = open_encryption(settings, directory)
         db = await Database.open(settings.database)
         stack.push_async_callback(db.close)
         keysets = KeySets(settings.clusters)
@@ -78,6 +81,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield Services(
             settings=settings,
             directory=directory,
+            encryption=encryption,
             db=db,
             keys=Keys(db),
             standing=standing,
