@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, depth_of
-from tenantry.model.patches import MAX_OPERATIONS, json_patch, merge_patch
+from tenantry.model.jsontree import depth_of
+from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_OPERATIONS
+from tenantry.model.patches import json_patch, merge_patch
 
 DOCUMENT: dict[str, Any] = {
     "spec": {"a": 1, "b": {"c": "d", "e": [1, {"x": None}]}, "list": ["x", "y"], "n": None, "~/": "t"},

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.jsontree import MAX_BYTES
+from tenantry.model.limits import MAX_BYTES
 from tenantry.model.permissions import Permission
 from tenantry.web import bodies
 from tenantry.web.routes import Route

@@ -8,8 +8,9 @@ import pytest
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
-from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, MAX_STORED_BYTES, depth_of
+from tenantry.model.jsontree import depth_of
 from tenantry.model.kinds import CONFIG, Address
+from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_STORED_BYTES
 from tenantry.services.records import Source
 from tests.support.application import KUBERNETES, Answer, Application
 

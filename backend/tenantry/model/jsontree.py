@@ -1,16 +1,8 @@
-"""JSON trees: how large one may be, and what it means that two are the same."""
+"""JSON trees: how deep one is, and what it means that two are the same."""
 
 from __future__ import annotations
 
 from typing import Any
-
-#: bytes of a document as JSON text, as it is sent: 1.5 MiB, what etcd and so kube-apiserver keeps
-MAX_BYTES = 3 << 19
-#: and as it is stored; status, times and versions, which the server writes, have room beyond it, so that what was read
-#: can always be sent again
-MAX_STORED_BYTES = MAX_BYTES - (64 << 10)
-#: objects and lists in each other
-MAX_DEPTH = 64
 
 
 def depth_of(tree: Any) -> int:

@@ -14,11 +14,10 @@ from typing import Any
 import orjson
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, depth_of, equal
+from tenantry.model.jsontree import depth_of, equal
+from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_OPERATIONS
 
 Document = dict[str, Any]
-
-MAX_OPERATIONS = 10_000
 
 _ABSENT: Any = object()
 _TOO_DEEP = f"the result is nested more than {MAX_DEPTH} deep"

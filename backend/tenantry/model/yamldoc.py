@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 
 import yaml
 
-from tenantry.model.jsontree import MAX_DEPTH, depth_of
+from tenantry.model.jsontree import depth_of
+from tenantry.model.limits import MAX_DEPTH
 
 try:
     from yaml import CSafeDumper as _SafeDumper

@@ -15,8 +15,9 @@ import orjson
 from tenantry.model import canonical, fielderrors, ids, jsontree, manifest, printer, schema
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
-from tenantry.model.jsontree import MAX_DEPTH, MAX_STORED_BYTES, depth_of
+from tenantry.model.jsontree import depth_of
 from tenantry.model.kinds import Address, Kind
+from tenantry.model.limits import MAX_DEPTH, MAX_STORED_BYTES
 from tenantry.model.managedfields import ownership
 from tenantry.model.managedfields.schema import ObjectType, compile_schema
 from tenantry.model.manifest import Document, Manifest

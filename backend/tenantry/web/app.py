@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from aiohttp import web
 from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
-from tenantry.model.jsontree import MAX_BYTES
+from tenantry.model.limits import MAX_BYTES
 from tenantry.web import (
     audit,
     discovery,

@@ -16,7 +16,8 @@ from aiohttp import web
 
 from tenantry.model import yamldoc
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.jsontree import MAX_BYTES, MAX_DEPTH, depth_of, mend
+from tenantry.model.jsontree import depth_of, mend
+from tenantry.model.limits import MAX_BYTES, MAX_DEPTH
 from tenantry.services.offload import offload
 
 JSON, YAML = "application/json", "application/yaml"
@@ -26,7 +27,7 @@ _INT64 = range(-(2**63), 2**63)
 
 
 async def read(request: web.Request) -> bytes:
-    """The body, at most :data:`~tenantry.model.jsontree.MAX_BYTES` bytes of it.
+    """The body, at most :data:`~tenantry.model.limits.MAX_BYTES` bytes of it.
 
     Raises:
         TenantryError: ``TOO_LARGE``; ``UNSUPPORTED_MEDIA_TYPE``, it is compressed: unpacking costs what its sender
