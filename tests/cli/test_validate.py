@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tenantry.model.limits import MAX_VALUES
 from tests.support.cli import run
 from tests.worktree import ROOT
 
@@ -82,3 +83,23 @@ def test_an_empty_file_name_is_not_the_working_directory() -> None:
     result = run("validate", "-f", "")
     assert result.exit_code == 2
     assert "it is empty; the working directory is `.`" in result.stderr
+
+
+def test_an_object_may_have_so_many_values_and_a_list_of_them_more() -> None:
+    head = "apiVersion: tenantry.dev/v1alpha1\nkind: Config\nmetadata: {name: NAME}\nspec: {configSet: web, "
+    head += "scope: {global: {}}, values: {a: [VALUES]}}\n"
+    room = MAX_VALUES - 11  # the others of it
+
+    def config(name: str, count: int) -> str:
+        return head.replace("NAME", name).replace("VALUES", ",".join("1" * count))
+
+    assert (
+        run("validate", "-f", "-", given=f"{config('a', room)}---\n{config('b', room)}").stderr == "2 valid, 0 wrong\n"
+    )
+    items = [config(name, count).replace("\n", "\n  ").rstrip() for name, count in (("a", room), ("b", room + 1))]
+    told = run("validate", "-f", "-", given="kind: List\nitems:\n- " + "\n- ".join(items) + "\n")
+    assert told.exit_code == 1
+    assert told.stderr == "1 valid, 1 wrong\n"
+    assert told.stdout == (
+        "<stdin>:items[1]: it has more than 65536 values: take something out of it, or make two of it (line 7)\n"
+    )

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenantry.model import yamldoc
+from tenantry.model.jsontree import values_of
+from tenantry.model.limits import MAX_BYTES, MAX_VALUES
 from tenantry.model.yamldoc import YamlError
 
 AGREED: list[tuple[str, Any]] = [
@@ -132,7 +134,7 @@ def test_a_wrong_document_stands_alone_and_one_that_is_no_yaml_ends_them(text: s
 
 def test_of_a_text_that_grows_too_large_nothing_more_is_read() -> None:
     small, large = "a: 1\n---\n", f"b: [{', '.join('x' * 50)}]\n---\nc: 1\n"
-    document, error = yamldoc.read(small + large, max_nodes=20)
+    document, error = yamldoc.read(small + large, max_values=20)
     assert isinstance(document, yamldoc.Document)
     assert isinstance(error, YamlError)
     assert error.unread == (5,)
@@ -159,8 +161,26 @@ def test_aliases_stand_for_what_they_name_within_limits() -> None:
     assert yamldoc.load("a: &x {b: [1, 2]}\nc: *x\n")[0].tree == {"a": {"b": [1, 2]}, "c": {"b": [1, 2]}}
     bomb = "a0: &a0 [" + ", ".join("x" * 9) + "]\n"
     bomb += "".join(f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]\n" for n in range(1, 9))
-    with pytest.raises(YamlError, match="more than 200000 values"):
+    with pytest.raises(YamlError, match="more than 65536 values"):
         yamldoc.load(bomb)
+
+
+@pytest.mark.parametrize("text", ["[{}]", "a: [{}]", "? a\n: [{}]", "a: &k b\n*k : [{}]"])
+def test_as_many_values_as_may_be_are_read(text: str) -> None:
+    empty = yamldoc.load(text.format(""))[0].tree
+    room = MAX_VALUES - values_of(empty)
+    assert values_of(yamldoc.load(text.format(",".join("1" * room)))[0].tree) == MAX_VALUES
+    with pytest.raises(YamlError, match="more than 65536 values") as caught:
+        yamldoc.load(text.format(",".join("1" * (room + 1))))
+    assert caught.value.too_large
+
+
+def test_aliases_do_not_multiply_text_without_end() -> None:
+    once = f"a: &x {'x' * (MAX_BYTES // 4)}\n"
+    assert yamldoc.load(f"{once}b: [*x, *x]\n")
+    with pytest.raises(YamlError, match="more than 1572864 characters, counting what its aliases stand for") as caught:
+        yamldoc.load(f"{once}b: [*x, *x, *x, *x]\n")
+    assert caught.value.too_large
 
 
 def test_aliases_cannot_be_nested_past_the_limit() -> None:

@@ -76,6 +76,15 @@ ROWS = [
     Row("not UTF-8", "POST", PLANS, b'{"kind": "\xff"}', 400, "BadRequest", "not UTF-8 at byte 10"),
     Row("too deep", "POST", CONFIGS, config(values=deep(100)), 400, "BadRequest", "nested more than 64 deep"),
     Row("bottomless", "POST", PLANS, b'{"a":' * 200_000, 400, "BadRequest", "nested more than 64 deep"),
+    Row(
+        "too many values",
+        "POST",
+        PLANS,
+        b"[0" + b",0" * 65_535 + b"]",
+        413,
+        "RequestEntityTooLarge",
+        "more than 65536 values",
+    ),
     Row("too large", "POST", PLANS, b" " * (LIMIT + 1), 413, "RequestEntityTooLarge", f"limit is {LIMIT}"),
     Row("a key twice", "POST", PLANS, b'{"spec": {"a": 1, "a": 2}}', 400, "BadRequest", 'duplicate field "spec.a"'),
     Row("no JSON", "POST", PLANS, b"a=1", 415, "UnsupportedMediaType", JSON, media="application/x-www-form-urlencoded"),
@@ -90,7 +99,7 @@ ROWS = [
         media="application/vnd.kubernetes.protobuf",
     ),
     # what is no YAML as it is taken here
-    Row("a YAML bomb", "PATCH", f"{PLANS}/new", BOMB, 400, "BadRequest", "alias", media=APPLY),
+    Row("a YAML bomb", "PATCH", f"{PLANS}/new", BOMB, 413, "RequestEntityTooLarge", "alias", media=APPLY),
     Row(
         "a YAML tag",
         "PATCH",

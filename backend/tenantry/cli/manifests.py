@@ -14,7 +14,9 @@ from tenantry.cli.exits import fail
 from tenantry.exitcodes import Exit
 from tenantry.model import yamldoc
 from tenantry.model.errors import FieldError
+from tenantry.model.jsontree import values_of
 from tenantry.model.kinds import Address
+from tenantry.model.limits import MAX_VALUES
 from tenantry.model.manifest import Manifest, kind_of, parse, unknown_fields
 from tenantry.model.yamldoc import YamlError
 
@@ -99,6 +101,9 @@ def read(sources: Sequence[str], *, recursive: bool) -> Iterator[Found | list[Co
 
 def mistakes(found: Found) -> list[Complaint]:
     """What is wrong with a document, by line, as far as it can be said offline; unknown fields are mistakes."""
+    if values_of(found.tree) > MAX_VALUES:
+        advice = "take something out of it, or make two of it"
+        return [found.complain("", f"it has more than {MAX_VALUES} values: {advice}")]
     parsed = parse(found.tree)
     if isinstance(parsed, Manifest):
         wrong, unknown = [], parsed.unknown
@@ -199,8 +204,8 @@ def _file(path: Path) -> Iterator[Found | list[Complaint]]:
 
 
 def _documents(source: str, content: bytes) -> Iterator[Found | list[Complaint]]:
-    # somebody's own file may be large, and has fewer values than characters unless aliases multiply them
-    for document in yamldoc.read(content, max_nodes=max(yamldoc.MAX_NODES, len(content))):
+    # somebody's file of many objects may be large, and has fewer values than characters unless aliases multiply them
+    for document in yamldoc.read(content, max_values=max(MAX_VALUES, len(content))):
         if isinstance(document, YamlError):
             yield [Complaint(source, problem.message, line=problem.line) for problem in document.problems]
             for line in document.unread:

@@ -94,7 +94,8 @@ MEANINGS = {
     Code.EXPECTATION_FAILED: "`Expect` asks for something else than `100-continue`. Leave it out.",
     Code.HEADERS_TOO_LARGE: "The request line or the headers are too large. The message has the limits.",
     Code.PRECONDITION_FAILED: "The object is no longer as `If-Match` says. Read it again and decide again.",
-    Code.TOO_LARGE: "The body is larger than 1.5 MiB, or the object would be stored with so much. Make it smaller.",
+    Code.TOO_LARGE: "The body has more than 1.5 MiB or 65,536 values, or the object would be stored with so much. "
+    "Make it smaller, or make two of it.",
     Code.UNSUPPORTED_MEDIA_TYPE: "The body is of a media type, or compressed in a way, that is not taken here.",
     Code.INVALID: "The document has wrong fields; each is named with its path and what to do.",
     Code.IDEMPOTENCY_MISMATCH: "The `Idempotency-Key` was used for another request. Use a fresh one.",

@@ -1,8 +1,15 @@
-"""JSON trees: how deep one is, and what it means that two are the same."""
+"""JSON trees: how deep one is, how many values it has, and what it means that two are the same."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
+
+#: of JSON text without escapes: a string, or what stands before one more value, or around values
+_TOKEN = re.compile(r'"[^"]*+"|(?P<next>,|[\[{](?!\s*+[\]}]))')
+_BRACKET = re.compile(r'"[^"]*+"|(?P<open>[\[{])|(?P<close>[\]}])')
 
 
 def depth_of(tree: Any) -> int:
@@ -12,6 +19,48 @@ def depth_of(tree: Any) -> int:
         depth += 1
         level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
     return depth
+
+
+def values_of(tree: Any) -> int:
+    """How many objects, lists and scalars there are in ``tree``, itself included."""
+    count, level = 0, [tree]
+    while level:
+        count += len(level)
+        nodes = [node for node in level if isinstance(node, (dict, list))]
+        level = [child for node in nodes for child in (node.values() if isinstance(node, dict) else node)]
+    return count
+
+
+def values_in(text: str) -> int:
+    """:func:`values_of` the tree that JSON text stands for, without making it."""
+    return 1 + sum(1 for _ in _followed(text))
+
+
+def has_more_values(text: str, limit: int) -> bool:
+    """Whether there are more than ``limit`` values in JSON text; it costs nothing where so few characters are."""
+    if len(text) <= limit or text.count(",") + text.count("[") + text.count("{") < limit:
+        return False
+    return next(islice(_followed(text), limit - 1, None), None) is not None
+
+
+def is_deeper(text: str, limit: int) -> bool:
+    """Whether :func:`depth_of` the tree that JSON text stands for is more than ``limit``, without making it."""
+    depth = 0
+    for token in _BRACKET.finditer(_without_escapes(text)):
+        depth += bool(token["open"]) - bool(token["close"])
+        if depth > limit:
+            return True
+    return False
+
+
+def _followed(text: str) -> Iterator[str]:
+    """Everything in JSON text that one more value follows."""
+    return filter(None, (token["next"] for token in _TOKEN.finditer(_without_escapes(text))))
+
+
+def _without_escapes(text: str) -> str:
+    """JSON text in which every quotation mark begins or ends a string."""
+    return text.replace("\\\\", "").replace('\\"', "")
 
 
 def mend(tree: Any) -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.jsontree import depth_of, equal
-from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_OPERATIONS
+from tenantry.model.jsontree import depth_of, equal, values_of
+from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_OPERATIONS, MAX_VALUES
 
 Document = dict[str, Any]
 
@@ -67,8 +67,8 @@ def json_patch(document: Document, operations: Any) -> Document:
 
     Raises:
         TenantryError: ``BAD_REQUEST`` for a malformed patch, ``TOO_LARGE`` for one of more than 10,000 operations,
-            ``INVALID`` when an operation does not apply, a test fails, it copies more than 1.5 MiB in all, or nests
-            more than 64 deep.
+            ``INVALID`` when an operation does not apply, a test fails, it copies more than 1.5 MiB or 65,536 values in
+            all, or nests more than 64 deep.
     """
     patched = _Patched(orjson.loads(orjson.dumps(document)))
     for operation in _decoded(operations):
@@ -122,7 +122,7 @@ class _Patched:
 
     def __init__(self, root: Any) -> None:
         self.root = root
-        self._copied = 0  # bytes: each copy may double the document
+        self._copied = self._values = 0  # bytes and values: each copy may double the document
 
     def add(self, operation: Document) -> None:
         _add(*self._place(_pointer(operation, "path")), _copy_of(operation.get("value")))
@@ -160,6 +160,9 @@ class _Patched:
                 f"Unable to complete the copy, the accumulated size increase of copy is {self._copied}, "
                 f"exceeding the limit {MAX_BYTES}"
             )
+        self._values += values_of(value)
+        if self._values > MAX_VALUES:
+            raise _refused(f"Unable to complete the copy, it would copy more than {MAX_VALUES} values in all")
         _add(*self._place(_pointer(operation, "path")), orjson.loads(text))
 
     def test(self, operation: Document) -> None:

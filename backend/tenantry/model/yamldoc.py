@@ -16,14 +16,13 @@ from typing import Any, NoReturn
 import yaml
 
 from tenantry.model.jsontree import depth_of
-from tenantry.model.limits import MAX_DEPTH
+from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 
 try:
     from yaml import CSafeDumper as _SafeDumper
 except ImportError:  # a PyYAML that was built without libyaml
     from yaml import SafeDumper as _SafeDumper  # type: ignore[assignment]
 
-MAX_NODES = 200_000  # after every alias is replaced by what it stands for
 _WIDTH = 1 << 16  # characters after which a line of output is folded: never, for people
 _INT64 = range(-(2**63), 2**63)
 
@@ -80,11 +79,13 @@ class YamlError(ValueError):
     Args:
         problems: all that were found.
         unread: lines in which further documents begin, which nobody can read because of these.
+        too_large: it may be YAML, and there is too much of it.
     """
 
-    def __init__(self, problems: Iterable[Problem], unread: Iterable[int] = ()) -> None:
+    def __init__(self, problems: Iterable[Problem], unread: Iterable[int] = (), *, too_large: bool = False) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.line))
         self.unread = tuple(unread)
+        self.too_large = too_large
         super().__init__("; ".join(map(str, self.problems)))
 
 
@@ -110,24 +111,24 @@ class Document:
         return self.lines[path]
 
 
-def load(text: str | bytes, *, max_nodes: int = MAX_NODES) -> list[Document]:
+def load(text: str | bytes, *, max_values: int = MAX_VALUES) -> list[Document]:
     """The documents of ``text``, empty ones left out.
 
     Args:
         text: UTF-8 when it is bytes.
-        max_nodes: how many values it may have, counting what its aliases stand for.
+        max_values: how many values it may have, counting what its aliases stand for.
 
     Raises:
         YamlError: it is not YAML, not UTF-8, or one of the things said above; with every problem that was found.
     """
-    found = list(read(text, max_nodes=max_nodes))
-    problems = [problem for each in found if isinstance(each, YamlError) for problem in each.problems]
-    if problems:
-        raise YamlError(problems)
+    found = list(read(text, max_values=max_values))
+    if errors := [each for each in found if isinstance(each, YamlError)]:
+        problems = [problem for error in errors for problem in error.problems]
+        raise YamlError(problems, too_large=any(error.too_large for error in errors))
     return [each for each in found if isinstance(each, Document)]
 
 
-def read(text: str | bytes, *, max_nodes: int = MAX_NODES) -> Iterator[Document | YamlError]:
+def read(text: str | bytes, *, max_values: int = MAX_VALUES) -> Iterator[Document | YamlError]:
     """As :func:`load`, a document at a time, and in the place of a wrong one what is wrong with it.
 
     One that is no YAML at all is the last, because nobody knows where it ends.
@@ -139,12 +140,12 @@ def read(text: str | bytes, *, max_nodes: int = MAX_NODES) -> Iterator[Document 
         return
     control = _CONTROL.search(text)  # libyaml meets it while it reads ahead, in the middle of some other document
     if control is None:
-        yield from _Loader(text, max_nodes).read()
+        yield from _Loader(text, max_values).read()
         return
     line = text.count("\n", 0, control.start()) + 1
     starts = _starts(text)
     first = max((start for start in starts if start <= line), default=1)
-    yield from _Loader("\n".join(text.split("\n")[: first - 1]), max_nodes).read()
+    yield from _Loader("\n".join(text.split("\n")[: first - 1]), max_values).read()
     problem = Problem(line, "it has a control character: write it as an escape in double quotes")
     yield YamlError([problem], (start for start in starts if start > line))
 
@@ -166,14 +167,16 @@ def _decode(text: bytes) -> str:
 class _Loader:
     """Builds trees from the parser's events, so that nothing happens which is not written here."""
 
-    def __init__(self, text: str, max_nodes: int) -> None:
+    def __init__(self, text: str, max_values: int) -> None:
         self._text = text
-        self._max_nodes = max_nodes
+        self._max_values = max_values
+        self._max_characters = max(MAX_BYTES, len(text))
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
         self._problems: list[Problem] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}  # name -> (tree, nodes in it)
+        self._anchors: dict[str, tuple[Any, int, int]] = {}  # name -> (tree, values in it, characters in it)
         self._lines: dict[str, int] = {}
-        self._nodes = 0
+        self._values = self._characters = 0
+        self._too_large = False
 
     def read(self) -> Iterator[Document | YamlError]:
         handled = 0  # the line of the last document
@@ -194,7 +197,7 @@ class _Loader:
             pass
         if self._problems:
             unread = [start for start in _starts(self._text) if start > handled]
-            yield YamlError(self._problems, unread[1:])
+            yield YamlError(self._problems, unread[1:], too_large=self._too_large)
 
     def _document(self) -> Document:
         self._anchors, self._lines = {}, {}
@@ -218,8 +221,8 @@ class _Loader:
             self._stop(line, f"it is nested more than {MAX_DEPTH} deep")
         if event.tag is not None:
             self._complain(line, f"the tag {event.tag} is not allowed: leave it out")
-        before = self._nodes
-        self._count(1, line)
+        values, characters = self._values, self._characters
+        self._count(1, len(event.value) if isinstance(event, yaml.ScalarEvent) else 0, line)
         tree: Any
         if isinstance(event, yaml.ScalarEvent):
             tree = self._scalar(event, line)
@@ -230,7 +233,7 @@ class _Loader:
         else:
             tree = self._mapping(path, depth)
         if event.anchor is not None:
-            self._anchors[event.anchor] = tree, self._nodes - before
+            self._anchors[event.anchor] = tree, self._values - values, self._characters - characters
         return tree
 
     def _mapping(self, path: str, depth: int) -> dict[str, Any]:
@@ -239,6 +242,7 @@ class _Loader:
             line, here = event.start_mark.line + 1, self._lines[path]
             key = self._value(event, path, depth + 1)
             self._lines[path] = here
+            self._values -= 1  # the name of a field is none
             if not isinstance(key, str):
                 shown = event.value if isinstance(event, yaml.ScalarEvent) else "it"
                 self._complain(line, f'a key must be text: write "{shown}"')
@@ -253,8 +257,8 @@ class _Loader:
     def _alias(self, name: str, line: int) -> Any:
         if name not in self._anchors:
             self._stop(line, f"the alias *{name} stands for nothing that ended before it")
-        tree, nodes = self._anchors[name]
-        self._count(nodes, line)
+        tree, values, characters = self._anchors[name]
+        self._count(values, characters, line)
         return tree
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> Any:
@@ -282,11 +286,19 @@ class _Loader:
             self._complain(line, "the number is too large")
         return number
 
-    def _count(self, nodes: int, line: int) -> None:
-        self._nodes += nodes
-        if self._nodes > self._max_nodes:
-            self._complain(line, f"it has more than {self._max_nodes} values, counting what its aliases stand for")
-            raise _EndError
+    def _count(self, values: int, characters: int, line: int) -> None:
+        self._values += values
+        self._characters += characters
+        if self._values > self._max_values:
+            self._end(line, f"{self._max_values} values")
+        if self._characters > self._max_characters:
+            self._end(line, f"{self._max_characters} characters")
+
+    def _end(self, line: int, most: str) -> NoReturn:
+        self._too_large = True
+        advice = "take something out of it, or make two of it"
+        self._complain(line, f"it has more than {most}, counting what its aliases stand for: {advice}")
+        raise _EndError
 
     def _complain(self, line: int, message: str) -> None:
         self._problems.append(Problem(line, message))

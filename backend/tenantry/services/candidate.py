@@ -15,9 +15,9 @@ import orjson
 from tenantry.model import canonical, fielderrors, ids, jsontree, manifest, printer, schema
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
-from tenantry.model.jsontree import depth_of
+from tenantry.model.jsontree import depth_of, has_more_values, values_in
 from tenantry.model.kinds import Address, Kind
-from tenantry.model.limits import MAX_DEPTH, MAX_STORED_BYTES
+from tenantry.model.limits import MAX_DEPTH, MAX_STORED_BYTES, MAX_STORED_VALUES
 from tenantry.model.managedfields import ownership
 from tenantry.model.managedfields.schema import ObjectType, compile_schema
 from tenantry.model.manifest import Document, Manifest
@@ -222,11 +222,11 @@ def _check_size(kind: Kind, resource: Resource, current: Resource | None) -> Non
     text = resource.to_json()
     size = len(text.encode())
     if size > MAX_STORED_BYTES and (current is None or size > len(current.to_json().encode())):
-        message = (
-            f"Request entity too large: the object would be stored with {size} bytes, status and managed fields "
-            f"included; limit is {MAX_STORED_BYTES}: take something out of it, or make two of it"
-        )
-        raise TenantryError(Code.TOO_LARGE, message, kind=kind.name, name=resource.name)
+        raise _too_large(resource, f"{size} bytes", MAX_STORED_BYTES)
+    if has_more_values(text, MAX_STORED_VALUES):
+        count = values_in(text)
+        if current is None or count > values_in(current.to_json()):
+            raise _too_large(resource, f"{count} values", MAX_STORED_VALUES)
     brackets = sum(part.count("{") + part.count("[") for part in (resource.spec, resource.status))
     if brackets <= MAX_DEPTH - _DEEPER:
         return
@@ -234,6 +234,14 @@ def _check_size(kind: Kind, resource: Resource, current: Resource | None) -> Non
     if depth > MAX_DEPTH and (current is None or depth > depth_of(current.document())):
         detail = f"with managed fields the object would be nested {depth} deep, and at most {MAX_DEPTH} can be"
         raise invalid(kind, resource.name, [fielderrors.broken("metadata.managedFields", detail)])
+
+
+def _too_large(resource: Resource, size: str, limit: int) -> TenantryError:
+    message = (
+        f"Request entity too large: the object would be stored with {size}, status and managed fields included; "
+        f"limit is {limit}: take something out of it, or make two of it"
+    )
+    return TenantryError(Code.TOO_LARGE, message, kind=resource.kind, name=resource.name)
 
 
 def invalid(kind: Kind, name: str, errors: list[FieldError]) -> TenantryError:

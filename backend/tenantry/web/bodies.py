@@ -16,8 +16,8 @@ from aiohttp import web
 
 from tenantry.model import yamldoc
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.jsontree import depth_of, mend
-from tenantry.model.limits import MAX_BYTES, MAX_DEPTH
+from tenantry.model.jsontree import depth_of, has_more_values, is_deeper, mend
+from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 from tenantry.services.offload import offload
 
 JSON, YAML = "application/json", "application/yaml"
@@ -50,7 +50,7 @@ async def read_json(request: web.Request) -> Any:
     """The body's JSON tree.
 
     Raises:
-        TenantryError: as :func:`read`, and ``BAD_REQUEST`` when it is not JSON or has a key twice.
+        TenantryError: as :func:`read` and :func:`parse_json`, and ``BAD_REQUEST`` when it has a key twice.
     """
     tree, duplicates = parse_json(await read(request))
     if duplicates:
@@ -78,7 +78,8 @@ async def read_yaml(request: web.Request) -> Any:
     """The tree of the body's one YAML document, which may be JSON.
 
     Raises:
-        TenantryError: as :func:`read`, and ``BAD_REQUEST`` with the lines and what to do there.
+        TenantryError: as :func:`read`, ``TOO_LARGE`` also for too many values, and ``BAD_REQUEST``, with the lines and
+            what to do there.
     """
     body = await read(request)
     if body.lstrip()[:1] == b"{":  # kubectl sends JSON as YAML
@@ -86,6 +87,8 @@ async def read_yaml(request: web.Request) -> Any:
     try:
         documents = await offload(body, yamldoc.load, body)
     except yamldoc.YamlError as error:
+        if error.too_large:
+            raise TenantryError(Code.TOO_LARGE, f"Request entity too large: {error}") from None
         raise TenantryError(Code.BAD_REQUEST, f"the body is not YAML as it is taken here: {error}") from None
     if len(documents) != 1:
         raise TenantryError(Code.BAD_REQUEST, f"the body must be one YAML document, and it has {len(documents)}")
@@ -98,12 +101,18 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     Integers beyond 64 bits are floats, and half a surrogate pair is U+FFFD, as in apimachinery.
 
     Raises:
-        TenantryError: ``BAD_REQUEST``, it is not JSON (RFC 8259), not UTF-8, or nested deeper than 64.
+        TenantryError: ``BAD_REQUEST``, it is not JSON (RFC 8259), not UTF-8, or nested deeper than 64; ``TOO_LARGE``,
+            it has more than 65,536 values.
     """
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise _bad(f"it is not UTF-8 at byte {error.start}") from None
+    if has_more_values(text, MAX_VALUES):
+        if is_deeper(text, MAX_DEPTH):  # then kube-apiserver speaks of that
+            raise _too_deep()
+        message = f"it has more than {MAX_VALUES} values: take something out of it, or make two of it"
+        raise TenantryError(Code.TOO_LARGE, f"Request entity too large: {message}")
     duplicates = _Duplicates()
     try:
         tree = json.loads(
