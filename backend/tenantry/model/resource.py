@@ -69,6 +69,11 @@ class Resource:
         """Whether it is the record of an object that went without being deleted."""
         return self.managed_by != API and not self.source_uid
 
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """Its parts that are JSON text; their length tells how long it takes to read it."""
+        return self.meta, self.spec, self.status
+
     def metadata_json(self) -> str:
         """``metadata`` as JSON text, keys in no particular order."""
         namespace = f'"namespace":"{self.namespace}",' if self.namespace else ""

@@ -24,6 +24,7 @@ from tenantry.model.manifest import Document, Manifest
 from tenantry.model.objectmeta import ObjectMeta
 from tenantry.model.quoting import quote
 from tenantry.model.resource import API, API_VERSION, Resource, timestamp
+from tenantry.services.difference import difference
 
 #: parts of metadata that a client sets, in the form in which they are stored
 _CLIENT_META = ("labels", "annotations", "finalizers", "ownerReferences", "generateName")
@@ -59,28 +60,19 @@ class Candidate:
     current: Resource | None
     typed: Model | None  # the spec; None when only status is written
     labels: dict[str, str]
+    difference: str  # what it does, for the audit row
     warnings: tuple[str, ...] = ()
     message: str = ""  # why, for people: kept with the revision and the audit row
 
     @property
     def unchanged(self) -> bool:
         """Whether storing it would change nothing but times in managed fields."""
-        old, new = self.current, self.resource
-        if old is None or (old.spec, old.status) != (new.spec, new.status):
-            return False
-        return old.meta == new.meta or _without_times(old) == _without_times(new)
+        return not self.difference
 
     @property
     def spec_changed(self) -> bool:
         """Whether it is a new object or has another spec: what takes a generation and a revision."""
         return self.current is None or self.current.spec != self.resource.spec
-
-
-def _without_times(resource: Resource) -> dict[str, Any]:
-    meta = resource.meta_dict()
-    for entry in meta.get("managedFields", ()):
-        entry.pop("time", None)
-    return meta
 
 
 def create(kind: Kind, document: Document, namespace: str, writer: Writer) -> Candidate:
@@ -126,7 +118,7 @@ def update(kind: Kind, document: Document, current: Resource, writer: Writer) ->
     live = current.document()
     _check_immutable(kind, meta, live["metadata"])
     if jsontree.equal(document, live):
-        return Candidate(kind=kind, resource=current, current=current, typed=None, labels={})
+        return Candidate(kind=kind, resource=current, current=current, typed=None, labels={}, difference="")
     if writer.subresource:
         return _update_status(kind, document, current, writer)
     server_owned = {"name": current.name, "namespace": current.namespace or None}
@@ -180,8 +172,7 @@ def _update_status(kind: Kind, document: Document, current: Resource, writer: Wr
     meta = {**live["metadata"], "managedFields": entries}
     kept = {key: meta[key] for key in (*_CLIENT_META, *_SERVER_META, "managedFields") if meta.get(key) is not None}
     resource = with_status(kind, replace(current, meta=canonical.dumps(kept), updated_at=writer.now), status)
-    resource = fit(kind, resource, current, tracked=writer.applies)
-    return Candidate(kind=kind, resource=resource, current=current, typed=None, labels=current.labels())
+    return beside_spec(kind, fit(kind, resource, current, tracked=writer.applies), current)
 
 
 def with_status(kind: Kind, resource: Resource, status: Document) -> Resource:
@@ -190,10 +181,23 @@ def with_status(kind: Kind, resource: Resource, status: Document) -> Resource:
     return replace(resource, status=canonical.dumps(status), cells=orjson.dumps(cells).decode())
 
 
-def with_deletion_mark(resource: Resource, now: int) -> Resource:
-    """``resource`` as it stands while finalizers hold it: marked, one generation on."""
-    meta = resource.meta_dict() | {"deletionTimestamp": timestamp(now), "deletionGracePeriodSeconds": 0}
-    return replace(resource, meta=canonical.dumps(meta), generation=resource.generation + 1, updated_at=now)
+def mark_deleted(kind: Kind, current: Resource, now: int) -> Candidate:
+    """``current`` as it stands while finalizers hold it: marked, one generation on."""
+    meta = current.meta_dict() | {"deletionTimestamp": timestamp(now), "deletionGracePeriodSeconds": 0}
+    marked = replace(current, meta=canonical.dumps(meta), generation=current.generation + 1, updated_at=now)
+    return beside_spec(kind, marked, current)
+
+
+def beside_spec(kind: Kind, resource: Resource, current: Resource) -> Candidate:
+    """``resource`` in the place of ``current``, which has the same spec and the same labels."""
+    return Candidate(
+        kind=kind,
+        resource=resource,
+        current=current,
+        typed=None,
+        labels=current.labels(),
+        difference=difference(current, resource),
+    )
 
 
 def fit(kind: Kind, resource: Resource, current: Resource | None, *, tracked: bool) -> Resource:
@@ -321,12 +325,14 @@ def _finish(
         **columns,
     )
     current = base if live else None
+    resource = fit(kind, resource, current, tracked=writer.applies)
     return Candidate(
         kind=kind,
-        resource=fit(kind, resource, current, tracked=writer.applies),
+        resource=resource,
         current=current,
         typed=parsed.typed,
         labels=client.get("labels", {}),
+        difference=difference(current, resource),
         warnings=(*_unqualified(meta, live), *_unknown(parsed, writer)),
     )
 

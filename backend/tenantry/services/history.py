@@ -12,12 +12,13 @@ from tenantry.model import ids
 from tenantry.model.diff import Difference, diff
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
-from tenantry.model.kinds import Address
+from tenantry.model.kinds import Address, Kind
 from tenantry.model.resource import Resource, Revision
 from tenantry.services import answers, candidate, transactions
 from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
-from tenantry.services.candidate import Writer
+from tenantry.services.candidate import Candidate, Writer
+from tenantry.services.offload import offload
 from tenantry.services.resources import ResourceService, check_writable
 from tenantry.storage import revisions
 from tenantry.storage.db import Database
@@ -42,7 +43,7 @@ class History:
         current = await self._resources.get(actor, at)
         before = (await self._find(current, start)).doc
         after = current.spec if end is None else (await self._find(current, end)).doc
-        return diff(orjson.loads(before), orjson.loads(after), "spec")
+        return await offload([before, after], _differences, before, after)
 
     async def rollback(  # noqa: PLR0913 - all that a rollback says
         self,
@@ -73,8 +74,7 @@ class History:
             check(current)
             check_writable(at.kind, current)
             revision = await self._find(current, number)
-            document = {**current.document(), "spec": orjson.loads(revision.doc)}
-            new = candidate.update(at.kind, document, current, Writer(manager=MANAGER, now=ids.now_micros()))
+            new = await offload([revision.doc, *current.texts], _rolled_back, at.kind, current, revision)
             if new.unchanged:
                 return await answers.keep(self._db, once, current)
             note = message or f"rollback to revision {number}"
@@ -97,6 +97,15 @@ class History:
             message = f"{current.kind} {current.name} has no revision {number}, or no longer"
             raise TenantryError(Code.NOT_FOUND, message, kind=current.kind, name=current.name)
         return found
+
+
+def _differences(before: str, after: str) -> list[Difference]:
+    return diff(orjson.loads(before), orjson.loads(after), "spec")
+
+
+def _rolled_back(kind: Kind, current: Resource, revision: Revision) -> Candidate:
+    document = {**current.document(), "spec": orjson.loads(revision.doc)}
+    return candidate.update(kind, document, current, Writer(manager=MANAGER, now=ids.now_micros()))
 
 
 def _key(current: Resource) -> revisions.Key:

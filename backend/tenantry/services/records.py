@@ -22,7 +22,7 @@ import orjson
 
 from tenantry.model import ids, manifest, placement, status
 from tenantry.model.config import ConfigSpec
-from tenantry.model.errors import Code, TenantryError
+from tenantry.model.errors import Code, FieldError, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, CONFIG, Address
 from tenantry.model.manifest import Document
@@ -30,6 +30,7 @@ from tenantry.model.placement import Home
 from tenantry.model.resource import API, API_VERSION, Resource, timestamp
 from tenantry.services import candidate, meaning, transactions
 from tenantry.services.candidate import Candidate, Writer
+from tenantry.services.offload import offload
 from tenantry.storage import departures, instance, resources, revisions
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -98,8 +99,9 @@ class Records:
         current = await self._find(at, source)
         if current is not None and _is_late(current, source):
             return await self._record(current, changed=False)
-        new = _candidate(at, source, document, current)
-        _check_place(actor, at, source, new)
+        home = Home(namespace=at.namespace, tenant=source.tenant, platform=actor.namespace)
+        texts = current.texts if current else ()
+        new = await offload([document, *texts], _candidate, at, source, document, current, home)
         if _is_known(new):
             return await self._record(new.resource, changed=False)
         action = "update" if current else "create"
@@ -114,14 +116,9 @@ class Records:
             raise _unknown(at, source)
         if source.generation < current.source_generation:
             return False
-        parsed = manifest.parse_status(at.kind, status)
-        if isinstance(parsed, list):
-            raise candidate.invalid(at.kind, at.name, parsed)
-        resource = candidate.with_status(at.kind, replace(current, updated_at=ids.now_micros()), parsed)
-        if resource.status == current.status:
+        new = await offload([status, *current.texts], _with_status, at, current, status)
+        if new.unchanged:
             return False
-        resource = candidate.fit(at.kind, resource, current, tracked=False)
-        new = Candidate(kind=at.kind, resource=resource, current=current, typed=None, labels=current.labels())
         await self._run(source, transactions.put, actor, new, "status", write=True)
         return True
 
@@ -216,15 +213,22 @@ def _orphan(unit: Unit, actor: Actor, source: Source, current: Resource | None) 
         resource = candidate.with_status(
             kind, orphaned, status.orphaned(orjson.loads(current.status), now=timestamp(now))
         )
-        new = Candidate(kind=kind, resource=resource, current=current, typed=None, labels=current.labels())
-        transactions.orphan(unit, actor, new)
+        transactions.orphan(unit, actor, candidate.beside_spec(kind, resource, current))
 
 
 def _assess(unit: Unit, resource: Resource, now: int) -> tuple[int, dict[str, Any]]:
     return revisions.latest(unit, (*resource.key, resource.tenant_id)), meaning.assess(unit, resource, now)
 
 
-def _candidate(at: Address, source: Source, document: Document, current: Resource | None) -> Candidate:
+def _with_status(at: Address, current: Resource, sent: Any) -> Candidate:
+    parsed = manifest.parse_status(at.kind, sent)
+    if isinstance(parsed, list):
+        raise candidate.invalid(at.kind, at.name, parsed)
+    resource = candidate.with_status(at.kind, replace(current, updated_at=ids.now_micros()), parsed)
+    return candidate.beside_spec(at.kind, candidate.fit(at.kind, resource, current, tracked=False), current)
+
+
+def _candidate(at: Address, source: Source, document: Document, current: Resource | None, home: Home) -> Candidate:
     """The record as it would be stored: a document like any other, but for where it lives and whose it is."""
     namespace = {"namespace": at.namespace} if at.kind.namespaced else {}
     metadata = {**document.get("metadata", {}), "name": at.name, **namespace}
@@ -242,17 +246,14 @@ def _candidate(at: Address, source: Source, document: Document, current: Resourc
         source_uid=source.uid,
         source_generation=source.generation,
     )
+    if at.kind is CONFIG and (wrong := _misplaced(resource, home)):
+        raise candidate.invalid(at.kind, at.name, [wrong])
     return replace(new, resource=resource, current=current)
 
 
-def _check_place(actor: Actor, at: Address, source: Source, new: Candidate) -> None:
-    """Refuse a Config that may not live where it does; the operator's own namespace is the platform's."""
-    if at.kind is not CONFIG:
-        return
-    spec = ConfigSpec.model_validate(orjson.loads(new.resource.spec))
-    home = Home(namespace=at.namespace, tenant=source.tenant, platform=actor.namespace)
-    if wrong := placement.problem(spec, home):
-        raise candidate.invalid(at.kind, at.name, [wrong])
+def _misplaced(resource: Resource, home: Home) -> FieldError | None:
+    """Why a Config may not live where it does; the operator's own namespace is the platform's."""
+    return placement.problem(ConfigSpec.model_validate(orjson.loads(resource.spec)), home)
 
 
 def _is_known(new: Candidate) -> bool:

@@ -112,7 +112,7 @@ class ResourceService:
             raise candidate.invalid(at.kind, at.name, [error])
         current = await self.get(actor, at)
         writer = options.writer(at.subresource)
-        new = await offload(document, candidate.update, at.kind, document, current, writer)
+        new = await offload([document, *current.texts], candidate.update, at.kind, document, current, writer)
         return await self._store(actor, new, options, "update")
 
     async def patch(
@@ -127,7 +127,7 @@ class ResourceService:
             def patched() -> Candidate:
                 return candidate.update(at.kind, change(current.document(), patch), current, writer)
 
-            new = await offload([patch, current.spec], patched)
+            new = await offload([patch, *current.texts], patched)
             return await self._store(actor, new, options, "patch")
 
         return await retrying(attempt)
@@ -141,7 +141,7 @@ class ResourceService:
                 raise _not_found(at)
             writer = options.writer(at.subresource, applies=True)
             apply = partial(candidate.apply, at, config, current, writer, force=options.force)
-            new = await offload([config, current.spec if current else ""], apply)
+            new = await offload([config, *(current.texts if current else ())], apply)
             return await self._store(actor, new, options, "apply" if current else "create")
 
         return await retrying(attempt)
@@ -160,8 +160,7 @@ class ResourceService:
             if "deletionTimestamp" in meta:
                 return Written(resource=current)
             await self._db.run(transactions.check_deletable, at.kind, current)
-            marked = candidate.with_deletion_mark(current, ids.now_micros())
-            new = Candidate(kind=at.kind, resource=marked, current=current, typed=None, labels=current.labels())
+            new = await offload(current.texts, candidate.mark_deleted, at.kind, current, ids.now_micros())
             return await self._store(actor, new, options, "delete")
 
         return await retrying(attempt, PERSISTENT)
@@ -189,8 +188,7 @@ class ResourceService:
             check_writable(new.kind, current)
             if new.unchanged:
                 return Written(resource=current, warnings=new.warnings)
-            meta = resource.meta_dict()
-            if "deletionTimestamp" in meta and not meta.get("finalizers"):
+            if _is_let_go(resource):
                 return await self._remove(actor, new.kind, current, options, resource)
         if options.dry_run:
             await self._db.run(transactions.check_storable, new)
@@ -209,6 +207,14 @@ class ResourceService:
         await self._db.run(transactions.remove, actor, current, now, write=True)
         # the one who let it go is shown it as it was, at a version from which a watch sees it go
         return Written(resource=last or current, deleted=True)
+
+
+def _is_let_go(resource: Resource) -> bool:
+    """Whether the last finalizer of what is being deleted is gone."""
+    if "deletionTimestamp" not in resource.meta:  # managed fields may be long, and this is true of most
+        return False
+    meta = resource.meta_dict()
+    return "deletionTimestamp" in meta and not meta.get("finalizers")
 
 
 def _not_found(at: Address) -> TenantryError:

@@ -17,7 +17,8 @@ from tenantry.model.resource import API, API_VERSION, Resource, Tombstone
 from tenantry.services import answers, candidate, transactions
 from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
-from tenantry.services.candidate import Writer
+from tenantry.services.candidate import Candidate, Writer
+from tenantry.services.offload import offload
 from tenantry.storage import audit, tombstones
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -57,11 +58,7 @@ class Tombstones:
             buried = await self.get(actor, name)
             check(buried)
             _check_living(buried)
-            last = orjson.loads(buried.last_doc)
-            metadata = {**last["metadata"], "name": name}
-            document = {"apiVersion": API_VERSION, "kind": TENANT.name, "metadata": metadata, "spec": last["spec"]}
-            new = candidate.create(TENANT, document, "", Writer(manager=MANAGER, now=ids.now_micros()))
-            new = replace(new, resource=replace(new.resource, tenant_id=buried.tenant_id))
+            new = await offload(buried.last_doc, _revived, buried)
             return await answers.run(self._db, once, transactions.put, actor, new, "undelete")
 
         return await retrying(attempt)
@@ -97,6 +94,14 @@ class Tombstones:
         if actor.tenant_id:
             return []
         return await self._db.run(partial(tombstones.page, after=after, limit=limit))
+
+
+def _revived(buried: Tombstone) -> Candidate:
+    last = orjson.loads(buried.last_doc)
+    metadata = {**last["metadata"], "name": buried.slug}
+    document = {"apiVersion": API_VERSION, "kind": TENANT.name, "metadata": metadata, "spec": last["spec"]}
+    new = candidate.create(TENANT, document, "", Writer(manager=MANAGER, now=ids.now_micros()))
+    return replace(new, resource=replace(new.resource, tenant_id=buried.tenant_id))
 
 
 def _release(unit: Unit, buried: Tombstone, event: AuditEvent) -> None:

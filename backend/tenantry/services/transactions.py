@@ -7,12 +7,11 @@ status, revision, tombstone and audit row, and the clock last.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 
 from tenantry.model import canonical, ids
-from tenantry.model.audit import AuditEvent, describe
+from tenantry.model.audit import AuditEvent
 from tenantry.model.config import ConfigSpec
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
@@ -27,10 +26,6 @@ from tenantry.storage.changes import PendingChange
 from tenantry.storage.unit import Unit
 
 _ALL = 2**31
-#: where kubectl keeps a whole manifest, to compare it with the next one
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-#: the parts of metadata that people and programs set, and that an audit row tells of
-_AUTHORED = ("labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +139,7 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
         verb=Verb.MODIFIED if current else Verb.ADDED,
         prev_labels=prev_labels,
         at=resource.updated_at,
-        audit=_audit(actor, action, resource, new.message, _difference(new)),
+        audit=_audit(actor, action, resource, new.message, new.difference or "{}"),
     )
     (stored,) = changes.commit(unit, [change])
     return stored
@@ -269,20 +264,6 @@ def _tombstone(current: Resource, now: int) -> Tombstone:
         deleted_at=now,
         purge_at=now + spec.purge_after_micros(),
     )
-
-
-def _difference(new: Candidate) -> str:
-    """What the write does to the parts that its author sets, for the audit row."""
-    part = "spec" if new.typed is not None or new.spec_changed else "status"
-    before = _authored(new.current, part) if new.current else {"metadata": {}, part: {}}
-    return describe(before, _authored(new.resource, part))
-
-
-def _authored(some: Resource, part: str) -> dict[str, Any]:
-    meta = some.meta_dict()
-    annotations = {key: value for key, value in meta.pop("annotations", {}).items() if key != _LAST_APPLIED}
-    meta |= {"annotations": annotations} if annotations else {}
-    return {"metadata": {key: meta[key] for key in _AUTHORED if key in meta}, part: orjson.loads(getattr(some, part))}
 
 
 def _audit(actor: Actor, action: str, some: Resource, message: str = "", difference: str = "{}") -> AuditEvent:

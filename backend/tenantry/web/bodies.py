@@ -52,10 +52,8 @@ async def read_json(request: web.Request) -> Any:
     Raises:
         TenantryError: as :func:`read` and :func:`parse_json`, and ``BAD_REQUEST`` when it has a key twice.
     """
-    tree, duplicates = parse_json(await read(request))
-    if duplicates:
-        raise TenantryError(Code.BAD_REQUEST, ", ".join(f'duplicate field "{path}"' for path in duplicates))
-    return tree
+    body = await read(request)
+    return await offload(body, _json_of, body)
 
 
 async def read_object(request: web.Request) -> Any:
@@ -82,10 +80,21 @@ async def read_yaml(request: web.Request) -> Any:
             what to do there.
     """
     body = await read(request)
+    return await offload(body, _yaml_of, body)
+
+
+def _json_of(body: bytes) -> Any:
+    tree, duplicates = parse_json(body)
+    if duplicates:
+        raise TenantryError(Code.BAD_REQUEST, ", ".join(f'duplicate field "{path}"' for path in duplicates))
+    return tree
+
+
+def _yaml_of(body: bytes) -> Any:
     if body.lstrip()[:1] == b"{":  # kubectl sends JSON as YAML
-        return await read_json(request)
+        return _json_of(body)
     try:
-        documents = await offload(body, yamldoc.load, body)
+        documents = yamldoc.load(body)
     except yamldoc.YamlError as error:
         if error.too_large:
             raise TenantryError(Code.TOO_LARGE, f"Request entity too large: {error}") from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from aiohttp import web
 from pydantic import Field, ValidationError
@@ -22,6 +22,7 @@ from tenantry.model.kinds import TENANT, Address, Kind
 from tenantry.model.permissions import Permission
 from tenantry.services import answers
 from tenantry.services.answers import Once, ReplayedError
+from tenantry.services.offload import offload
 from tenantry.storage.idempotency import Answer
 from tenantry.web import bodies, cursors
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Handler, Operation, Route, Whole
@@ -135,7 +136,7 @@ class Call(Generic[Q, B]):
         def answer(result: T) -> Answer:
             reply = render(result)
             headers = () if reply.kept else tuple(_headers(reply).items())
-            return Answer(self.status, reply.kept or _text(reply.body), headers, secret=bool(reply.kept))
+            return Answer(self.status, reply.kept or text_of(reply.body), headers, secret=bool(reply.kept))
 
         return Once(self.request, answer) if self.request else None
 
@@ -218,7 +219,7 @@ def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: t
 
 def respond(request: web.Request, reply: Reply, status: int = 200) -> web.Response:
     """``reply`` in HTTP; 304 when a GET has seen it already."""
-    text = _text(reply.body)
+    text = text_of(reply.body)
     headers = _headers(reply)
     if request.method in {"GET", "HEAD"}:
         headers["Cache-Control"] = "private, no-cache"
@@ -262,8 +263,13 @@ async def _read_body(request: web.Request, model: type[B], *, expected: bool) ->
         return model()
     if request.content_type != "application/json":
         raise TenantryError(Code.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
+    tree = await bodies.read_json(request)
+    return await offload(tree, _checked, model, tree)
+
+
+def _checked(model: type[B], tree: Any) -> B:
     try:
-        return model.model_validate(await bodies.read_json(request))
+        return model.model_validate(tree)
     except ValidationError as error:
         raise TenantryError(
             Code.INVALID, "the body is not what is expected here; see errors", list(_field_errors(error, "field"))
@@ -322,7 +328,8 @@ def _scope(request: web.Request) -> str:
     return f"{request.path}?{filters}"
 
 
-def _text(body: Model | str) -> str:
+def text_of(body: Model | str) -> str:
+    """The JSON text of an answer."""
     return body if isinstance(body, str) else body.model_dump_json(by_alias=True, exclude_none=True)
 
 

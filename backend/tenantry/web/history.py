@@ -7,12 +7,14 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field
 
+from tenantry.model.diff import Difference
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model, View
 from tenantry.model.kinds import KINDS, Kind
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import Revision, timestamp
-from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
+from tenantry.services.offload import offload
+from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint, text_of
 from tenantry.web.objects import etag_of, own_path, whole
 from tenantry.web.routes import Route, Whole
 
@@ -107,15 +109,14 @@ async def list_revisions(call: Call[PageQuery, Nothing]) -> Reply:
 async def get_revision(call: Call[Nothing, Nothing]) -> Reply:
     """Get one revision of a {kind}, with its spec."""
     revision = await call.services.history.get(call.actor, call.address(), call.number("revision"))
-    return Reply(body=RevisionDetail(**_summary(revision), spec=orjson.loads(revision.doc)))
+    return Reply(body=await offload(revision.doc, _shown, revision))
 
 
 async def get_diff(call: Call[DiffQuery, Nothing]) -> Reply:
     """Compare two revisions of a {kind}, or one with what is now."""
     start, end = call.query.from_, call.query.to
     found = await call.services.history.diff(call.actor, call.address(), start, end)
-    changes = [Change(path=path, before=before, after=after) for path, before, after in found]
-    return Reply(body=Diff(from_=start, to=end, changes=changes))
+    return Reply(body=await offload(found, _told, start, end, found))
 
 
 async def rollback(call: Call[Nothing, RollbackBody]) -> Reply:
@@ -138,6 +139,15 @@ async def rollback(call: Call[Nothing, RollbackBody]) -> Reply:
         once=call.once(whole),
     )
     return whole(resource)
+
+
+def _shown(revision: Revision) -> str:
+    return text_of(RevisionDetail(**_summary(revision), spec=orjson.loads(revision.doc)))
+
+
+def _told(start: int, end: int | None, found: list[Difference]) -> str:
+    changes = [Change(path=path, before=before, after=after) for path, before, after in found]
+    return text_of(Diff(from_=start, to=end, changes=changes))
 
 
 def _summary(revision: Revision) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from tenantry.model.identity import Actor
 from tenantry.model.permissions import Permission
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import RefusedError
+from tenantry.services.offload import offload
 from tenantry.web import errors, pages
 from tenantry.web.authentication import ANONYMOUS, Credentials
 from tenantry.web.client_address import client_address
@@ -96,7 +97,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 raise
             except Exception as error:
                 _note_denied(services.audit, request, scope.request_id, address, error)
-                response = _render(error, request, scope.request_id, binding)
+                response = await _render(error, request, scope.request_id, binding)
                 if scope.answered:
                     raise ConnectionAbortedError from error  # a second head would be read as part of the body
             return response
@@ -218,12 +219,14 @@ def _note_denied(audit: AuditLog, request: web.Request, request_id: str, address
         audit.note_denied(request[ACTOR], request.method, request.path, error)
 
 
-def _render(error: Exception, request: web.Request, request_id: str, binding: _Binding) -> web.Response:
+async def _render(error: Exception, request: web.Request, request_id: str, binding: _Binding) -> web.Response:
     """The answer to whatever a handler raised."""
     if isinstance(error, TenantryError):
         if binding.session is Cookie.FORM and ACTOR in request:
             return pages.show_error(request, error, request_id)
-        return errors.render(error, request.path, request_id)
+        # a large document may have as many mistakes
+        told = [error.message, *((field.path, field.message) for field in error.fields)]
+        return await offload(told, errors.render, error, request.path, request_id)
     if isinstance(error, web.RequestPayloadError):
         broken = TenantryError(Code.BAD_REQUEST, "the body is not chunked as its Transfer-Encoding says")
         response = errors.render(broken, request.path, request_id)

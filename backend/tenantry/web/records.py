@@ -14,6 +14,7 @@ from tenantry.model import names
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.kinds import KINDS, PLAN, Address, Kind
 from tenantry.model.permissions import Permission
+from tenantry.services.offload import offload
 from tenantry.services.records import Record, Source
 from tenantry.web import bodies
 from tenantry.web.routes import ACTOR, SERVICES, Handler, Route
@@ -90,6 +91,10 @@ async def delete(request: web.Request, at: Address) -> web.Response:
 
 async def _read(request: web.Request, model: type[Any]) -> Any:
     tree = await bodies.read_json(request)
+    return await offload(tree, _checked, model, tree)
+
+
+def _checked(model: type[Any], tree: Any) -> Any:
     try:
         return model.model_validate(tree)
     except ValidationError as error:

@@ -17,6 +17,7 @@ from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_PLURAL, KINDS, TENANT
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import GROUP
+from tenantry.services.offload import offload
 from tenantry.web import bodies
 from tenantry.web.discovery import REVIEWS
 from tenantry.web.routes import ACTOR, SERVICES, Route
@@ -33,7 +34,8 @@ _NON_RESOURCE = {1: "path", 2: "verb"}
 async def _spec(request: web.Request, kind: str) -> dict[str, Any]:
     """The review's spec, from JSON or from protobuf."""
     if request.content_type == _PROTOBUF:
-        return _decode(await bodies.read(request), kind)
+        body = await bodies.read(request)
+        return await offload(body, _decode, body, kind)
     document = await bodies.read_json(request)
     spec = document.get("spec") if isinstance(document, dict) else None
     return spec if isinstance(spec, dict) else {}
