@@ -333,6 +333,9 @@ ROWS = [
         "Conflict",
         'cluster "prod", which alone can bring it back',
     ),
+    Row(
+        "a dry run of a list", "DELETE", f"{PLANS}/free", {"dryRun": [[]]}, 400, "BadRequest", "dryRun is of the wrong"
+    ),
     Row("a plan in use", "DELETE", f"{PLANS}/pro", None, 403, "Forbidden", "move them to another plan first"),
     # what is no patch
     Row(

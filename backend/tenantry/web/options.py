@@ -107,6 +107,8 @@ def _options_in(body: Any) -> dict[str, Any]:
     required = body.get("preconditions")
     if isinstance(required, dict):
         parts += [(f"preconditions.{name}", required.get(name), str) for name in ("uid", "resourceVersion")]
+    if isinstance(dry_run := body.get("dryRun"), list):
+        parts += [("dryRun", value, str) for value in dry_run]
     for name, value, wanted in parts:
         if value is not None and not isinstance(value, wanted):
             raise TenantryError(Code.BAD_REQUEST, f"DeleteOptions: {name} is of the wrong type")
