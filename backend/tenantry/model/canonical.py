@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 import rfc8785
 
+from tenantry.model import pieces
+
 
 def dumps(tree: Any) -> str:
     """``tree`` as canonical JSON text.
@@ -17,7 +19,7 @@ def dumps(tree: Any) -> str:
     2^53, which RFC 8785 has no form for, stand as they are.
     """
     text = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS).decode()
-    if text.isascii() and not _MAYBE_FLOAT.search(text):
+    if text.isascii() and not pieces.search(_MAYBE_FLOAT, text, _LONGEST_FLOAT):
         return text
     try:
         return rfc8785.dumps(tree).decode()
@@ -27,6 +29,8 @@ def dumps(tree: Any) -> str:
 
 #: what every float looks like, and some strings too
 _MAYBE_FLOAT = re.compile(r"[:,\[]-?[0-9]+[.eE]")
+#: from the sign to the point: orjson writes an exponent from 17 digits on
+_LONGEST_FLOAT = 24
 
 
 def checksum(text: str) -> str:

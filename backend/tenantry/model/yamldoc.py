@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import yaml
 
+from tenantry.model import pieces
 from tenantry.model.jsontree import depth_of
 from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_VALUES
 
@@ -138,7 +139,9 @@ def read(text: str | bytes, *, max_values: int = MAX_VALUES) -> Iterator[Documen
     except YamlError as error:
         yield error
         return
-    control = _CONTROL.search(text)  # libyaml meets it while it reads ahead, in the middle of some other document
+    control = pieces.search(
+        _CONTROL, text, 1
+    )  # libyaml meets it while it reads ahead, in the middle of some other document
     if control is None:
         yield from _Loader(text, max_values).read()
         return
