@@ -345,6 +345,44 @@ async def _loop_lag(target: Target) -> float:
     return next(float(bound) for bound, number in buckets if float(number) >= 0.99 * total) * 1000
 
 
+async def large(target: Target, report: Report) -> None:
+    """How long a GET takes while somebody else sends large documents without a pause."""
+    path = "/apis/tenantry.dev/v1alpha1/namespaces/bench/configs"
+    values = {f"v{number}": {f"n{each}": each for each in range(70)} for number in range(400)}
+    config = {
+        "apiVersion": "tenantry.dev/v1alpha1",
+        "kind": "Config",
+        "metadata": {"name": "large"},
+        "spec": {"configSet": "large", "scope": {"global": {}}, "values": values},
+    }
+    async with session(target) as http, http.post(path, json=config) as answer:
+        answer.raise_for_status()
+
+    def send(method: str, path: str, body: bytes, content_type: str = "application/json") -> bytes:
+        return request(method, path, token=target.token, body=body, content_type=content_type)
+
+    one, whole = f"{path}/large?dryRun=All&force=true&fieldManager=bench", json.dumps(config).encode()
+    for name, beside in (
+        ("nothing", b""),
+        ("1.5 MiB of zeros, refused", send("POST", path, b"[" + b"0," * 780_000 + b"0]")),
+        ("creates, refused", send("POST", path, whole.replace(b"Config", b"Confit"))),
+        ("merge patches", send("PATCH", one, b'{"spec":{"values":{"v0":null}}}', MERGE)),
+        ("applies", send("PATCH", one, whole, APPLY)),
+    ):
+        result = await _get_beside(target, beside)
+        for part, word in ((0.5, "p50"), (0.99, "p99")):
+            row = f"get beside {name}: {word}"
+            report.add(Row(name=row, backend=target.backend, value=result.percentile(part), unit="ms"))
+
+
+async def _get_beside(target: Target, other: bytes) -> Result:
+    """One connection's GETs, while another sends ``other`` if there is any."""
+    read = request("GET", f"{ROOT}/acme", token=target.token)
+    others = [drive(target.url, target.pid, lambda _: other, seconds=3, connections=1)] if other else []
+    result, *_ = await asyncio.gather(drive(target.url, target.pid, lambda _: read, seconds=3, connections=1), *others)
+    return result
+
+
 async def cli(target: Target, report: Report) -> None:
     """1,000 tenants in one file, applied by the command line: all new, then all the same."""
     run = ids.uuid7()[-8:]
@@ -371,6 +409,7 @@ BENCHES: dict[str, Bench] = {
     "creates": creates,
     "cli": cli,
     "mix": mix,
+    "large": large,
     "watches": watches,
     "lists": lists,
     "operator": operator,

@@ -60,7 +60,7 @@ class Candidate:
     current: Resource | None
     typed: Model | None  # the spec; None when only status is written
     labels: dict[str, str]
-    difference: str  # what it does, for the audit row
+    difference: str  # what it does, for the audit row; empty when that is nothing
     warnings: tuple[str, ...] = ()
     message: str = ""  # why, for people: kept with the revision and the audit row
 
