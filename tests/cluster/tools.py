@@ -54,7 +54,7 @@ Build = Callable[["Tool", Path, Path], None]
 
 @dataclass(frozen=True)
 class Tool:
-    """A set of programs that one build makes, kept under its name and version."""
+    """A set of programs, or of other files, that one build makes, kept under its name and version."""
 
     name: str
     version: str
@@ -111,6 +111,14 @@ def installed(module: str, *packages: str, tags: str = "", cgo: bool = False) ->
     return build
 
 
+def fetch_skaffold_schema(tool: Tool, source: Path, target: Path) -> None:
+    """Fetch what skaffold's documentation publishes of its configuration, and not skaffold, which takes minutes."""
+    module = f"github.com/GoogleContainerTools/skaffold/v2@v{tool.version}"
+    folder = Path(json.loads(go(source, "mod", "download", "-json", module))["Dir"])
+    for name in tool.programs:
+        shutil.copy(folder / "docs-v2/content/en/schemas" / name, target)
+
+
 def fetch_helm(tool: Tool, source: Path, target: Path) -> None:
     """Fetch Helm, which costs seconds where building it costs minutes."""
     unpack_helm(tool.version, source, target)
@@ -143,6 +151,7 @@ CNI_PLUGINS = Tool(
 COREDNS = Tool("coredns", "1.15.0", ("coredns",), written(COREDNS_MAIN, "github.com/coredns/coredns"))
 HELM = Tool("helm", "4.1.4", ("helm",), fetch_helm)
 OLD_HELM = Tool("helm", "3.17.2", ("helm",), fetch_helm)
+SKAFFOLD_SCHEMA = Tool("skaffold-schema", "2.16.1", ("v4beta13.json",), fetch_skaffold_schema)
 
 TOOLS = {
     "kube-apiserver": KUBERNETES,
@@ -160,6 +169,7 @@ TOOLS = {
     "coredns": COREDNS,
     "helm": HELM,
     "helm-3.17": OLD_HELM,
+    "skaffold-schema": SKAFFOLD_SCHEMA,
 }
 
 

@@ -1,18 +1,21 @@
 """What `skaffold dev` does with `skaffold.yaml`: its image, its values for the chart, its copies into a running pod.
 
-Skaffold itself is not here: building it takes minutes. Each of its steps is.
+Skaffold itself is not here: building it takes minutes. Each of its steps is, and the schema of its configuration.
 """
 
+import json
 import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from tenantry import __version__
 from tests.chart.helm import CHART, NAMESPACE, RELEASE, Document, Helm, by_name
+from tests.cluster import tools
 from tests.image import product, standins
 from tests.image.engine import Engine
 from tests.image.product import DATA, STRICT, ask, running
@@ -25,6 +28,23 @@ SKAFFOLD: dict[str, Any] = yaml.safe_load((ROOT / "skaffold.yaml").read_text())
 (DEPLOYED,) = SKAFFOLD["deploy"]["helm"]["releases"]
 (FORWARD,) = SKAFFOLD["portForward"]
 (CHECK,) = SKAFFOLD["verify"]
+
+
+@pytest.fixture(scope="module")
+def skaffold_schema() -> Document:
+    """The published schema of its version."""
+    demand("skaffold_schema")
+    path = tools.program("skaffold-schema")
+    assert SKAFFOLD["apiVersion"] == f"skaffold/{path.stem}"
+    found: Document = json.loads(path.read_text())
+    return found
+
+
+@pytest.mark.slow
+def test_it_is_what_its_schema_takes(skaffold_schema: Document) -> None:
+    schema = jsonschema.Draft7Validator(skaffold_schema)
+    schema.validate(SKAFFOLD)
+    assert not schema.is_valid(SKAFFOLD | {"deploys": SKAFFOLD["deploy"]})
 
 
 @pytest.fixture(scope="module")

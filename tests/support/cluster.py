@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "helm": lambda: tools.prepare("helm"),
     "old_helm": lambda: tools.prepare("helm-3.17"),
     "kubectl": lambda: tools.prepare("kubectl"),
+    "skaffold_schema": lambda: tools.prepare("skaffold-schema"),
     "old_kubectl": lambda: tools.prepare("kubectl-1.32"),
     "node": whole_node.prepare,
     "engine": standins.prepare,
