@@ -245,6 +245,24 @@ async def test_a_missing_database_is_told_in_one_line(database_server: DatabaseS
         await database.close()
 
 
+async def test_a_user_who_is_not_let_in_is_told_which_setting_to_change(database_server: DatabaseServer) -> None:
+    database_server.create_database("closed")
+    database_server.sql("DROP USER IF EXISTS 'guest'@'%'; CREATE USER 'guest'@'%' IDENTIFIED BY 'right';")
+    at = f"127.0.0.1:{database_server.port}"
+    for password, said in (
+        ("wrong", "refuses our user or its password (error 1045): see TENANTRY_DATABASE_URL and TENANTRY_DATABASE_"),
+        ("right", "keeps our user out of 'closed' (error 1044): GRANT ALL ON `closed`.* to the user of TENANTRY_DATA"),
+    ):
+        database = await Database.open(f"mysql://guest:{password}@{at}/closed")
+        try:
+            with pytest.raises(TenantryError) as refused:
+                await database.ready()
+        finally:
+            await database.close()
+        assert str(refused.value).startswith(f"the database at {at} {said}")
+        assert refused.value.code is Code.UNAVAILABLE
+
+
 async def test_an_old_connection_is_replaced(database_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(await emptied(database_server), threads=1) as database:
         first = await database.run(connection_id)

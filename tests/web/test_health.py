@@ -154,7 +154,7 @@ async def test_a_changed_password_is_unavailable_until_it_is_changed_back(
         assert {(answer.status, answer.headers["Retry-After"]) for answer in answers} == {(503, "1")}
         status, text = await _get(f"{server.ops_url}/readyz")
         assert status == 503
-        assert "refuses to work for us (error 1045)" in text
+        assert "refuses our user or its password (error 1045): see TENANTRY_DATABASE_URL and " in text
         assert (await _get(live))[0] == 200
         _lock_out(database_server, "first")
         while (last := await client.post(f"{KUBERNETES}/plans", _plan("last"))).status != 201:
@@ -212,7 +212,7 @@ async def test_a_wrong_password_is_waited_for_in_one_line(
     async with server_module.run(settings) as running:
         status, text = await _get(f"{running.ops_url}/readyz")
         assert status == 503
-        assert "refuses to work for us (error 1045)" in text
+        assert "refuses our user or its password (error 1045): see TENANTRY_DATABASE_URL and " in text
         while not caplog.records:  # noqa: ASYNC110 - a log has no event
             await asyncio.sleep(0)
     assert {(record.levelname, record.exc_info) for record in caplog.records} == {("WARNING", None)}

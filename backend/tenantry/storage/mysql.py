@@ -15,7 +15,7 @@ import peewee
 
 from tenantry import metrics
 from tenantry.model.errors import Code, TenantryError
-from tenantry.settings import MySQLAddress
+from tenantry.settings import PREFIX, MySQLAddress
 from tenantry.storage import retry
 from tenantry.storage.connection import MySQLConnection
 from tenantry.storage.lane import Job, Lane, Outcome
@@ -37,7 +37,8 @@ _BEGIN_SNAPSHOT = (
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
 _SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-_NO_SUCH_DATABASE = 1049
+_NO_SUCH_DATABASE, _NO_ACCESS = 1049, 1044
+_WRONG_PASSWORD = frozenset({1045, 1698})
 
 
 class MySQL:
@@ -108,10 +109,16 @@ class MySQL:
         elif fate.code is None:
             return error
         else:
-            state = "refuses to work for us" if fate.code in retry.REFUSED else "is away or busy"
+            state, advice = "refuses to work for us" if fate.code in retry.REFUSED else "is away or busy", ""
             if any(isinstance(link, ssl.SSLCertVerificationError) for link in retry.chain(error)):
                 state = f"has a certificate that is not for {self.host}, or that ssl-ca did not sign"
-            message = f"the database at {self.address} {state} (error {fate.code})"
+            elif fate.code in _WRONG_PASSWORD:
+                state = "refuses our user or its password"
+                advice = f": see {PREFIX}DATABASE_URL and {PREFIX}DATABASE_PASSWORD_FILE"
+            elif fate.code == _NO_ACCESS:
+                state = f"keeps our user out of {self.name!r}"
+                advice = f": GRANT ALL ON `{self.name}`.* to the user of {PREFIX}DATABASE_URL"
+            message = f"the database at {self.address} {state} (error {fate.code}){advice}"
         unavailable = TenantryError(Code.UNAVAILABLE, message, retry_after=1)
         unavailable.__cause__ = error
         return unavailable
