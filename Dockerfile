@@ -40,7 +40,7 @@ COPY --from=build /layers/program /
 # Neither pip nor what brings it; and the bytecode of the standard library, which the base image ships without: the
 # interpreter keeps that of all that it loads. The data directory may be written by any UID of the group 0.
 RUN find /usr -depth \( -path '*-packages/pip*' -o -path '*/ensurepip*' -o -path '*/bin/pip*' \) -delete \
-    && python -c 'import tenantry.cli.serve, tenantry.cli.migrate, tenantry.probe, tenantry_operator.__main__' \
+    && python -c 'import tenantry.cli.serve, tenantry.cli.migrate, tenantry.probe, tenantry_operator.__main__, tenantry_operator.process' \
     && install --directory --mode=0770 --owner=65532 --group=0 /var/lib/tenantry
 ENV TENANTRY_DATA_DIR=/var/lib/tenantry
 WORKDIR /var/lib/tenantry

@@ -1,5 +1,5 @@
 """``python -m tenantry`` is the same as ``tenantry``."""
 
-from tenantry.cli.main import main
+from tenantry.cli.main import program
 
-main()
+program()

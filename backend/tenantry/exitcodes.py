@@ -18,6 +18,7 @@ class Exit(IntEnum):
     DENIED = 77
     WRONG_SETTING = 78
     INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+    TERMINATED = 143  # the same of SIGTERM
 
 
 class Meaning(NamedTuple):
@@ -52,6 +53,10 @@ MEANINGS = {
         "The line names the variable: a value that cannot be, or a file that is missing, such as a Secret.",
     ),
     Exit.INTERRUPTED: Meaning("interrupted by Ctrl-C", "Look at what was done by then, and go on from there."),
+    Exit.TERMINATED: Meaning(
+        "ended by SIGTERM before it served, or before it was done",
+        "Start it again: a migration goes on where it was, within 15 seconds.",
+    ),
 }
 
 

@@ -286,7 +286,8 @@ def _exit_codes() -> str:
         "A server that has started does not end because something beside it is away. It waits, its log says for what, "
         "and so does the probe of `TENANTRY_OPS_PORT` that fails in the meantime.",
         _table(["Program", "Waits while", "Probe"], WAITS),
-        "`tenantry migrate` and `tenantry admin` wait for nothing: they end with 69.",
+        "`tenantry migrate --wait SECONDS`, as the chart calls it, waits for the database as `serve` does, and then "
+        "ends with 69; for a schema that is too new it does not wait. `tenantry admin` waits for nothing.",
     )
 
 

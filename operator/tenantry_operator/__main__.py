@@ -1,4 +1,4 @@
-"""The command line of the operator."""
+"""The command line of the operator. What takes time to load is loaded by the command that needs it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,7 @@ from pathlib import Path
 
 import click
 
-from tenantry import __version__, eventloop, exitcodes, generated, logs
-from tenantry.exitcodes import Exit
-from tenantry.settings import PortError, WrongSettingError
-from tenantry_operator.access import NoAccessError
-from tenantry_operator.errors import ForbiddenError, KubeError, UnavailableError
-from tenantry_operator.lifecycle import run as run_operator
-from tenantry_operator.settings import read_settings
-
-#: what ends the process before it works, by the first that it is; whoever runs us starts us again
-_EXITS: dict[type[Exception], Exit] = {
-    WrongSettingError: Exit.WRONG_SETTING,
-    NoAccessError: Exit.WRONG_SETTING,
-    PortError: Exit.UNAVAILABLE,
-    UnavailableError: Exit.UNAVAILABLE,
-    ForbiddenError: Exit.DENIED,
-    KubeError: Exit.FAILED,
-}
+from tenantry import __version__, exitcodes, generated, termination
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,14 +21,9 @@ main.help = f"{main.help}\n\n{exitcodes.table()}"
 @main.command()
 def run() -> None:
     """Run the operator; all settings are environment variables."""
-    try:
-        settings = read_settings()
-        logs.configure(settings.log_level)
-        with eventloop.runner() as runner:
-            runner.run(run_operator(settings))
-    except tuple(_EXITS) as error:
-        click.echo(f"tenantry-operator: {error}", err=True)
-        sys.exit(next(code for kind, code in _EXITS.items() if isinstance(error, kind)))
+    from tenantry_operator import process  # noqa: PLC0415 - kopf takes a second, in which SIGTERM counts already
+
+    process.run()
 
 
 @main.command()
@@ -62,5 +41,11 @@ def version() -> None:
     click.echo(__version__)
 
 
-if __name__ == "__main__":
+def program() -> None:
+    """The process ``tenantry-operator``."""
+    termination.end_on_sigterm()
     main()
+
+
+if __name__ == "__main__":
+    program()

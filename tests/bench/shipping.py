@@ -25,7 +25,10 @@ from tests.support.operator import Client, Site, is_up
 
 ROUNDS = 5
 PATIENCE = 30  # seconds
-PROGRAMS = {"serve": "tenantry.cli.main, tenantry.cli.serve", "operator": "tenantry_operator.__main__"}
+PROGRAMS = {
+    "serve": "tenantry.cli.main, tenantry.cli.serve",
+    "operator": "tenantry_operator.__main__, tenantry_operator.process",
+}
 #: kopf imports it where it is: tests have it, the image has not
 ABSENT = "kubernetes"
 

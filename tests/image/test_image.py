@@ -11,6 +11,7 @@ from tenantry import __version__
 from tests.image.engine import Engine
 from tests.image.product import BASE, DATA, STRICT, ask, inspect, running
 from tests.support.operator import eventually
+from tests.test_termination import ENDING, LOADED
 from tests.worktree import ROOT
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
@@ -71,7 +72,7 @@ def test_it_has_no_module_to_install_with_and_the_bytecode_of_all_that_serves(
 ) -> None:
     script = """
 import importlib.util, os, sys
-import tenantry.cli.serve, tenantry_operator.__main__
+import tenantry.cli.serve, tenantry_operator.__main__, tenantry_operator.process
 print([name for name in ("pip", "ensurepip", "setuptools", "kubernetes", "pytest") if importlib.util.find_spec(name)])
 cached = [module.__cached__ for module in sys.modules.values() if getattr(module, "__cached__", None)]
 print([path for path in cached if not os.path.exists(path)], len(cached) > 500)
@@ -107,6 +108,27 @@ def test_the_api_becomes_healthy_and_drains_under_restrictions(engine: Engine, t
         assert engine.docker("wait", container).stdout == "0\n"
         lines = [json.loads(line) for line in log(engine, container).splitlines()]
         assert [line["message"] for line in lines if "message" in line] == ["stopping on SIGTERM"]
+
+
+@pytest.mark.parametrize("command", LOADED)
+def test_it_ends_when_it_is_told_to_while_it_loads(
+    engine: Engine, tenantry_image: str, tmp_path: Path, command: str
+) -> None:
+    """As the first process of a container, for which the kernel has no default."""
+    module, verb = command.split()
+    (tmp_path / f"{LOADED[command]}.py").write_text(ENDING)
+    tmp_path.chmod(0o755)
+    options = [*STRICT, f"--volume={tmp_path}:/modules:ro", "--env=PYTHONPATH=/modules"]
+    done = engine.docker("run", "--rm", *options, tenantry_image, module.replace("_", "-"), verb, check=False)
+    assert (done.returncode, done.stderr) == (143, "")
+
+
+def test_a_migration_that_waits_ends_when_it_is_told_to(engine: Engine, tenantry_image: str) -> None:
+    options = [*STRICT, DATA, "--env=TENANTRY_DATABASE_URL=mysql://tenantry@127.0.0.1:1/tenantry"]
+    with running(engine, *options, tenantry_image, "tenantry", "migrate", "--wait", "600") as container:
+        eventually(lambda: "waiting up to 600 s for the database" in log(engine, container), "it waits", 60)
+        engine.docker("kill", "--signal=TERM", container)
+        assert engine.docker("wait", container).stdout == "143\n"
 
 
 def test_the_operator_waits_for_its_cluster_under_restrictions(

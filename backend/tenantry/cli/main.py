@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from tenantry import __version__, exitcodes
+from tenantry import __version__, exitcodes, termination
 
 #: heading of the help -> command -> module
 COMMANDS = {
@@ -97,3 +97,9 @@ def main() -> None:
 
 
 main.help = f"{inspect.cleandoc(main.help or '')}\n\n{exitcodes.table()}"
+
+
+def program() -> None:
+    """The process ``tenantry``."""
+    termination.end_on_sigterm()
+    main()

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tenantry import __version__, metrics
+from tenantry import __version__, metrics, termination
 from tenantry.datadir import DataDirectoryError
 from tenantry.model.errors import TenantryError
 from tenantry.services.local_admin import local_token
@@ -82,9 +82,9 @@ async def serve(settings: Settings) -> None:
     """Run a server until SIGTERM or SIGINT, and print where it is. A second signal ends it at once."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, stop, loop, number)
     async with run(settings) as server:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, _stop, stop, loop, number)
         _print_addresses(server)
         hint = asyncio.create_task(_print_hint(server))
         await stop.wait()
@@ -96,6 +96,7 @@ def _stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, number: signal.S
     stop.set()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(each)
+    termination.end_on_sigterm()
 
 
 def _certificate(services: Services) -> Certificate | None:

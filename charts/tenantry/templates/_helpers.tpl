@@ -71,10 +71,10 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* Port for metrics and probes, and the probes. */}}
+{{/* The probes. What is waited for at the start, such as the database, is no reason to start again. */}}
 {{- define "tenantry.probes" -}}
 startupProbe:
-  httpGet: {path: /startupz, port: metrics}
+  httpGet: {path: /livez, port: metrics}
   periodSeconds: 2
   failureThreshold: 90
 livenessProbe:
@@ -135,7 +135,7 @@ readinessProbe:
 {{- define "tenantry.migrate" -}}
 name: migrate
 {{ include "tenantry.image" . }}
-command: [tenantry, migrate]
+command: [tenantry, migrate, --wait, "300"]
 env: {{- include "tenantry.databaseEnv" . | nindent 2 }}
 volumeMounts: {{- include "tenantry.databaseMounts" . | nindent 2 }}
 resources: {{- toYaml .Values.api.resources | nindent 2 }}
