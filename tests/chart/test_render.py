@@ -282,6 +282,13 @@ def test_prometheus_finds_both() -> None:
         and port in [each["name"] for each in each["spec"]["ports"]]
     ]
     assert found == ["Service/tenantry-api-metrics", "Service/tenantry-operator-metrics"]
+    for service in (objects[name] for name in found):  # a pod that is not ready has the most to tell
+        assert service["spec"]["publishNotReadyAddresses"] is True
+    (job,) = yaml.safe_load((ROOT / "k8s/prometheus/kubernetes.yml").read_text())["scrape_configs"]
+    (source,) = job["dns_sd_configs"]
+    names = [name.removesuffix(f".{NAMESPACE}.svc.cluster.local") for name in source["names"]]
+    assert [f"Service/{name}" for name in names] == found
+    assert source["port"] == objects[found[0]]["spec"]["ports"][0]["port"]
 
 
 MIGRATIONS = [

@@ -17,6 +17,7 @@ from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import ControlPlane
 from tests.cluster.databases import MariaDB, MySQL97
 from tests.cluster.node import Node
+from tests.cluster.packages import ensure_packages
 from tests.image import standins
 from tests.image.engine import Engine
 
@@ -29,6 +30,7 @@ PARTS: dict[str, Callable[[], None]] = {
     "kubectl": lambda: tools.prepare("kubectl"),
     "skaffold_schema": lambda: tools.prepare("skaffold-schema"),
     "old_kubectl": lambda: tools.prepare("kubectl-1.32"),
+    "promtool": lambda: ensure_packages("prometheus"),
     "node": whole_node.prepare,
     "engine": standins.prepare,
     "mariadb": MariaDB.prepare,

@@ -135,7 +135,7 @@ readinessProbe:
 {{- define "tenantry.migrate" -}}
 name: migrate
 {{ include "tenantry.image" . }}
-command: [tenantry, migrate, --wait, "300"]
+command: [tenantry, migrate, --wait, "120"]
 env: {{- include "tenantry.databaseEnv" . | nindent 2 }}
 volumeMounts: {{- include "tenantry.databaseMounts" . | nindent 2 }}
 resources: {{- toYaml .Values.api.resources | nindent 2 }}

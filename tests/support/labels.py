@@ -1,0 +1,93 @@
+"""What each label of a metric may say: a closed set that the code has, so that no client can make a new series."""
+
+import ast
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tenantry import __version__
+from tenantry.model.kinds import KINDS
+from tenantry.storage import retry
+from tenantry.web.app import ROUTES
+from tenantry.web.middlewares import UNKNOWN
+from tests.worktree import tracked
+
+CODE = r"<error>|[1-5]\d\d"
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+OURS = {kind.name for kind in KINDS}
+THEIRS = {"Namespace", "ResourceQuota", "LimitRange"}
+
+
+def _nodes(*patterns: str) -> Iterator[tuple[str, ast.AST]]:
+    """Everything that stands in the files that git knows by those patterns, each with the name of its module."""
+    for path in tracked(*patterns):
+        for node in ast.walk(ast.parse(path.read_text())):
+            yield path.stem, node
+
+
+def _units() -> set[str]:
+    """`module.function` of every function of the server, as a unit of the database is called."""
+    found = _nodes("backend/tenantry/*.py")
+    return {f"{module}.{node.name}" for module, node in found if isinstance(node, ast.FunctionDef)}
+
+
+def _conditions() -> set[str]:
+    """Every word in the code that can be the type of a condition."""
+    found = _nodes("backend/tenantry/model/*.py", "operator/*.py")
+    words = {node.value for _, node in found if isinstance(node, ast.Constant)}
+    return {word for word in words if isinstance(word, str) and re.fullmatch(r"([A-Z][a-z]+)+", word)}
+
+
+#: names of metrics, by a pattern of the shell's -> label -> its values, as a set or by a regular expression
+VALUES: dict[str, dict[str, set[str] | str]] = {
+    "tenantry_http_*": {
+        "route": {route.path for route in ROUTES} | {UNKNOWN},
+        "method": METHODS | {"any"},
+        "code": CODE,
+    },
+    "tenantry_watch*": {"kind": OURS},
+    "tenantry_db_*": {
+        "unit": _units(),
+        "dialect": {"mysql", "sqlite"},
+        "lane": {"mysql", "sqlite-read", "sqlite-write", "db-admin"},
+        "reason": {"full", "deadline"},
+        "code": {str(code) for code in retry.TRANSIENT | retry.LOST},
+    },
+    "tenantry_authentications*": {
+        "method": {"none", "key", "serviceaccount"},
+        "outcome": {"ok", "malformed", "unknown", "expired", "revoked", "address", "forged", "unavailable"},
+    },
+    "tenantry_*build_info": {"version": {__version__}},
+    "workqueue_*": {"name": {"tenantry"}},
+    "controller_runtime_*": {
+        "controller": {kind.singular for kind in KINDS} | {"cache"},
+        "result": {"success", "requeue", "requeue_after", "error"},
+    },
+    "rest_client_*": {"code": CODE, "method": METHODS, "host": r"[\w.:\[\]-]+"},  # of the one kube-apiserver
+    "leader_election_*": {"name": {"tenantry-operator"}},
+    "tenantry_tenant_condition*": {"type": _conditions(), "status": {"True", "False", "Unknown"}},
+    "tenantry_drift_*": {"kind": THEIRS},
+    "tenantry_apply*": {"kind": OURS | THEIRS, "result": {"changed", "unchanged", "failed"}},
+}
+#: of prometheus_client's own collectors, and of the buckets of a histogram
+STANDARD = ("process_", "python_")
+BUCKET = "le"
+
+
+def strays(page: str) -> list[str]:
+    """The labels of a page of metrics that say what they may not, each with its metric."""
+    samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    return [
+        f"{sample.name}: {label}={value}"
+        for sample in samples
+        if not sample.name.startswith(STANDARD)
+        for label, value in sample.labels.items()
+        if label != BUCKET and not _may(sample.name, label, value)
+    ]
+
+
+def _may(metric: str, label: str, value: str) -> bool:
+    values = next((labels for pattern, labels in VALUES.items() if fnmatch(metric, pattern)), {}).get(label, set())
+    return bool(re.fullmatch(values, value)) if isinstance(values, str) else value in values
