@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.support.cli",
     "tests.support.databases",
     "tests.support.application",
+    "tests.support.installation",
 ]
 
 #: start of a test's id -> why it may skip where CI is set

@@ -1,4 +1,4 @@
-"""What it takes to run the programs at all: the image, the start, the imports, the memory of who does nothing."""
+"""What it takes to run the programs at all: image, start, imports, memory of who does nothing, a whole installation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from pathlib import Path
 from tests.bench.load import rss_mb
 from tests.bench.report import Report, Row
 from tests.bench.server import Target
+from tests.cluster import node as whole_node
+from tests.cluster import tools
 from tests.cluster.cache import UnavailableError
 from tests.cluster.controlplane import ControlPlane
+from tests.cluster.node import Node
 from tests.cluster.processes import Program, free_port
 from tests.image import product, standins
 from tests.image.engine import Engine
+from tests.support.installation import TWO, Installation, furnish
 from tests.support.operator import Client, Site, is_up
 
 ROUNDS = 5
@@ -37,7 +41,7 @@ async def shipping(target: Target, report: Report) -> None:
     """All of it, without the server that is there."""
     del target
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as folder:
-        for part in (_image, _start, _imports, _idle_operator):
+        for part in (_image, _start, _imports, _idle_operator, _install):
             try:
                 await asyncio.to_thread(part, report, Path(folder))
             except UnavailableError as reason:
@@ -115,3 +119,17 @@ def _idle_operator(report: Report, folder: Path) -> None:
             )
         finally:
             site.stop()
+
+
+def _install(report: Report, _: Path) -> None:
+    """From `helm install`, over a MySQL that is there, until every tenant of the samples is Ready."""
+    whole_node.prepare()
+    standins.prepare()
+    tools.prepare("helm")
+    with Engine() as engine, Node() as node:
+        product.build(engine)
+        furnish(node, engine)
+        installation = Installation(node)
+        installation.prepare()
+        seconds = installation.install(*TWO)
+        report.add(Row(name="helm install to all Ready", backend="mysql97", value=seconds, unit="s"))
