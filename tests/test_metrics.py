@@ -12,7 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from tenantry import metrics as api
 from tenantry_operator import metrics as operator
 from tests.support.cluster import demand
-from tests.support.labels import STANDARD, strays
+from tests.support.labels import STANDARD, strays, values
 from tests.support.server import ServerInProcess
 from tests.worktree import ROOT
 
@@ -52,6 +52,12 @@ async def test_names_and_texts_are_as_prometheus_has_them(promtool: str, metrics
 def test_what_is_scraped_is_valid(promtool: str, name: str) -> None:
     path = ROOT / "k8s" / "prometheus" / name
     subprocess.run([promtool, "check", "config", path], capture_output=True, check=True)
+
+
+@pytest.mark.parametrize("metrics", [api, operator], ids=["server", "operator"])
+def test_every_label_has_a_closed_set_of_values(metrics: ModuleType) -> None:
+    labels = [(metric.name, label) for metric in metrics.METRICS for label in metric.labels]
+    assert [each for each in labels if not values(*each)] == []
 
 
 async def test_no_client_makes_a_new_series(server: ServerInProcess) -> None:

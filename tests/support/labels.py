@@ -84,10 +84,14 @@ def strays(page: str) -> list[str]:
         for sample in samples
         if not sample.name.startswith(STANDARD)
         for label, value in sample.labels.items()
-        if label != BUCKET and not _may(sample.name, label, value)
+        if label != BUCKET and not _is_one_of(value, values(sample.name, label))
     ]
 
 
-def _may(metric: str, label: str, value: str) -> bool:
-    values = next((labels for pattern, labels in VALUES.items() if fnmatch(metric, pattern)), {}).get(label, set())
-    return bool(re.fullmatch(values, value)) if isinstance(values, str) else value in values
+def values(metric: str, label: str) -> set[str] | str:
+    """What a label of a metric may say; nothing for one that is not known."""
+    return next((labels for pattern, labels in VALUES.items() if fnmatch(metric, pattern)), {}).get(label, set())
+
+
+def _is_one_of(value: str, known: set[str] | str) -> bool:
+    return bool(re.fullmatch(known, value)) if isinstance(known, str) else value in known
