@@ -321,7 +321,7 @@ def newest_time(document: Document) -> int:
 def at_one_time(answer: Document, live: Document | None) -> Document:
     """``answer`` as if kube-apiserver read its clock once: a first apply makes two entries, maybe in two seconds."""
     before = (live or {}).get("metadata", {}).get("managedFields", [])
-    newest = max((entry["time"] for entry in answer["metadata"].get("managedFields", [])), default="")
+    newest = max((entry.get("time", "") for entry in answer["metadata"].get("managedFields", [])), default="")
     entries = [
         entry | {"time": newest} if entry["manager"] == "before-first-apply" and entry not in before else entry
         for entry in answer["metadata"].get("managedFields", [])
