@@ -133,7 +133,7 @@ class Revision:
     namespace: str
     name: str
     tenant_id: str
-    revision: int  # 1, 2, 3... per (kind, namespace, name, tenant_id)
+    revision: int = 0  # 1, 2, 3... per (kind, namespace, name, tenant_id); 0 until it is appended
     generation: int
     doc: str  # canonical JSON of the spec
     checksum: str  # sha256 of ``doc``, hex

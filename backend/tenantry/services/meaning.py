@@ -29,22 +29,22 @@ LAYER = "layer"
 IDENTITY = "identity"
 
 
-def evaluate(unit: Unit, resource: Resource, spec: Model, revision: int, now: int) -> Resource:
+def evaluate(unit: Unit, resource: Resource, spec: Model, now: int, *, publishes: bool = False) -> Resource:
     """``resource`` with its claims made and, where the API keeps it, its status computed.
 
     Args:
         unit: the write unit.
         resource: the object as it will be stored.
         spec: its spec.
-        revision: the number of its spec's revision.
         now: epoch microseconds.
+        publishes: whether its spec is about to become its next revision.
     """
     old = orjson.loads(resource.status)
     lost = _settle(unit, resource, spec, old, now)
     if resource.managed_by != API:
         return resource
     return candidate.with_status(
-        BY_NAME[resource.kind], resource, _assess(unit, resource, spec, lost=lost, revision=revision, now=now)
+        BY_NAME[resource.kind], resource, _assess(unit, resource, spec, lost=lost, publishes=publishes, now=now)
     )
 
 
@@ -53,8 +53,7 @@ def assess(unit: Unit, resource: Resource, now: int) -> dict[str, Any]:
     spec = BY_NAME[resource.kind].spec.model_validate(orjson.loads(resource.spec))
     kind, values = _claimed(resource, spec)
     lost = {value for value in values if claims.find_owner(unit, kind, value) != resource.uid}
-    revision = revisions.latest(unit, (*resource.key, resource.tenant_id))
-    return _assess(unit, resource, spec, lost=lost, revision=revision, now=now)
+    return _assess(unit, resource, spec, lost=lost, publishes=False, now=now)
 
 
 def _claimed(resource: Resource, spec: Model) -> tuple[str, set[str]]:
@@ -118,7 +117,7 @@ def _holds_already(kind: str, values: set[str], known: dict[str, str], old: dict
 
 
 def _assess(  # noqa: PLR0913 - all that is known
-    unit: Unit, resource: Resource, spec: Model, *, lost: set[str], revision: int, now: int
+    unit: Unit, resource: Resource, spec: Model, *, lost: set[str], publishes: bool, now: int
 ) -> dict[str, Any]:
     old, time = orjson.loads(resource.status), timestamp(now)
     if isinstance(spec, TenantSpec):
@@ -128,11 +127,12 @@ def _assess(  # noqa: PLR0913 - all that is known
             PlanSpec.model_validate(orjson.loads(plan.spec)) if plan else None,
             lost,
             tenant_id=resource.tenant_id,
-            plan_revision=_revision(unit, plan) if plan else 0,
+            plan_revision=_revision_of(unit, plan) if plan else 0,
             generation=resource.generation,
             old=old,
             now=time,
         )
+    revision = revisions.latest(unit, (*resource.key, resource.tenant_id)) + publishes
     if isinstance(spec, ConfigSpec):
         return status.config(
             spec,
@@ -149,7 +149,7 @@ def _assess(  # noqa: PLR0913 - all that is known
     return status.plan(tenants=tenants, revision=revision, generation=resource.generation, old=old, now=time)
 
 
-def _revision(unit: Unit, plan: Resource) -> int:
+def _revision_of(unit: Unit, plan: Resource) -> int:
     """The plan's revision: its status has it, unless its cluster has not reported one yet."""
     known = orjson.loads(plan.status).get("revision")
     return known if isinstance(known, int) else revisions.latest(unit, (*plan.key, plan.tenant_id))

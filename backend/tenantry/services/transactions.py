@@ -121,16 +121,15 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
     resource, current = new.resource, new.current
     if current is None:
         resource, action = _identify(unit, resource, action)
-    number = _next_revision(unit, resource, changed=new.spec_changed)
     if new.typed is not None:
-        resource = meaning.evaluate(unit, resource, new.typed, number, resource.updated_at)
+        resource = meaning.evaluate(unit, resource, new.typed, resource.updated_at, publishes=new.spec_changed)
     prev_labels = current.labels() if current else {}
     if current is None:
         resources.insert(unit, resource, new.labels)
     else:
         resources.update(unit, resource, current.seq, new.labels if new.labels != prev_labels else None)
     if new.spec_changed:
-        revisions.append(unit, _revision(resource, number, actor, new.message))
+        revisions.append(unit, _revision(resource, actor, new.message))
         if isinstance(new.typed, ConfigSpec):
             revisions.prune(unit, (*resource.key, resource.tenant_id), new.typed.revision_history_limit)
     meaning.touch_others(unit, current, resource, resource.updated_at)
@@ -232,17 +231,12 @@ def _exists(kind: Kind, name: str) -> TenantryError:
     return TenantryError(Code.ALREADY_EXISTS, f'{kind.name} "{name}" already exists', kind=kind.name, name=name)
 
 
-def _next_revision(unit: Unit, resource: Resource, *, changed: bool) -> int:
-    return revisions.latest(unit, (*resource.key, resource.tenant_id)) + changed
-
-
-def _revision(resource: Resource, number: int, actor: Actor, message: str) -> Revision:
+def _revision(resource: Resource, actor: Actor, message: str) -> Revision:
     return Revision(
         kind=resource.kind,
         namespace=resource.namespace,
         name=resource.name,
         tenant_id=resource.tenant_id,
-        revision=number,
         generation=resource.generation,
         doc=resource.spec,
         checksum=canonical.checksum(resource.spec),

@@ -28,7 +28,6 @@ from tenantry.storage import (
     idempotency,
     leases,
     resources,
-    revisions,
     tombstones,
     work,
 )
@@ -178,9 +177,8 @@ def _refresh(unit: Unit, batch: list[work.Item], now: int) -> None:
             continue
         if current.managed_by != API and not claims.is_waiting(unit, current.uid):
             continue
-        revision = revisions.latest(unit, (*current.key, current.tenant_id))
         spec = BY_NAME[current.kind].spec.model_validate(orjson.loads(current.spec))
-        fresh = meaning.evaluate(unit, current, spec, revision, now)
+        fresh = meaning.evaluate(unit, current, spec, now)
         if fresh.status != current.status:
             resources.update(unit, fresh, current.seq)
             pending.append(PendingChange(resource=fresh, verb=Verb.MODIFIED, prev_labels=current.labels(), at=now))

@@ -18,7 +18,7 @@ def append(unit: Unit, *events: AuditEvent) -> None:
     """Write ``events``; those of a change travel with its :class:`~tenantry.storage.changes.PendingChange`."""
     if events:
         statement, values = insert_rows(_table, [_rows.values(event) for event in events])
-        unit.execute(statement, **values)
+        unit.later(statement, **values)
 
 
 def page(unit: Unit, wanted: Filter = EVERYTHING, *, before: str = "", limit: int = 100) -> list[AuditEvent]:

@@ -91,12 +91,12 @@ def commit(
     for seq, change in enumerate(changes, first):
         resource = dataclasses.replace(change.resource, seq=seq)
         if change.verb is not Verb.DELETED:
-            unit.execute(_STAMP, seq=seq, uid=resource.uid)
+            unit.later(_STAMP, seq=seq, uid=resource.uid)
         stamped.append(resource)
         rows.append(_row(resource, change))
     rows += [_notice(seq, notice, at) for seq, notice in enumerate(notices, first + len(changes))]
     statement, values = insert_rows(_log, rows)
-    unit.execute(statement, **values)
+    unit.later(statement, **values)
     events = [dataclasses.replace(change.audit, seq=seq) for seq, change in enumerate(changes, first) if change.audit]
     audit.append(unit, *events)
     unit.seal({resource.uid for resource in stamped}, last)
@@ -117,16 +117,17 @@ def read_part(unit: Unit, after_seq: int, limit: int, size: int) -> list[Change]
     return read(unit, after_seq, sum(before < size for before in accumulate(sizes[:-1], initial=0)))
 
 
-def poll(unit: Unit, after_seq: int, limit: int) -> tuple[int, list[Change]]:
+def poll(unit: Unit, after_seq: int, limit: int, committed: int = 0) -> tuple[int, list[Change]]:
     """A seq up to which everything is committed, and what :func:`read` gives; the log may have been compacted past it.
 
-    The seq is below ``after_seq`` when an older state of the database was restored.
+    ``committed`` is a seq that is known to be: when it is new the log is read at once, and the clock alone otherwise,
+    for mostly nothing is. The seq is below ``after_seq`` when an older state of the database was restored.
     """
-    batch = read(unit, after_seq, limit)
-    if batch:
+    if committed > after_seq and (batch := read(unit, after_seq, limit)):
         return batch[-1].seq, batch
     seq = current_seq(unit)
-    return seq, read(unit, after_seq, limit) if seq > after_seq else []
+    batch = read(unit, after_seq, limit) if seq > after_seq else []
+    return batch[-1].seq if batch else seq, batch
 
 
 def current_seq(unit: Unit) -> int:

@@ -6,11 +6,18 @@ server the threads would fail one after the other.
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Protocol
 
 import peewee
+
+_as_peewee_s = peewee.__exception_wrapper__  # type: ignore[attr-defined]  # what its execute_sql puts around it
+#: the text of a statement and its parameters
+Bound = tuple[str, Sequence[Any]]
+#: characters that are sent at once, beyond those of one statement; servers take packets of 16 MiB
+_TOGETHER = 256 * 1024
 
 
 class Cursor(Protocol):
@@ -47,6 +54,11 @@ class Connection(peewee.Database):
         cursor: Cursor = self.execute_sql(sql, parameters)  # type: ignore[no-untyped-call]
         return cursor
 
+    def run_all(self, statements: Iterable[Bound]) -> Generator[Cursor, None, None]:
+        """Execute ``statements`` in their order until one fails; each result is good until the next is asked for."""
+        for sql, parameters in statements:
+            yield self.run(sql, parameters)
+
     @property
     def driver(self) -> Any:
         """The driver's connection, which must be open."""
@@ -59,3 +71,33 @@ class SQLiteConnection(Connection, peewee.SqliteDatabase):
 
 class MySQLConnection(Connection, peewee.MySQLDatabase):
     """One thread's connection to a server that speaks MySQL's protocol."""
+
+    def run_all(self, statements: Iterable[Bound]) -> Generator[Cursor, None, None]:
+        """As of any connection; many are sent at once, for to go there and back is most of what a statement costs."""
+        quote = self.cursor().mogrify
+        text = ""
+        for sql, parameters in statements:
+            if len(text) > _TOGETHER:
+                yield from self._run_text(text)
+                text = ""
+            text += f"{';' if text else ''}{quote(sql, parameters or None)}"
+        yield from self._run_text(text)
+
+    def _run_text(self, text: str) -> Generator[Cursor, None, None]:
+        cursor = self.cursor()
+        with _as_peewee_s:
+            cursor.execute(text)  # nothing is left to be filled in, and so no % means anything
+        try:
+            yield cursor
+            while _advance(cursor):
+                yield cursor
+        finally:
+            with contextlib.suppress(peewee.PeeweeException):  # who stops early has a reason of its own
+                while _advance(cursor):
+                    pass
+
+
+def _advance(cursor: Any) -> bool:
+    """Go on to the result of the next of several statements, if there is one."""
+    with _as_peewee_s:
+        return cursor.nextset() is not None

@@ -7,7 +7,7 @@ the order of their uids, so that two units never wait for each other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache, reduce
+from functools import cache, partial, reduce
 from operator import and_, or_
 
 import peewee
@@ -165,19 +165,10 @@ def count(unit: Unit, kind: str, *, plan: str | None = None) -> int:
 def insert(unit: Unit, resource: Resource, labels: Mapping[str, str]) -> None:
     """Add ``resource`` with its ``labels``.
 
-    Raises:
+    Raises, then or with the next statement:
         TenantryError: ``ALREADY_EXISTS``, another one of that kind has the name.
     """
-    try:
-        unit.execute(_rows.insert, **_rows.values(resource) | {"seq": 0})
-    except peewee.IntegrityError as error:
-        raise TenantryError(
-            Code.ALREADY_EXISTS,
-            f'{resource.kind} "{resource.name}" already exists',
-            kind=resource.kind,
-            name=resource.name,
-            raced=True,
-        ) from error
+    unit.later(_rows.insert, partial(_exists, resource), **_rows.values(resource) | {"seq": 0})
     unit.mark_changed(resource.uid)
     _insert_labels(unit, resource, labels)
 
@@ -187,30 +178,30 @@ def update(unit: Unit, resource: Resource, expected_seq: int, labels: Mapping[st
 
     ``labels`` are all that it has now; None when they are what they were.
 
-    Raises:
+    Raises, then or with the next statement:
         TenantryError: ``CONFLICT``, it was changed or deleted meanwhile.
     """
     values = _rows.values(resource) | {"expected_seq": expected_seq}
-    _expect_one(unit.execute(_UPDATE, **values).rowcount, resource)
+    unit.later(_UPDATE, partial(_changed, resource), **values)
     unit.mark_changed(resource.uid)
     if labels is None:
         return
     stored = dict(unit.execute(_READ_LABELS, uid=resource.uid).fetchall())
     for key, value in stored.items():
         if labels.get(key) != value:
-            unit.execute(_DELETE_LABEL, uid=resource.uid, key=key)
+            unit.later(_DELETE_LABEL, uid=resource.uid, key=key)
     _insert_labels(unit, resource, {key: value for key, value in labels.items() if stored.get(key) != value})
 
 
 def delete(unit: Unit, resource: Resource, expected_seq: int) -> None:
     """Remove the row of ``resource`` and its labels, if it is still at ``expected_seq``.
 
-    Raises:
+    Raises, then or with the next statement:
         TenantryError: ``CONFLICT``, it was changed or deleted meanwhile.
     """
-    _expect_one(unit.execute(_DELETE, uid=resource.uid, expected_seq=expected_seq).rowcount, resource)
+    unit.later(_DELETE, partial(_changed, resource), uid=resource.uid, expected_seq=expected_seq)
     unit.mark_changed(resource.uid)
-    unit.execute(_DELETE_LABELS, uid=resource.uid)
+    unit.later(_DELETE_LABELS, uid=resource.uid)
 
 
 def _insert_labels(unit: Unit, resource: Resource, labels: Mapping[str, str]) -> None:
@@ -218,15 +209,24 @@ def _insert_labels(unit: Unit, resource: Resource, labels: Mapping[str, str]) ->
         return
     same = {"kind": resource.kind, "namespace": resource.namespace, "name": resource.name, "uid": resource.uid}
     statement, values = insert_rows(_label, [{"key": key, "value": value, **same} for key, value in labels.items()])
-    unit.execute(statement, **values)
+    unit.later(statement, **values)
 
 
-def _expect_one(count: int, resource: Resource) -> None:
-    if count != 1:
-        raise TenantryError(
-            Code.CONFLICT,
-            f'{resource.kind} "{resource.name}" was changed meanwhile; read it again and repeat the change',
-            kind=resource.kind,
-            name=resource.name,
-            raced=True,
-        )
+def _exists(resource: Resource) -> TenantryError:
+    return TenantryError(
+        Code.ALREADY_EXISTS,
+        f'{resource.kind} "{resource.name}" already exists',
+        kind=resource.kind,
+        name=resource.name,
+        raced=True,
+    )
+
+
+def _changed(resource: Resource) -> TenantryError:
+    return TenantryError(
+        Code.CONFLICT,
+        f'{resource.kind} "{resource.name}" was changed meanwhile; read it again and repeat the change',
+        kind=resource.kind,
+        name=resource.name,
+        raced=True,
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import peewee
 
 from tenantry.model.errors import Code, TenantryError
@@ -20,7 +22,14 @@ _OF = (
     & (_table.name == arg("name"))
     & (_table.tenant_id == arg("tenant_id"))
 )
-_LATEST = Statement(_table.select(peewee.fn.COALESCE(peewee.fn.MAX(_table.revision), 0)).where(_OF))
+_MAX = peewee.fn.COALESCE(peewee.fn.MAX(_table.revision), 0)
+_LATEST = Statement(_table.select(_MAX).where(_OF))
+_APPEND = Statement(
+    _table.insert_from(
+        _table.select(*(_MAX + 1 if name == "revision" else arg(name) for name in _rows.names)).where(_OF),
+        [getattr(_table, name) for name in _rows.names],
+    )
+)
 _GET = Statement(_rows.select.where(_OF & (_table.revision == arg("revision"))))
 _PAGE = Statement(
     _rows.select.where(_OF & (_table.revision < arg("before"))).order_by(_table.revision.desc()).limit(arg("limit"))
@@ -34,21 +43,22 @@ Key = tuple[str, str, str, str]
 
 
 def append(unit: Unit, revision: Revision) -> None:
-    """Write ``revision``; its number is :func:`latest` + 1, read in the same unit.
+    """Write ``revision``, whatever its number, as the one after :func:`latest`.
 
-    Raises:
-        TenantryError: ``CONFLICT``, an object of that name came and went since the number was read.
+    Raises, then or with the next statement:
+        TenantryError: ``CONFLICT``, an object of that name came and went at the same moment.
     """
-    try:
-        unit.execute(_rows.insert, **_rows.values(revision))
-    except peewee.IntegrityError as error:
-        raise TenantryError(
-            Code.CONFLICT,
-            f'another {revision.kind} "{revision.name}" came and went meanwhile; try again',
-            kind=revision.kind,
-            name=revision.name,
-            raced=True,
-        ) from error
+    unit.later(_APPEND, partial(_raced, revision), **_rows.values(revision))
+
+
+def _raced(revision: Revision) -> TenantryError:
+    return TenantryError(
+        Code.CONFLICT,
+        f'another {revision.kind} "{revision.name}" came and went meanwhile; try again',
+        kind=revision.kind,
+        name=revision.name,
+        raced=True,
+    )
 
 
 def latest(unit: Unit, key: Key) -> int:

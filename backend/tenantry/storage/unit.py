@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import peewee
 
-from tenantry.storage.connection import Connection, Cursor
+from tenantry.storage.connection import Bound, Connection, Cursor
 from tenantry.storage.statement import Statement
 
 Dialect = Literal["sqlite", "mysql"]
 Query = Statement | peewee.Query
+#: statements that wait for another
+_MOST_WAITING = 64
+#: makes the error of a statement that did not write its one row
+Otherwise = Callable[[], Exception] | None
 
 
 class Unit:
@@ -21,9 +27,9 @@ class Unit:
     and a unit that changed resources without it is refused as a whole.
     """
 
-    __slots__ = ("_changed", "_open", "_sealed", "database", "dialect", "seq", "write")
+    __slots__ = ("_changed", "_open", "_sealed", "_waiting", "database", "dialect", "seq", "write")
 
-    def __init__(self, database: Connection, *, dialect: Dialect, write: bool) -> None:
+    def __init__(self, database: Connection, *, dialect: Dialect, write: bool, begins: bool = False) -> None:
         self.database = database
         self.dialect = dialect
         self.write = write
@@ -31,20 +37,35 @@ class Unit:
         self._changed: set[str] = set()
         self._sealed = False
         self._open = True
+        self._waiting: list[tuple[Bound, Otherwise]] = [(("BEGIN", ()), None)] if begins else []
 
     def execute(self, query: Query, **values: Any) -> Cursor:
         """Run one statement with ``values`` for its :func:`~tenantry.storage.statement.arg` places.
 
         Raises:
-            peewee.PeeweeException: whatever the driver raised, under peewee's class of the same name.
+            peewee.PeeweeException: whatever the driver raised, under peewee's class of the same name, for this or for
+                a statement before it that was put off.
         """
-        if self._sealed:
-            raise RuntimeError("this unit has taken its seqs: nothing may run before its COMMIT")
-        return self._execute(query, values)
+        self._check_unsealed()
+        if not self._waiting:
+            return self.database.run(*self._bind(query, values))
+        self._put_off(query, values)
+        return self._send()
 
-    def conclude(self, query: Query, **values: Any) -> Cursor:
-        """As :meth:`execute`, also after the seqs: only for a row that names them, such as a stored answer."""
-        return self._execute(query, values)
+    def later(self, query: Query, otherwise: Otherwise = None, /, **values: Any) -> None:
+        """Put off a statement whose result nobody needs: it travels with the next one, or with the end of the unit.
+
+        Args:
+            query: the statement.
+            otherwise: what is raised then when it does not write just one row: none matches, or its key is taken.
+            **values: for its places.
+        """
+        self._check_unsealed()
+        self._put_off(query, values, otherwise)
+
+    def conclude(self, query: Query, **values: Any) -> None:
+        """As :meth:`later`, also after the seqs: only for a row that names them, such as a stored answer."""
+        self._put_off(query, values)
 
     def mark_changed(self, uid: str) -> None:
         """Note that the resource ``uid`` was inserted, updated or deleted and waits for its seq."""
@@ -58,16 +79,45 @@ class Unit:
         self._sealed = True
 
     def close(self) -> None:
-        """End the unit: its function has returned."""
+        """End the unit: its function has returned. What was put off is done now."""
+        if self._waiting:
+            self._send()
         self._open = False
         if self._changed and not self._sealed:
             raise RuntimeError(f"changed {sorted(self._changed)} without changes.commit")
 
-    def _execute(self, query: Query, values: dict[str, Any]) -> Cursor:
+    def _check_unsealed(self) -> None:
+        if self._sealed:
+            raise RuntimeError("this unit has taken its seqs: nothing may run before its COMMIT")
+
+    def _bind(self, query: Query, values: dict[str, Any]) -> Bound:
         if not self._open:
             raise RuntimeError("this unit has ended")
         statement = query if isinstance(query, Statement) else Statement(query)
         if not self.write and not isinstance(statement.query, peewee.SelectBase):
             raise RuntimeError("this unit only reads: run it with write=True")
-        sql, parameters = statement.bind(self.database, values)
-        return self.database.run(sql, parameters)
+        return statement.bind(self.database, values)
+
+    def _put_off(self, query: Query, values: dict[str, Any], otherwise: Otherwise = None) -> None:
+        if len(self._waiting) >= _MOST_WAITING:
+            self._send()
+        self._waiting.append((self._bind(query, values), otherwise))
+
+    def _send(self) -> Cursor:
+        """Run what was put off; the result of the last."""
+        waiting, self._waiting = self._waiting, []
+        with contextlib.closing(self.database.run_all(bound for bound, _ in waiting)) as results:
+            *_, last = (_expect(results, otherwise) for _, otherwise in waiting)
+        return last
+
+
+def _expect(results: Iterator[Cursor], otherwise: Otherwise) -> Cursor:
+    try:
+        result = next(results)
+    except peewee.IntegrityError as error:
+        if otherwise is None:
+            raise
+        raise otherwise() from error
+    if otherwise and result.rowcount != 1:
+        raise otherwise()
+    return result

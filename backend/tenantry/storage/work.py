@@ -46,7 +46,7 @@ def add(unit: Unit, kind: str, keys: Sequence[str], at: int) -> None:
     """Ask for ``keys``; one that waits already, or is being worked on, will be looked at after now."""
     if keys:
         rows = [(kind, key, 1, at) for key in sorted(keys)]
-        unit.execute(_again(unit, _table.insert_many(rows, fields=_ROW)))
+        unit.later(_again(unit, _table.insert_many(rows, fields=_ROW)))
 
 
 def add_users_of_plan(unit: Unit, plan: str, at: int) -> None:
@@ -54,7 +54,7 @@ def add_users_of_plan(unit: Unit, plan: str, at: int) -> None:
     users = _resource.select(peewee.Value(STATUS), _resource.uid, peewee.Value(1), peewee.Value(at)).where(
         (_resource.kind == "Tenant") & (_resource.plan == plan)
     )
-    unit.execute(_again(unit, _table.insert_from(users, fields=_ROW)))
+    unit.later(_again(unit, _table.insert_from(users, fields=_ROW)))
 
 
 def take(unit: Unit, kind: str, limit: int) -> list[Item]:
@@ -65,7 +65,7 @@ def take(unit: Unit, kind: str, limit: int) -> list[Item]:
 def finish(unit: Unit, kind: str, items: Iterable[Item]) -> None:
     """Remove ``items``, except those that were asked for again since they were taken."""
     for item in items:
-        unit.execute(_FINISH, kind=kind, key=item.key, version=item.version)
+        unit.later(_FINISH, kind=kind, key=item.key, version=item.version)
 
 
 def depth(unit: Unit, kind: str) -> int:
