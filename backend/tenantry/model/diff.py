@@ -30,7 +30,9 @@ def _diff(before: Any, after: Any, path: str) -> Iterator[Difference]:
         return
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
-            yield from _diff(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+            left, right = before.get(key), after.get(key)
+            if left != right or type(left) is not type(right):
+                yield from _diff(left, right, f"{path}.{key}" if path else key)
         return
     left, right = _by_key(before), _by_key(after)
     if left is not None and right is not None:

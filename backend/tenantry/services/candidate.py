@@ -122,7 +122,10 @@ def update(kind: Kind, document: Document, current: Resource, writer: Writer) ->
     if writer.subresource:
         return _update_status(kind, document, current, writer)
     server_owned = {"name": current.name, "namespace": current.namespace or None}
-    parsed = _parse(kind, {**document, "metadata": {**meta, **server_owned}}, writer, live)
+    read = {**document, "metadata": {**meta, **server_owned}}
+    if read.get("status") == live.get("status"):
+        read.pop("status", None)  # nothing in it is unknown
+    parsed = _parse(kind, read, writer, live)
     _check_finalizers(kind, parsed.metadata, current)
     spec = canonical.dumps(parsed.spec)
     generation = current.generation + (spec != current.spec)

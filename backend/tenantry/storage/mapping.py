@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
@@ -41,7 +42,10 @@ class Rows(Generic[T]):
     ) -> None:
         self._shape = shape
         self._read = dict(read or {})
-        self.names = tuple(field.name for field in dataclasses.fields(shape))
+        fields = dataclasses.fields(shape)
+        self.names = tuple(field.name for field in fields)
+        self._lists = [field.name for field in fields if str(field.type).startswith("tuple[")]
+        self._get = attrgetter(*self.names)
         columns = {name: getattr(table, name) for name in self.names}
         texts = [name for name, column in columns.items() if isinstance(column, peewee.TextField)]
         self._short = [name for name in self.names if name not in texts]
@@ -55,10 +59,10 @@ class Rows(Generic[T]):
 
     def values(self, item: T) -> dict[str, Any]:
         """The columns of ``item``."""
-        row = {name: getattr(item, name) for name in self.names}
-        return {
-            name: orjson.dumps(value).decode() if isinstance(value, tuple) else value for name, value in row.items()
-        }
+        row = dict(zip(self.names, self._get(item), strict=True))
+        for name in self._lists:
+            row[name] = orjson.dumps(row[name]).decode()
+        return row
 
     def one(self, cursor: Cursor) -> T | None:
         """The object of the first row, if there is one."""

@@ -206,8 +206,10 @@ class _Write:
         left = _taken_from(managers, written | changes.removed.without(out_of_reach))
         own = written - _NEVER_OWNED
         if own:
-            earlier = left.get(self.manager)
-            left[self.manager] = Owned(own | earlier.fields if earlier else own, timestamp(self.now))
+            earlier, last = left.get(self.manager), managers.get(self.manager)
+            fields = own | earlier.fields if earlier else own
+            json = last.json if last and last.fields == fields else None
+            left[self.manager] = Owned(fields, timestamp(self.now), json)
         return cap(self.kind, left)
 
     def apply(self, live: Document, config: Document, managers: Managers) -> tuple[Document, Managers, list[Conflict]]:
