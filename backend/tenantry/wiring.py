@@ -95,5 +95,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             tombstones=Tombstones(db),
             records=Records(db),
             feed=feed,
-            worker=Worker(db),
+            worker=Worker(db, feed),
         )

@@ -65,6 +65,7 @@ class Feed:
         self._size = 0  # bytes in the window
         self._subscribers: set[Subscriber] = set()
         self._wake = asyncio.Event()
+        self._committed = 0  # the last seq that this process has committed, as far as it tells anything
         self._advanced = asyncio.Condition()
         self.seq = 0  # everything up to here was handed out
         self.read_at = -math.inf  # when it was found last that this is all, in time.monotonic()
@@ -73,7 +74,7 @@ class Feed:
 
     async def run(self) -> None:
         """Poll until cancelled; an unreachable database is waited for."""
-        self._db.on_commit(lambda _: self._wake.set())
+        self._db.on_commit(self._note_commit)
         setbacks = Setbacks(log, "the change log cannot be read")
         self.seq = self._start = await self._first_seq(setbacks)
         await self._tell()
@@ -89,6 +90,10 @@ class Feed:
             else:
                 setbacks.clear()
 
+    def _note_commit(self, seq: int) -> None:
+        self._committed = max(seq, self._committed)
+        self._wake.set()
+
     async def _first_seq(self, setbacks: Setbacks) -> int:
         while True:
             try:
@@ -100,7 +105,7 @@ class Feed:
         full = True
         while full:
             now = time.monotonic()
-            clock, batch = await self._db.run(changes.poll, self.seq, BATCH)
+            clock, batch = await self._db.run(changes.poll, self.seq, BATCH, self._committed)
             full = len(batch) == BATCH
             before = batch[0].seq - 1 if batch else clock
             if before > self.seq or self._is_set_back(clock):
@@ -140,6 +145,7 @@ class Feed:
         error = expired(self.seq, seq)
         self._window.clear()
         self._size, self._start, self.seq = 0, seq, seq
+        self._committed = 0  # it may be of a state that is no more
         for subscriber in tuple(self._subscribers):
             self.unsubscribe(subscriber)
             subscriber.fail(error)

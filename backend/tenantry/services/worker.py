@@ -19,6 +19,7 @@ from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
 from tenantry.services import meaning, transactions
+from tenantry.services.feed import Feed
 from tenantry.services.setbacks import Setbacks
 from tenantry.storage import (
     audit,
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 LEASE = "worker"
 LEASE_SECONDS = 10.0
-TICK = 0.3  # seconds between two looks at the queue; to be woken by each commit would cost each a query
+TICK = 0.3  # seconds between two looks at what was written; to be woken by each commit would cost each a query
 BATCH = 100
 #: the change log keeps an hour and at most this many bytes
 KEEP_MICROS = 3600 * 1_000_000
@@ -56,9 +57,11 @@ _LEFT_OVER = "orphaned, and its tenant is gone or another object has the layer"
 class Worker:
     """Works for all replicas while it holds the lease."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, feed: Feed) -> None:
         self._db = db
+        self._feed = feed
         self._holder = ids.uuid7()
+        self._rested = -1  # the feed's seq at which there was nothing to do
 
     async def run(self) -> None:
         """Work until cancelled; give the lease back then."""
@@ -87,6 +90,7 @@ class Worker:
 
     async def _hold(self, lease: leases.Lease | None) -> leases.Lease | None:
         if lease is None:
+            self._rested = -1
             return await self._db.run(leases.acquire, LEASE, self._holder, LEASE_SECONDS, write=True)
         try:
             return await self._db.run(leases.renew, lease, LEASE_SECONDS, write=True)
@@ -105,7 +109,8 @@ class Worker:
     async def _try_work(self, *, tidy: bool) -> bool:
         """Do what there is to do; False when it is left for the next look because a write was faster."""
         try:
-            await self._work()
+            if tidy or self._feed.seq != self._rested:
+                await self._work()
             if tidy:
                 await self._tidy()
         except TenantryError as error:
@@ -115,13 +120,19 @@ class Worker:
         return True
 
     async def _work(self) -> None:
-        """Do what waits now; what comes meanwhile is for the next look, so that no object is rewritten all the time."""
+        """Do what waits now; what comes meanwhile is for the next look, so that no object is rewritten all the time.
+
+        What is queued comes with a change, of which the feed hears; or from this work, after which it looks again.
+        """
+        seq, done = self._feed.seq, 0
         for kind, do in ((work.USERS, _spread), (work.STATUS, _refresh)):
             batch = None
             while batch is None or len(batch) == BATCH:
                 batch = await self._db.run(work.take, kind, BATCH)
                 if batch:
                     await self._db.run(do, batch, ids.now_micros(), write=True)
+                    done += len(batch)
+        self._rested = -1 if done else seq
 
     async def _tidy(self) -> None:
         now = ids.now_micros()

@@ -1,0 +1,58 @@
+"""The worker looks when something was written, and otherwise lets the database rest."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tenantry.services.feed import Feed
+from tenantry.services.worker import Worker
+from tenantry.storage import changes, work
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+from tests.storage.samples import NOW, create, tenant
+
+
+@pytest.fixture
+async def feed(database: Database) -> AsyncIterator[Feed]:
+    """A feed that runs."""
+    feed = Feed(database)
+    running = asyncio.create_task(feed.run())
+    yield feed
+    running.cancel()
+
+
+def depth(unit: Unit) -> int:
+    return work.depth(unit, work.STATUS) + work.depth(unit, work.USERS)
+
+
+async def test_a_worker_looks_only_when_there_is_news(
+    database: Database, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    take = work.take
+
+    def note(unit: Unit, kind: str, limit: int) -> list[work.Item]:
+        looks.append(kind)
+        return take(unit, kind, limit)
+
+    def write(unit: Unit, name: str) -> int:
+        item = tenant(name, managed_by="east")
+        work.add(unit, work.STATUS, [item.uid], NOW)
+        return create(unit, item)[0].seq
+
+    async def count() -> int:
+        looks.clear()
+        assert await worker._try_work(tidy=False)
+        return len(looks)
+
+    monkeypatch.setattr(work, "take", note)
+    worker = Worker(database, feed)
+    await feed.reach(await database.run(changes.current_seq))
+    assert [await count(), await count()] == [2, 0]
+    await feed.reach(await database.run(write, "acme", write=True))
+    assert await count() == 2
+    assert await database.run(depth) == 0
+    assert [await count(), await count()] == [2, 0]  # what it did itself may have queued more
+    assert await worker._try_work(tidy=True)
+    assert len(looks) == 2
