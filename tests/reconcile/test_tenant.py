@@ -1,13 +1,12 @@
 """A Tenant of a real cluster: what is made for it, that it stays so, and what is left when it goes."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from tests.support.operator import APPLY, CLUSTER, GROUP, SUBJECT, Document, Site, eventually, tenant
+from tests.support.operator import APPLY, CLUSTER, GROUP, SUBJECT, Document, Site, eventually, plan, tenant
 
 pytestmark = pytest.mark.cluster
 TENANT, TENANT_ID = "tenantry.dev/tenant", "tenantry.dev/tenant-id"
@@ -21,6 +20,10 @@ def make(site: Site, name: str, **spec: Any) -> Document:
     found = site.get("tenants", name)
     assert found
     return found
+
+
+def observed(site: Site, name: str) -> int:
+    return int((site.get("plans", name) or {})["status"]["observedGeneration"])
 
 
 def labels_of(site: Site, namespace: str) -> dict[str, str]:
@@ -234,7 +237,9 @@ def test_retain_keeps_the_namespace_for_the_tenant_that_comes_back(site: Site) -
 
 
 def test_delete_removes_the_namespaces_before_the_tenant_may_go(site: Site) -> None:
-    before = make(site, "dropped", deletionPolicy="Delete", hostnames=["dropped.example.com"])["status"]
+    site.apply(plan("alone"))
+    wanted = {"planRef": {"name": "alone"}, "deletionPolicy": "Delete", "hostnames": ["dropped.example.com"]}
+    before = make(site, "dropped", **wanted)["status"]
     site.patch("namespaces", "dropped-prod", {"metadata": {"finalizers": ["example.com/wait"]}})
     site.delete("tenants", "dropped")
     shown = site.until("tenants", "dropped", "Ready", "False", "Terminating")
@@ -259,9 +264,11 @@ def test_delete_removes_the_namespaces_before_the_tenant_may_go(site: Site) -> N
     assert found
     assert found["metadata"]["finalizers"] == ["example.com/wait"]
     site.settle()
-    handled = site.operator.handled()
-    time.sleep(4)  # in which nothing happens, and so nothing is looked at again and again
-    assert site.operator.handled() - handled <= 2
+    handled = site.operator.metric("controller_runtime_reconcile_total", controller="tenant")
+    site.apply(plan("alone", displayName="Alone 2"))  # has nothing to tell to a tenant that is leaving
+    eventually(lambda: observed(site, "alone") == 2, "the plan's change was handled")
+    site.operator.catch_up()
+    assert site.operator.metric("controller_runtime_reconcile_total", controller="tenant") == handled
     site.patch("namespaces", "dropped-prod", {"metadata": {"finalizers": None}})
     site.until_gone("tenants", "dropped")
     assert site.get("namespaces", "dropped-prod") is None
