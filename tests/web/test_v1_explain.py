@@ -138,6 +138,9 @@ async def test_what_a_cluster_manages_is_changed_there(v1: Application) -> None:
     await records.put_status(operator, at, source, status)
     told = await _explain(v1)
     assert told["next"] == ['It is managed by cluster "east": change it there.', "AccessGranted: no"]
+    well = {"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": time}
+    await records.put_status(operator, at, source, {"observedGeneration": 1, "conditions": [well]})
+    assert (await _explain(v1))["next"] == []
 
 
 async def test_it_has_an_etag(v1: Application) -> None:

@@ -163,7 +163,7 @@ def explain(resource: Resource, around: Surroundings) -> Explanation:
         limits=list(_limits(spec, plan)) if plan else [],
         hostnames=hostnames,
         not_assessed=_not_assessed(resource, {condition.type for condition in conditions}),
-        next=list(_advice(resource, spec, conditions, hostnames, current=current)),
+        next=_where(resource, list(_advice(resource, spec, conditions, hostnames, current=current))),
     )
 
 
@@ -209,13 +209,18 @@ def _policy(name: str, scale: Sequence[str], most: str, wanted: str | None) -> L
     return Limit(name=name, plan=most, used=wanted, applies=(within and wanted) or most, within=within)
 
 
+def _where(resource: Resource, steps: list[str]) -> list[str]:
+    """What there is to do, and before it where, if that is not here."""
+    if not steps or resource.managed_by == API:
+        return steps
+    return [f'It is managed by cluster "{resource.managed_by}": change it there.', *steps]
+
+
 def _advice(
     resource: Resource, spec: TenantSpec, conditions: list[Aspect], hostnames: list[Hostname], *, current: bool
 ) -> Iterator[str]:
     if "deletionTimestamp" in (meta := resource.meta_dict()):
         yield f"It is being deleted: wait until {', '.join(meta.get('finalizers', ())) or 'it is gone'} let it go."
-    if resource.managed_by != API:
-        yield f'It is managed by cluster "{resource.managed_by}": change it there.'
     if not conditions:
         yield "Nobody has told its state yet: look again in a moment."
     elif not current:
