@@ -240,6 +240,11 @@ def reason(record: Record, kind: str) -> str:
     return next(str(each["reason"]) for each in record.conditions if each["type"] == kind)
 
 
+def message(record: Record, kind: str) -> str:
+    """The message of one condition."""
+    return next(str(each["message"]) for each in record.conditions if each["type"] == kind)
+
+
 async def test_an_orphan_is_served_until_its_object_comes_back(cluster: Cluster) -> None:
     await cluster.put(ACME, tenant())
     await cluster.put(THEME, config("1", OF_ACME, values={"a": 1}))
@@ -286,9 +291,21 @@ async def test_an_orphans_layer_is_not_for_the_api_to_take(cluster: Cluster) -> 
     path = "/apis/tenantry.dev/v1alpha1/namespaces/tenantry-system/configs"
     document = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Config", "metadata": {"name": "ours"}}
     made = await cluster.admin.post(path, document | {"spec": config("")["spec"]})
-    assert made.body["status"]["conditions"][0]["reason"] == "LayerConflict"
+    condition = made.body["status"]["conditions"][0]
+    assert condition["reason"] == "LayerConflict"
+    assert condition["message"].endswith(' belongs to Config tenantry-system/web of cluster "east"')
     back = await cluster.put(WEB, config("2"))
     assert reason(back, "Published") == "Published"
+
+
+async def test_a_rival_is_named_as_who_manages_it_calls_it(cluster: Cluster) -> None:
+    await cluster.put(ACME, tenant())
+    await cluster.put(THEME, config("1", OF_ACME))
+    rival = await cluster.put(RIVAL, config("2", OF_ACME))
+    assert message(rival, "Published").endswith(" belongs to Config acme-prod/theme")
+    await cluster.admin.create("configs", "web", config("")["spec"], namespace="tenantry-system")
+    late = await cluster.put(WEB, config("3"))
+    assert message(late, "Published").endswith(" belongs to Config tenantry-system/web of the API")
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["before the tenant", "after the tenant"])

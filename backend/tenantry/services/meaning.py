@@ -137,7 +137,7 @@ def _assess(  # noqa: PLR0913 - all that is known
         return status.config(
             spec,
             len(resource.spec.encode()),
-            _holder(unit, spec) if lost else "",
+            _holder(unit, resource, spec) if lost else "",
             misplaced=_misplaced(resource, spec),
             revision=revision,
             checksum=canonical.checksum(resource.spec),
@@ -155,9 +155,16 @@ def _revision_of(unit: Unit, plan: Resource) -> int:
     return known if isinstance(known, int) else revisions.latest(unit, (*plan.key, plan.tenant_id))
 
 
-def _holder(unit: Unit, spec: ConfigSpec) -> str:
+def _holder(unit: Unit, resource: Resource, spec: ConfigSpec) -> str:
+    """Who has the layer of ``resource``, as who manages that calls it."""
     holder = resources.get_by_uid(unit, claims.find_owner(unit, LAYER, spec.layer()) or "")
-    return f"{holder.namespace}/{holder.name}" if holder else "another"
+    if holder is None:
+        return "another"
+    name = f"{holder.namespace.removeprefix(f'{holder.managed_by}.')}/{holder.name}"
+    if holder.managed_by == resource.managed_by:
+        return name
+    owner = "the API" if holder.managed_by == API else f'cluster "{holder.managed_by}"'
+    return f"{name} of {owner}"
 
 
 def release(unit: Unit, resource: Resource, now: int) -> None:
