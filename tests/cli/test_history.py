@@ -91,6 +91,8 @@ async def test_a_rollback_is_a_new_revision(edited: Tenantry) -> None:
         (["rollback", "plan", "gold", "--to", "9"], 1, "tenantry: "),
         (["rollback", "plan", "gold"], 2, "Usage: "),
         (["undelete", "gold"], 1, "tenantry: "),
+        (["undelete", "plan", "gold"], 2, "Usage: "),
+        (["undelete", "tenant", "a", "b"], 2, "Usage: "),
         (["explain", "tenant", "nobody"], 1, "tenantry: "),
         (["explain", "plan", "gold"], 2, "Usage: "),
     ],
@@ -102,18 +104,19 @@ async def test_what_is_not_there_is_said(edited: Tenantry, words: list[str], cod
     assert code == 2 or result.stderr.count("\n") == 1
 
 
-async def test_a_deleted_tenant_comes_back(tenantry: Tenantry) -> None:
+@pytest.mark.parametrize("named", [["acme"], ["tenant", "acme"], ["tnt/acme"]], ids=" ".join)
+async def test_a_deleted_tenant_comes_back(tenantry: Tenantry, named: list[str]) -> None:
     await tenantry("apply", "-f", "-", given=TENANT)
     before = yaml.safe_load((await tenantry("get", "tenant", "acme", "-o", "yaml")).stdout)
     deleted = await tenantry("delete", "tenant", "acme")
     assert deleted.stdout == "tenant.tenantry.dev/acme deleted\n"
-    assert deleted.stderr == "bring it back with: tenantry undelete acme\n"
+    assert deleted.stderr == "bring it back with: tenantry undelete tenant acme\n"
     for words in (["history"], ["explain"], ["diff"], ["rollback", "--to", "1"], ["describe"], ["get"]):
         missing = await tenantry(words[0], "tenant", "acme", *words[1:])
         assert missing.exit_code == 1
-        assert missing.stderr.endswith("; it was deleted, bring it back with: tenantry undelete acme\n"), words
+        assert missing.stderr.endswith("; it was deleted, bring it back with: tenantry undelete tenant acme\n"), words
     assert (await tenantry("undelete")).stdout.splitlines()[1].split()[:3:2] == ["acme", "api"]
-    assert (await tenantry("undelete", "acme")).stdout == "tenant.tenantry.dev/acme is back\n"
+    assert (await tenantry("undelete", *named)).stdout == "tenant.tenantry.dev/acme is back\n"
     after = yaml.safe_load((await tenantry("get", "tenant", "acme", "-o", "yaml")).stdout)
     assert after["spec"] == before["spec"]
     assert after["status"]["tenantID"] == before["status"]["tenantID"]

@@ -22,13 +22,15 @@ async def offering_undelete(target: Remote, at: Address) -> AsyncIterator[None]:
         missing = error.code is Code.NOT_FOUND and at.kind is TENANT
         if not (missing and await Tenants(target.session).can_come_back(at.name)):
             raise
-        message = f"{error.message}; it was deleted, bring it back with: tenantry undelete {at.name}"
+        message = f"{error.message}; it was deleted, bring it back with: tenantry undelete tenant {at.name}"
         raise TenantryError(error.code, message, error.fields, kind=error.kind, name=error.name) from None
 
 
 async def tell_way_back(target: Remote, tenants: Sequence[str]) -> None:
     """Say how tenants come back that were just deleted; of many in one line."""
     if len(tenants) > 1:
-        click.echo("bring one back with: tenantry undelete NAME; `tenantry undelete` shows which can be", err=True)
+        click.echo(
+            "bring one back with: tenantry undelete tenant NAME; `tenantry undelete` shows which can be", err=True
+        )
     elif tenants and await Tenants(target.session).can_come_back(tenants[0]):
-        click.echo(f"bring it back with: tenantry undelete {tenants[0]}", err=True)
+        click.echo(f"bring it back with: tenantry undelete tenant {tenants[0]}", err=True)
