@@ -238,3 +238,15 @@ def test_serve_loads_nothing_that_it_does_not_need() -> None:
     )
     assert "aiohttp" in loaded
     assert not loaded & {"rich", "kopf", "tenantry_operator", "kubernetes", "pytest"}
+
+
+@pytest.mark.parametrize(
+    ("listening", "shown"),
+    [
+        ("http://0.0.0.0:8080", "http://localhost:8080"),
+        ("http://[::]:9090", "http://localhost:9090"),
+        ("https://127.0.0.1:8443", "https://127.0.0.1:8443"),
+    ],
+)
+def test_what_is_printed_can_be_opened(listening: str, shown: str) -> None:
+    assert server_module._to_open(listening) == shown

@@ -199,10 +199,17 @@ async def _watch_lag() -> None:
 
 def _print_addresses(server: Server) -> None:
     lines = [f"Tenantry {__version__} is listening.", ""]
+    if external_url := server.services.settings.external_url:
+        lines.append(f"  URL      {external_url}")
     if server.tls_url:
-        lines.append(f"  HTTPS    {server.tls_url}")
-    lines += [f"  HTTP     {server.url}", f"  Metrics  {server.ops_url}/metrics", ""]
+        lines.append(f"  HTTPS    {_to_open(server.tls_url)}")
+    lines += [f"  HTTP     {_to_open(server.url)}", f"  Metrics  {_to_open(server.ops_url)}/metrics", ""]
     print("\n".join(lines), flush=True)  # noqa: T201 - for whoever started it, not for the log
+
+
+def _to_open(url: str) -> str:
+    """``url`` as it can be opened on this machine, or in this container: every address is none of them."""
+    return url.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
 
 
 async def _print_hint(server: Server) -> None:
