@@ -24,6 +24,7 @@ from tenantry.web import (
     records,
     resources,
     reviews,
+    root,
     tombstones,
 )
 from tenantry.web.middlewares import create_middleware, label_response
@@ -45,8 +46,9 @@ _TABLES: tuple[Route, ...] = (
     *records.ROUTES,
     *pages.ROUTES,
 )
+_TOLD: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))
 #: every route of the server; a new module adds its table above
-ROUTES: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))
+ROUTES: tuple[Route, ...] = (*_TOLD, root.route(_TOLD))
 
 
 def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Application:

@@ -19,7 +19,7 @@ from tenantry.model.quoting import quote
 from tenantry.model.resource import GROUP
 
 #: paths that Kubernetes clients ask for, whose errors they read as a ``Status``
-KUBERNETES = ("/apis", "/api", "/version", "/openapi")
+KUBERNETES = ("/", "/apis", "/api", "/version", "/openapi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +69,10 @@ TABLE: dict[Code, Rendering] = {
 
 def is_kubernetes(path: str) -> bool:
     """Whether the clients of ``path`` read errors as a ``Status``."""
-    return path.startswith(KUBERNETES) and (path in KUBERNETES or path.startswith(_BELOW))
+    return path in KUBERNETES or path.startswith(_BELOW)
 
 
-_BELOW = tuple(f"{path}/" for path in KUBERNETES)
+_BELOW = tuple(f"{path}/" for path in KUBERNETES if path != "/")
 
 
 def render(error: TenantryError, path: str, request_id: str) -> web.Response:
