@@ -88,7 +88,11 @@ class Engine:
 
     def describe(self) -> str:
         """Return how to reach it from a shell."""
-        return "\n".join(f"export {name}={value}" for name, value in self.environment.items())
+        variables = [f"export {name}={value}" for name, value in self.environment.items()]
+        inside = (
+            f"# what containers publish is inside: nsenter --target={self.within.pid} --net curl http://127.0.0.1:PORT"
+        )
+        return "\n".join([*variables, inside])
 
     def docker(self, *arguments: str | Path, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a docker command.
