@@ -119,7 +119,9 @@ async def test_what_few_match_is_found_however_many_there_are(
     monkeypatch.setattr(resources, "_CANDIDATES", 1)
     rest = [tenant(f"t-{number:04}", {"size": "1"}) for number in range(1100)]
     await database.run(create, tenant("z", {"size": "9"}), *rest, write=True)
-    found = await database.run(lambda unit: resources.page(unit, "Tenant", labels=parse_labels("size>5"), limit=1))
+    found = await database.run(
+        lambda unit: resources.page(unit, "Tenant", labels=parse_labels("size>5"), limit=1), timeout=60
+    )
     assert [item.name for item in found] == ["z"]
 
 
