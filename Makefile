@@ -94,6 +94,7 @@ secrets: ## Make the passwords and the certificate of docker-compose.yml; what i
 	@(umask 077; mkdir -p $(SECRETS))
 	@for name in database-password database-root-password; do \
 		test -s $(SECRETS)/$$name || openssl rand -hex 24 > $(SECRETS)/$$name || exit; done
+	@test -s $(SECRETS)/encryption-key || openssl rand -base64 32 > $(SECRETS)/encryption-key
 	@test -s $(SECRETS)/tls.crt || printf '%s\n' '[req]' prompt=no distinguished_name=name x509_extensions=leaf \
 		'[name]' CN=localhost '[leaf]' subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1 basicConstraints=critical,CA:FALSE \
 		keyUsage=critical,digitalSignature extendedKeyUsage=serverAuth subjectKeyIdentifier=hash \

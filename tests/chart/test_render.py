@@ -371,11 +371,11 @@ def _settings(
 
 
 def _mount(volume: dict[str, Any], folder: Path) -> None:
-    """Make the files of a volume; a Secret that is mounted whole has a password and a CA."""
+    """Make the files of a volume; a Secret that is mounted whole has a password, a CA and a key."""
     folder.mkdir(parents=True, exist_ok=True)
     for source in volume.get("projected", {}).get("sources", [volume]):
         for kind in ("secret", "configMap"):
-            whole = [{"path": "password"}, {"path": "ca.crt"}]
+            whole = [{"path": "password"}, {"path": "ca.crt"}, {"path": "key"}]
             for item in source.get(kind, {}).get("items", whole if kind in source else []):
                 (folder / item["path"]).write_text(CA if item["path"] == "ca.crt" else "x")
         if token := source.get("serviceAccountToken"):
