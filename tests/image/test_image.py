@@ -107,7 +107,8 @@ def test_the_api_becomes_healthy_and_drains_under_restrictions(engine: Engine, t
         assert ask(engine, container, "http://127.0.0.1:8080/version")[0] == 200
         assert engine.docker("wait", container).stdout == "0\n"
         lines = [json.loads(line) for line in log(engine, container).splitlines()]
-        assert [line["message"] for line in lines if "message" in line] == ["stopping on SIGTERM"]
+        ours = [line["message"] for line in lines if line["logger"] == "tenantry.web.server"]
+        assert ours == ["stopping on SIGTERM"]
 
 
 @pytest.mark.parametrize("command", LOADED)
@@ -159,6 +160,26 @@ def test_a_read_only_disk_is_the_last_line(engine: Engine, tenantry_image: str) 
     assert done.returncode == 73
     said = "tenantry: cannot write to the data directory /var/lib/tenantry: "
     assert done.stderr.splitlines()[-1] in {f"{said}Read-only file system", f"{said}Permission denied"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "said"),
+    [
+        ({"PORT": "9090"}, 69, "TENANTRY_PORT: port 9090 on 127.0.0.1 is in use by another process"),
+        (
+            {"DATABASE_URL": "mysql://tenantry@mysql/tenantry", "DATABASE_PASSWORD_FILE": "/run/secrets/none"},
+            78,
+            "TENANTRY_DATABASE_PASSWORD_FILE: cannot read /run/secrets/none: No such file or directory",
+        ),
+    ],
+    ids=["a port that is taken", "a missing secret"],
+)
+def test_what_stops_the_start_is_the_last_line(
+    engine: Engine, tenantry_image: str, settings: dict[str, str], code: int, said: str
+) -> None:
+    options = [f"--env=TENANTRY_{name}={value}" for name, value in settings.items()]
+    done = engine.docker("run", "--rm", *STRICT, DATA, *options, tenantry_image, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (code, f"tenantry: {said}")
 
 
 def test_the_layers_are_the_same_at_every_build(engine: Engine, tenantry_image: str) -> None:
