@@ -51,7 +51,7 @@ test: $(VENV)/dev.stamp ## Run all tests; ARGS='tests/web -k watch' runs some
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint ## Lint and run the unit tests, in under 90 s; needs no cluster and no database server
-	@$(BIN)/python -m pytest --quiet -m "not (cluster or node or image or database or slow)" $(ARGS)
+	@$(BIN)/python -m pytest --quiet -m "not (cluster or node or image or browser or database or slow)" $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, types and import contracts
 	@$(BIN)/ruff check --quiet

@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.support.databases",
     "tests.support.application",
     "tests.support.installation",
+    "tests.support.chromium",
 ]
 
 #: start of a test's id -> why it may skip where CI is set

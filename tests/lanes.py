@@ -10,7 +10,7 @@ from collections.abc import Generator
 
 import pytest
 
-LANES = ("node", "image", "cluster", "database", "slow")
+LANES = ("node", "image", "cluster", "browser", "database", "slow")
 
 
 class Lanes:

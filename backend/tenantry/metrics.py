@@ -169,6 +169,8 @@ LOOP_LAG = _histogram(
 AUTHENTICATIONS = LoopCounter(
     "tenantry_authentications", "Credentials looked at, by how that ended.", ("method", "outcome")
 )
+#: outcome: ok, refused, throttled
+SIGN_INS = LoopCounter("tenantry_sign_ins", "Sign-ins of people, by how that ended.", ("outcome",))
 _BUILD = Info("tenantry_build", "Version of the server.", registry=REGISTRY)
 _BUILD.info({"version": __version__})
 _declare(Metric("tenantry_build_info", "gauge", ("version",), "Version of the server."))

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tenantry.datadir import DataDirectory
+from tenantry.services.accounts import Accounts
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
 from tenantry.services.encryption import Encryption, open_encryption
@@ -20,7 +21,9 @@ from tenantry.services.passwords import Passwords
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
 from tenantry.services.sessions import Sessions
+from tenantry.services.sign_in import SignIn
 from tenantry.services.standing import Standing
+from tenantry.services.throttle import Throttle
 from tenantry.services.tombstones import Tombstones
 from tenantry.services.worker import Worker
 from tenantry.settings import Settings
@@ -39,6 +42,9 @@ class Services:
     standing: Standing
     authenticator: Authenticator
     passwords: Passwords
+    throttle: Throttle
+    sign_in: SignIn
+    accounts: Accounts
     sessions: Sessions
     audit: AuditLog
     resources: ResourceService
@@ -77,6 +83,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.callback(passwords.close)
         audit = AuditLog(db)
         stack.push_async_callback(audit.close)
+        throttle = Throttle(db)
+        sessions = Sessions(db)
         resources = ResourceService(db, Lookup(db))
         yield Services(
             settings=settings,
@@ -87,7 +95,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             standing=standing,
             authenticator=authenticator,
             passwords=passwords,
-            sessions=Sessions(db),
+            throttle=throttle,
+            sign_in=SignIn(db, passwords, sessions, throttle, audit),
+            accounts=Accounts(db, passwords),
+            sessions=sessions,
             audit=audit,
             resources=resources,
             history=History(db, resources),

@@ -11,7 +11,7 @@ from tenantry.model.credentials import new_token
 from tenantry.model.identity import Membership, Session, User
 from tenantry.model.permissions import Role
 from tenantry.services.authentication import SESSION_PREFIX
-from tenantry.storage import memberships, sessions, users
+from tenantry.storage import changes, memberships, sessions, users
 from tenantry.storage.unit import Unit
 from tenantry.web import csrf
 from tenantry.web.authentication import SESSION_COOKIE
@@ -54,6 +54,12 @@ async def add_session(server: ServerInProcess, user: User, tenant_id: str = "", 
 
     await server.services.db.run(insert, write=True)
     return cookie
+
+
+async def seen(server: ServerInProcess) -> None:
+    """Wait until the server has heard of everything that is in its database."""
+    services = server.services
+    assert await services.feed.wait_for(await services.db.run(changes.current_seq), 20)
 
 
 @asynccontextmanager

@@ -13,17 +13,11 @@ from tenantry.storage import changes, memberships, sessions, users
 from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
 from tests.support.application import KUBERNETES, Application
-from tests.support.people import add_member, add_session, add_user, browser
+from tests.support.people import add_member, add_session, add_user, browser, seen
 from tests.support.server import ServerInProcess
 
 SIGNED_IN = {"authenticated", "self"}
 KEY = {"name": "ci", "scopes": ["resources:read"]}
-
-
-async def seen(server: ServerInProcess) -> None:
-    """Wait until the server has heard of everything that is in its database."""
-    services = server.services
-    assert await services.feed.wait_for(await services.db.run(changes.current_seq), 20)
 
 
 async def change(server: ServerInProcess, user: User, **columns: Any) -> None:

@@ -2,7 +2,7 @@
 
 Every replica runs it and one of them holds the lease. It recomputes the status of objects whose plan, claims or count
 changed (queued by ``services.meaning``), in batches, within a second; and it compacts the change log, purges
-tombstones, removes expired answers and forgets old departures.
+tombstones, removes expired answers and forgets old departures and attempts to sign in.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from tenantry.storage import (
     idempotency,
     leases,
     resources,
+    throttle,
     tombstones,
     work,
 )
@@ -141,6 +142,8 @@ class Worker:
         while await self._db.run(idempotency.forget_expired, now, BATCH, write=True):
             pass
         while await self._db.run(departures.forget, now - KEEP_DEPARTURES_MICROS, BATCH, write=True):
+            pass
+        while await self._db.run(throttle.forget, now, BATCH, write=True):
             pass
         while await self._db.run(_purge, now, write=True):
             pass

@@ -16,7 +16,7 @@ USE_INTERVAL_US = 60_000_000
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
 _OF_USER = Statement(
-    _rows.select.where((_table.user_id == arg("user_id")) & (_table.revoked_at == 0)).order_by(_table.id.desc())
+    _rows.select.where((_table.user_id == arg("user_id")) & (_table.revoked_at == 0)).order_by(_table.created_at.desc())
 )
 _TOUCH = Statement(
     _table.update({_table.last_seen_at: arg("at")}).where(

@@ -271,6 +271,33 @@ class Session(Model):
         table_name = "session"
 
 
+class OneTimeLink(Model):
+    """Links that work once; one row for each purpose and user."""
+
+    purpose = CharField()
+    user_id = CharField()
+    id = CharField(unique=True)
+    secret_sha = CharField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    used_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "one_time_link"
+        primary_key = CompositeKey("purpose", "user_id")
+
+
+class AuthThrottle(Model):
+    """Attempts that are counted, by a hash of what they have in common."""
+
+    key = CharField(primary_key=True)
+    count = IntegerField()
+    ends_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "auth_throttle"
+
+
 class Departure(Model):
     """Objects that their cluster has reported gone."""
 
@@ -309,6 +336,8 @@ ALL: tuple[type[Model], ...] = (
     User,
     Membership,
     Session,
+    OneTimeLink,
+    AuthThrottle,
     Departure,
     Instance,
 )

@@ -10,6 +10,7 @@ from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
 from tenantry.model.limits import MAX_BYTES
 from tenantry.web import (
+    account,
     audit,
     discovery,
     docs,
@@ -25,6 +26,8 @@ from tenantry.web import (
     resources,
     reviews,
     root,
+    setup,
+    sign_in,
     tombstones,
 )
 from tenantry.web.middlewares import create_middleware, label_response
@@ -45,6 +48,9 @@ _TABLES: tuple[Route, ...] = (
     *keys.ROUTES,
     *records.ROUTES,
     *pages.ROUTES,
+    *sign_in.ROUTES,
+    *setup.ROUTES,
+    *account.ROUTES,
 )
 _TOLD: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))
 #: every route of the server; a new module adds its table above

@@ -17,8 +17,9 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from tenantry.model.errors import Code, TenantryError
+from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.permissions import Permission
+from tenantry.services.throttle import FORMS, network_of
 from tenantry.web import csrf, errors
 from tenantry.web.authentication import SESSION_COOKIE, origin
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
@@ -47,7 +48,7 @@ def prepare(app: web.Application) -> jinja2.Environment:
 
 
 def page(method: str, path: str, handle: Handle, *, needs: Permission = Permission.PUBLIC) -> Route:
-    """The route of a page, or of what one of its forms sends.
+    """The route of a page, or of what one of its forms sends; strangers send only so many a minute.
 
     Args:
         method: GET or POST.
@@ -57,7 +58,12 @@ def page(method: str, path: str, handle: Handle, *, needs: Permission = Permissi
     """
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        return await handle(request, {} if request.method in csrf.SAFE else await _read_form(request))
+        if request.method in csrf.SAFE:
+            return await handle(request, {})
+        form = await _read_form(request)
+        if needs is Permission.PUBLIC:
+            await request.app[SERVICES].throttle.admit(FORMS, network_of(request[ACTOR].ip))
+        return await handle(request, form)
 
     return Route(method, path, handler, needs, session=Cookie.FORM)
 
@@ -100,7 +106,7 @@ def show_error(request: web.Request, error: TenantryError, request_id: str) -> w
         "error.html",
         status=rendering.status,
         title=rendering.title,
-        message=error.message,
+        message=sentence(error.message),
         request_id=request_id,
     )
     if error.retry_after is not None:
@@ -124,9 +130,37 @@ def is_ours(path: str) -> bool:
     return path.startswith("/") and path[1:2] not in {"/", "\\"} and path.isascii() and path.isprintable()
 
 
-def set_cookie(response: web.StreamResponse, name: str, value: str) -> None:
-    """Let the browser keep ``value`` until it ends, for this host alone and out of reach of scripts."""
-    response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="Lax")
+def return_to(request: web.Request, form: Form) -> str:
+    """Where whoever signs in wants to be sent: what the page was asked for with, or its form; empty when not ours."""
+    wanted = form.get("return_to") or request.query.get("return_to", "")
+    return wanted if is_ours(wanted) else ""
+
+
+def check_repeated(form: Form) -> None:
+    """See that a new password was typed twice alike: nobody sees what they type.
+
+    Raises:
+        TenantryError: ``INVALID`` at ``repeated``.
+    """
+    if form.get("password", "") != form.get("repeated", ""):
+        message = "Invalid value: is not the same as the password above"
+        wrong = FieldError("repeated", FieldCode.INVALID, message)
+        raise TenantryError(Code.INVALID, "the passwords differ", [wrong])
+
+
+def problems_of(error: TenantryError | None) -> dict[str, str]:
+    """What a page says beside each field of its form."""
+    return {each.path: sentence(each.message.removeprefix("Invalid value: ")) for each in error.fields} if error else {}
+
+
+def sentence(message: str) -> str:
+    """``message`` with a capital letter and a full stop."""
+    return message[:1].upper() + message[1:] + "."
+
+
+def set_cookie(response: web.StreamResponse, name: str, value: str, *, seconds: int | None = None) -> None:
+    """Let the browser keep ``value`` for ``seconds`` or until it ends, for this host alone, out of reach of scripts."""
+    response.set_cookie(name, value, path="/", secure=True, httponly=True, samesite="Lax", max_age=seconds)
 
 
 def drop_cookie(response: web.StreamResponse, name: str) -> None:
@@ -163,9 +197,13 @@ async def _read_form(request: web.Request) -> Form:
         raise TenantryError(Code.BAD_REQUEST, "the form has a field twice")
     if any("\0" in text for pair in pairs for text in pair):
         raise TenantryError(Code.BAD_REQUEST, "the form has a NUL character")
-    cookie = SESSION_COOKIE if request[ACTOR].session_id else FORM_COOKIE
+    held = request.cookies.get(SESSION_COOKIE if request[ACTOR].session_id else FORM_COOKIE, "")
+    if not held:
+        raise TenantryError(
+            Code.FORBIDDEN, "the browser has not kept the cookie of the page: allow cookies, and open it over HTTPS"
+        )
     try:
-        csrf.check_token(request.cookies.get(cookie, ""), fields.pop("csrf", ""))
+        csrf.check_token(held, fields.pop("csrf", ""))
     except TenantryError:
         raise TenantryError(Code.FORBIDDEN, "the form is out of date: load its page again, and send it again") from None
     return fields

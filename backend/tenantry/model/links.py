@@ -1,0 +1,34 @@
+"""One-time links: what a person who cannot sign in yet, or no more, is given to prove who they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+#: what the token of a link begins with
+LINK_PREFIX = "tnl"
+
+
+class Purpose(StrEnum):
+    """What a link lets its bearer do, once."""
+
+    SETUP = "setup"  # become the first administrator of an empty database
+    PASSWORD = "password"  # noqa: S105 - set a new password; the second factor stays
+    RECOVERY = "recovery"  # the same, and the second factor goes
+
+
+#: how long a link works, in seconds
+LIFETIMES = {Purpose.SETUP: 15 * 60, Purpose.PASSWORD: 3600, Purpose.RECOVERY: 15 * 60}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A stored link; a user has one for each purpose. The secret is kept only as its SHA-256."""
+
+    purpose: Purpose
+    user_id: str  # empty for SETUP
+    id: str
+    secret_sha: str  # hex
+    created_at: int  # epoch microseconds, as all below
+    expires_at: int
+    used_at: int = 0  # 0: not used

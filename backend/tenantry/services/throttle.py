@@ -1,0 +1,125 @@
+"""How often strangers may try: counted in the database, so that all replicas count together.
+
+An attempt is counted before it is made, so that twenty at once are twenty; a good one is given back. No account is
+ever locked: whoever is refused is refused at one network, and what is tried on an account from everywhere at once only
+becomes slow, but for browsers that have signed in to it before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from tenantry.model import ids
+from tenantry.model.errors import Code, TenantryError
+from tenantry.storage import throttle
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many attempts within so many seconds."""
+
+    name: str
+    attempts: int
+    seconds: int
+
+
+#: forms that need no sign-in, by network
+FORMS = Limit("forms", 60, 60)
+#: passwords of one account, from one network, or from one browser that has signed in to it before
+PASSWORDS = Limit("passwords", 10, 900)
+#: passwords of one account from everywhere: beyond them each waits
+ACCOUNT = Limit("account", 30, 3600)
+#: codes of one sign-in, and of one account
+CODES_OF_LOGIN = Limit("codes of a login", 5, 600)
+CODES = Limit("codes", 20, 3600)
+#: mails that somebody asks for to one address
+MAILS = Limit("mails", 3, 3600)
+
+_LONGEST_DELAY = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Attempts that were counted, by their keys."""
+
+    keys: tuple[str, ...]
+
+
+class Throttle:
+    """Counts attempts over one database."""
+
+    def __init__(self, db: Database, *, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        self._db = db
+        self._sleep = sleep
+
+    async def admit(self, limit: Limit, subject: str) -> Ticket:
+        """Count an attempt of ``subject``.
+
+        Raises:
+            TenantryError: ``TOO_MANY_REQUESTS``, with the seconds after which to try again.
+        """
+        key = _key(limit, subject)
+        count, ends_at = await self._db.run(throttle.count, key, ids.now_micros(), limit.seconds, write=True)
+        if count > limit.attempts:
+            raise _too_many(ends_at)
+        return Ticket((key,))
+
+    async def admit_password(self, email: str, address: str, device: str = "") -> Ticket:
+        """Count an attempt to sign in with a password, and wait when there were too many at that account.
+
+        Args:
+            email: of the account, whether there is one or not.
+            address: where the request comes from.
+            device: what names a browser that has signed in to the account before; such a one never waits.
+
+        Raises:
+            TenantryError: ``TOO_MANY_REQUESTS``, from that network or browser.
+        """
+        ticket = await self.admit(PASSWORDS, f"{email} {device or network_of(address)}")
+        if device:
+            return ticket
+        key = _key(ACCOUNT, email)
+        count, _ = await self._db.run(throttle.count, key, ids.now_micros(), ACCOUNT.seconds, write=True)
+        if count > ACCOUNT.attempts:
+            await self._sleep(min(0.25 * 2 ** min(count - ACCOUNT.attempts, 10), _LONGEST_DELAY))
+        return Ticket((*ticket.keys, key))
+
+    async def give_back(self, ticket: Ticket) -> None:
+        """Count what was good no more."""
+        await self._db.run(_give_back, ticket.keys, write=True)
+
+
+def network_of(address: str) -> str:
+    """What one attacker can be taken to have: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(found, IPv6Address) and not found.ipv4_mapped:
+        return str(ip_network((found, 64), strict=False))
+    return str(getattr(found, "ipv4_mapped", None) or found)
+
+
+def _key(limit: Limit, subject: str) -> str:
+    return hashlib.sha256(f"{limit.name} {subject}".encode(errors="replace")).hexdigest()
+
+
+def _too_many(ends_at: int) -> TenantryError:
+    seconds = max(1, math.ceil((ends_at - ids.now_micros()) / 1_000_000))
+    minutes = math.ceil(seconds / 60)
+    wait = f"{seconds} seconds" if seconds < 100 else f"{minutes} minutes"  # noqa: PLR2004 - as people say it
+    return TenantryError(
+        Code.TOO_MANY_REQUESTS, f"that were too many attempts: try again in {wait}", retry_after=seconds
+    )
+
+
+def _give_back(unit: Unit, keys: tuple[str, ...]) -> None:
+    for key in keys:
+        throttle.give_back(unit, key)

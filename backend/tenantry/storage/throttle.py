@@ -1,0 +1,56 @@
+"""Counts of attempts within windows of time."""
+
+from __future__ import annotations
+
+import peewee
+
+from tenantry.storage import tables
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.unit import Unit
+
+_table = tables.AuthThrottle
+_this = _table.key == arg("key")
+
+_COUNT = Statement(_table.update({_table.count: _table.count + 1}).where(_this & (_table.ends_at > arg("at"))))
+_RESTART = Statement(
+    _table.update({_table.count: 1, _table.ends_at: arg("ends_at")}).where(_this & (_table.ends_at <= arg("at")))
+)
+_INSERT = Statement(_table.insert({"key": arg("key"), "count": 1, "ends_at": arg("ends_at")}))
+_GET = Statement(_table.select(_table.count, _table.ends_at).where(_this))
+_GIVE_BACK = Statement(_table.update({_table.count: _table.count - 1}).where(_this & (_table.count > 0)))
+_OLD = Statement(
+    _table.select(_table.key).where(_table.ends_at <= arg("at")).order_by(_table.ends_at).limit(arg("limit"))
+)
+_FORGET = Statement(_table.delete().where(_this & (_table.ends_at <= arg("at"))))
+
+
+def count(unit: Unit, key: str, at: int, seconds: int) -> tuple[int, int]:
+    """Count an attempt; how many there were within the window, this one among them, and when it ends.
+
+    A window begins with an attempt and lasts for ``seconds``; times are epoch microseconds.
+    """
+    ends_at = at + seconds * 1_000_000
+    if unit.execute(_COUNT, key=key, at=at).rowcount == 0 and not _restart(unit, key, at, ends_at):
+        try:
+            unit.execute(_INSERT, key=key, ends_at=ends_at)
+        except peewee.IntegrityError:  # a rival was faster
+            unit.execute(_COUNT, key=key, at=at)
+    found, ends_at = unit.execute(_GET, key=key).fetchone()
+    return int(found), int(ends_at)
+
+
+def give_back(unit: Unit, key: str) -> None:
+    """Count one attempt less: it was a good one."""
+    unit.execute(_GIVE_BACK, key=key)
+
+
+def forget(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` windows that have ended by ``at``, and return how many."""
+    old = [row[0] for row in unit.execute(_OLD, at=at, limit=limit).fetchall()]
+    for key in old:
+        unit.execute(_FORGET, key=key, at=at)
+    return len(old)
+
+
+def _restart(unit: Unit, key: str, at: int, ends_at: int) -> bool:
+    return unit.execute(_RESTART, key=key, at=at, ends_at=ends_at).rowcount == 1

@@ -1,0 +1,47 @@
+"""The page where the first administrator comes in, by a link that works once."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.web import pages
+from tenantry.web.pages import Form
+from tenantry.web.routes import ACTOR, SERVICES
+from tenantry.web.sign_in import let_in
+
+PATH = "/setup/{token}"
+
+
+async def _show(request: web.Request, form: Form) -> web.Response:
+    await request.app[SERVICES].accounts.check_setup(request.match_info["token"])
+    return _page(request, form)
+
+
+async def _set_up(request: web.Request, form: Form) -> web.Response:
+    services, actor = request.app[SERVICES], request[ACTOR]
+    try:
+        pages.check_repeated(form)
+        user = await services.accounts.set_up(
+            actor, request.match_info["token"], form.get("email", ""), form.get("name", ""), form.get("password", "")
+        )
+    except TenantryError as error:
+        if error.code is not Code.INVALID:
+            raise
+        return _page(request, form, error)
+    agent = request.headers.get("User-Agent", "")
+    return let_in(request, await services.sign_in.begin(actor, user, ("pwd",), user_agent=agent))
+
+
+def _page(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
+    return pages.show(
+        request,
+        "setup.html",
+        status=422 if error else 200,
+        problems=pages.problems_of(error),
+        email=form.get("email", ""),
+        name=form.get("name", ""),
+    )
+
+
+ROUTES = [pages.page("GET", PATH, _show), pages.page("POST", PATH, _set_up)]

@@ -1,0 +1,94 @@
+"""The pages by which people sign in and out."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.services.sign_in import SignedIn
+from tenantry.web import pages
+from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web.pages import Form
+from tenantry.web.routes import ACTOR, SERVICES
+
+#: names a browser that has signed in before: for the throttle, not as a credential
+DEVICE_COOKIE = "__Host-tenantry-device"
+_DEVICE_SECONDS = 365 * 86_400
+#: where people are sent who have not said where they want to be
+HOME = "/account"
+
+
+async def _show_login(request: web.Request, form: Form) -> web.Response:
+    return _login(request, form)
+
+
+async def _log_in(request: web.Request, form: Form) -> web.Response:
+    try:
+        signed_in = await request.app[SERVICES].sign_in.with_password(
+            request[ACTOR],
+            form.get("email", ""),
+            form.get("password", ""),
+            device=request.cookies.get(DEVICE_COOKIE, ""),
+            user_agent=request.headers.get("User-Agent", ""),
+        )
+    except TenantryError as error:
+        if error.code is not Code.UNAUTHENTICATED:
+            raise
+        return _login(request, form, pages.sentence(error.message))
+    return let_in(request, signed_in, pages.return_to(request, form))
+
+
+def _login(request: web.Request, form: Form, problem: str = "") -> web.Response:
+    return pages.show(
+        request,
+        "login.html",
+        status=422 if problem else 200,
+        problem=problem,
+        notice=_NOTICES.get(request.query.get("notice", ""), "") if not problem else "",
+        email=form.get("email", ""),
+        return_to=pages.return_to(request, form),
+    )
+
+
+#: what the page before has done, by the word that it adds to our address
+_NOTICES = {
+    "signed-out": "You are signed out.",
+    "password-set": "Your password is set. Sign in with it.",
+}
+
+
+def let_in(request: web.Request, signed_in: SignedIn, path: str = "") -> web.Response:
+    """Give the browser its new session, and send it to ``path``."""
+    response = pages.redirect(request, path or HOME)
+    pages.set_cookie(response, SESSION_COOKIE, signed_in.session.cookie)
+    pages.set_cookie(response, DEVICE_COOKIE, signed_in.device, seconds=_DEVICE_SECONDS)
+    pages.drop_cookie(response, pages.FORM_COOKIE)
+    return response
+
+
+async def _show_logout(request: web.Request, form: Form) -> web.Response:
+    del form
+    return pages.show(request, "logout.html")
+
+
+async def _log_out(request: web.Request, form: Form) -> web.Response:
+    del form
+    return await sign_out(request, "/login?notice=signed-out")
+
+
+async def sign_out(request: web.Request, path: str) -> web.Response:
+    """End the session that ``request`` comes with, if any, and send the browser to ``path``."""
+    actor = request[ACTOR]
+    if actor.session_id:
+        await request.app[SERVICES].sessions.end(actor, actor.session_id)
+    response = pages.redirect(request, path)
+    pages.drop_cookie(response, SESSION_COOKIE)
+    return response
+
+
+ROUTES = [
+    pages.page("GET", "/login", _show_login),
+    pages.page("POST", "/login", _log_in),
+    pages.page("GET", "/logout", _show_logout),
+    pages.page("POST", "/logout", _log_out),
+]

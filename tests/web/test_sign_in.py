@@ -1,0 +1,197 @@
+"""Signing in and out by the pages, as a browser's forms do."""
+
+import re
+
+import pytest
+from argon2 import PasswordHasher
+
+from tenantry.services.local_admin import ACTOR
+from tenantry.storage import users
+from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web.sign_in import DEVICE_COOKIE
+from tests.support.browsing import Browser, browsing, log_in
+from tests.support.people import add_user, seen
+from tests.support.server import ServerInProcess
+
+PASSWORD = "four unrelated old words"
+
+
+async def add_account(server: ServerInProcess, email: str = "ada@example.com", **columns: object) -> None:
+    await add_user(server, email, password_hash=await server.services.passwords.hash(PASSWORD), **columns)
+
+
+async def whoami(server: ServerInProcess, browser: Browser) -> int:
+    await seen(server)
+    return (await browser.get("/v1/me")).status
+
+
+async def test_the_first_administrator_comes_in_by_the_setup_link_and_again_by_password(
+    server: ServerInProcess,
+) -> None:
+    token = await server.services.accounts.setup_link(ACTOR)
+    async with browsing(server) as browser:
+        page = await browser.get(f"/setup/{token}")
+        made = await browser.submit(page, email=" Ada@Example.com ", name="Ada", password=PASSWORD, repeated=PASSWORD)
+        assert (made.status, made.location) == (303, "/account")
+        assert await whoami(server, browser) == 200
+        assert (await browser.get(f"/setup/{token}")).status == 404
+        left = await browser.submit(await browser.get("/logout"))
+        assert left.location == "/login?notice=signed-out"
+        assert SESSION_COOKIE not in browser.cookies
+        assert await whoami(server, browser) == 401
+        assert "signed out" in (await browser.follow(left)).text
+        back = await log_in(browser, "ada@example.com", PASSWORD)
+        assert (back.status, back.location) == (303, "/account")
+        me = await browser.get("/v1/me")
+        assert '"keys:write"' in me.html  # a platform administrator
+
+
+async def test_the_setup_page_says_what_is_wrong_beside_the_field(server: ServerInProcess) -> None:
+    token = await server.services.accounts.setup_link(ACTOR)
+    async with browsing(server) as browser:
+        page = await browser.get(f"/setup/{token}")
+        wrong: list[tuple[dict[str, str], str]] = [
+            ({"email": "ada", "password": PASSWORD, "repeated": PASSWORD}, "Must be an e-mail address"),
+            ({"email": "ada@example.com", "password": "short", "repeated": "short"}, "at least 8 characters"),
+            ({"email": "ada@example.com", "password": PASSWORD, "repeated": "another"}, "not the same"),
+        ]
+        for fields, told in wrong:
+            answer = await browser.submit(page, 0, **fields)
+            assert answer.status == 422
+            assert told in answer.text
+            assert f'value="{fields["email"]}"' in answer.html
+            assert fields["password"] not in answer.html
+
+
+async def test_a_new_setup_link_replaces_the_old_one(server: ServerInProcess) -> None:
+    old, new = [await server.services.accounts.setup_link(ACTOR) for _ in range(2)]
+    async with browsing(server) as browser:
+        assert (await browser.get(f"/setup/{old}")).status == 404
+        assert (await browser.get(f"/setup/{new}")).status == 200
+
+
+async def test_a_wrong_sign_in_looks_the_same_whoever_it_is(server: ServerInProcess) -> None:
+    await add_account(server)
+    await add_user(server, "elsewhere@example.com")
+    await add_account(server, "gone@example.com", status="Disabled")
+    answers = set()
+    for email, password in (
+        ("ada@example.com", "wrong"),
+        ("nobody@example.com", PASSWORD),
+        ("elsewhere@example.com", PASSWORD),
+        ("gone@example.com", PASSWORD),
+        ("ada@example.com", "x" * 2000),
+    ):
+        async with browsing(server) as browser:
+            answer = await log_in(browser, email, password)
+            assert SESSION_COOKIE not in browser.cookies
+            html = re.sub(r'name="csrf" value="\w+"', "", answer.html).replace(email, "")
+            answers.add((answer.status, html))
+    ((status, html),) = answers
+    assert status == 422
+    assert "The e-mail address or the password is wrong" in html
+
+
+@pytest.mark.parametrize(
+    ("wanted", "got"),
+    [
+        ("/v1/tenants?limit=5", "/v1/tenants?limit=5"),
+        ("/device", "/device"),
+        ("", "/account"),
+        ("https://mallory.example/", "/account"),
+        ("//mallory.example/", "/account"),
+        ("/\\mallory.example/", "/account"),
+        ("\\\\mallory.example/", "/account"),
+        ("/\t/mallory.example/", "/account"),
+        ("/\r\nSet-Cookie: a=b", "/account"),
+        ("javascript:alert(1)", "/account"),
+        (" //mallory.example", "/account"),
+        ("mallory.example", "/account"),
+        ("/m\u00e4llory", "/account"),
+    ],
+)
+async def test_a_sign_in_leads_to_our_own_paths_only(server: ServerInProcess, wanted: str, got: str) -> None:
+    await add_account(server)
+    async with browsing(server) as browser:
+        page = await browser.get("/login")
+        answer = await browser.submit(page, email="ada@example.com", password=PASSWORD, return_to=wanted)
+        assert (answer.status, answer.location) == (303, got)
+
+
+async def test_a_stranger_comes_back_to_the_page_that_they_wanted(server: ServerInProcess) -> None:
+    await add_account(server)
+    async with browsing(server) as browser:
+        sent = await browser.get("/account?part=sessions")
+        page = await browser.follow(sent)
+        answer = await browser.submit(page, email="ada@example.com", password=PASSWORD)
+        assert answer.location == "/account?part=sessions"
+
+
+async def test_a_sign_in_changes_the_session_and_ends_the_one_before(server: ServerInProcess) -> None:
+    await add_account(server)
+    async with browsing(server) as browser:
+        await log_in(browser, "ada@example.com", PASSWORD)
+        first = browser.cookies[SESSION_COOKIE]
+        await log_in(browser, "ada@example.com", PASSWORD)
+        second = browser.cookies[SESSION_COOKIE]
+        assert second.split("_")[1] != first.split("_")[1]
+        browser.cookies[SESSION_COOKIE] = first
+        assert await whoami(server, browser) == 401
+        browser.cookies[SESSION_COOKIE] = second
+        assert await whoami(server, browser) == 200
+
+
+async def test_a_session_that_somebody_planted_is_not_taken_over(server: ServerInProcess) -> None:
+    await add_account(server)
+    async with browsing(server) as browser:
+        browser.cookies[SESSION_COOKIE] = planted = "tns_" + "a" * 16 + "_" + "b" * 43 + "_abcdef"
+        await log_in(browser, "ada@example.com", PASSWORD)
+        assert browser.cookies[SESSION_COOKIE] != planted
+
+
+async def test_a_login_form_of_another_site_is_refused(server: ServerInProcess) -> None:
+    await add_account(server)
+    async with browsing(server) as browser:
+        page = await browser.get("/login")
+        fields = {**page.forms[0][1], "email": "ada@example.com", "password": PASSWORD}
+        for headers in ({"Origin": "https://mallory.example"}, {"Origin": "null"}):
+            assert (await browser.post("/login", fields, **headers)).status == 403
+        assert (await browser.post("/login", fields | {"csrf": "0" * 64})).status == 403
+        assert DEVICE_COOKIE not in browser.cookies
+        browser.cookies.clear()
+        refused = await browser.post("/login", fields)
+        assert refused.status == 403
+        assert "cookie" in refused.text
+
+
+async def test_an_outdated_hash_is_made_again_at_sign_in(server: ServerInProcess) -> None:
+    old = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
+    user = await add_user(server, password_hash=old)
+    async with browsing(server) as browser:
+        assert (await log_in(browser, "ada@example.com", PASSWORD)).status == 303
+        found = await server.services.db.run(users.get, user.id)
+        assert found
+        assert found.password_hash != old
+        assert not server.services.passwords.is_outdated(found.password_hash)
+        assert found.auth_version == user.auth_version
+        assert (await log_in(browser, "ada@example.com", PASSWORD)).status == 303
+        assert await whoami(server, browser) == 200
+
+
+async def test_people_see_and_end_their_sessions(server: ServerInProcess) -> None:
+    await add_account(server)
+    await add_account(server, "bob@example.com")
+    async with browsing(server) as here, browsing(server) as there, browsing(server) as stranger:
+        for browser, email in ((here, "ada@example.com"), (there, "ada@example.com"), (stranger, "bob@example.com")):
+            await log_in(browser, email, PASSWORD)
+        page = await here.get("/account")
+        ids = [fields["session"] for _, fields in page.forms]
+        assert ids == [there.cookies[SESSION_COOKIE].split("_")[1], here.cookies[SESSION_COOKIE].split("_")[1]]
+        other = await stranger.get("/account")
+        assert (await stranger.submit(other, session=ids[0])).status == 404
+        assert await whoami(server, there) == 200
+        assert (await here.submit(page)).location == "/account"
+        assert await whoami(server, there) == 401
+        left = await here.submit(await here.get("/account"))
+        assert left.location == "/login?notice=signed-out"
+        assert await whoami(server, here) == 401
