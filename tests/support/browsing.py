@@ -1,6 +1,6 @@
 """A browser without a screen for tests of pages: it keeps cookies, reads forms and sends them, and follows nothing."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -36,7 +36,7 @@ class Page:
 
     path: str
     status: int
-    headers: aiohttp.typedefs.LooseHeaders
+    headers: Mapping[str, str]
     html: str
     text: str
     forms: list[tuple[str, dict[str, str]]]

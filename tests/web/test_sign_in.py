@@ -1,13 +1,22 @@
 """Signing in and out by the pages, as a browser's forms do."""
 
+import itertools
 import re
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 
+from tenantry.model.audit import Filter
+from tenantry.model.errors import TenantryError
+from tenantry.model.identity import Actor, User
+from tenantry.model.permissions import Permission
 from tenantry.services.local_admin import ACTOR
+from tenantry.services.throttle import FORMS, PASSWORDS
 from tenantry.storage import users
+from tenantry.web.app import ROUTES
 from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web.routes import Cookie
 from tenantry.web.sign_in import DEVICE_COOKIE
 from tests.support.browsing import Browser, browsing, log_in
 from tests.support.people import add_user, seen
@@ -16,8 +25,8 @@ from tests.support.server import ServerInProcess
 PASSWORD = "four unrelated old words"
 
 
-async def add_account(server: ServerInProcess, email: str = "ada@example.com", **columns: object) -> None:
-    await add_user(server, email, password_hash=await server.services.passwords.hash(PASSWORD), **columns)
+async def add_account(server: ServerInProcess, email: str = "ada@example.com", **columns: object) -> User:
+    return await add_user(server, email, password_hash=await server.services.passwords.hash(PASSWORD), **columns)
 
 
 async def whoami(server: ServerInProcess, browser: Browser) -> int:
@@ -195,3 +204,69 @@ async def test_people_see_and_end_their_sessions(server: ServerInProcess) -> Non
         left = await here.submit(await here.get("/account"))
         assert left.location == "/login?notice=signed-out"
         assert await whoami(server, here) == 401
+
+
+async def test_the_same_is_done_whoever_it_is(server: ServerInProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    await add_account(server)
+    await add_user(server, "elsewhere@example.com")
+    await add_account(server, "gone@example.com", status="Disabled")
+    done: list[str] = []
+    run, verify = server.services.db.run, PasswordHasher.verify
+
+    def counted_run(fn: Any, *args: Any, **options: Any) -> Any:
+        done.append(fn.__name__)
+        return run(fn, *args, **options)
+
+    def counted_verify(self: PasswordHasher, hashed: str, password: str) -> bool:
+        done.append("verify")
+        return verify(self, hashed, password)
+
+    monkeypatch.setattr(server.services.db, "run", counted_run)
+    monkeypatch.setattr(PasswordHasher, "verify", counted_verify)
+    work = set()
+    for email in ("ada@example.com", "nobody@example.com", "elsewhere@example.com", "gone@example.com"):
+        done.clear()
+        with pytest.raises(TenantryError, match="is wrong"):
+            await server.services.sign_in.with_password(Actor(name="system:anonymous", ip=""), email, "wrong")
+        work.add(" ".join(each for each in done if each in {"verify", "find", "count"}))
+    assert work == {"find count count verify"}
+
+
+async def test_too_many_attempts_are_told_when_to_come_back(server: ServerInProcess) -> None:
+    await add_account(server)
+    async with browsing(server) as known, browsing(server) as browser:
+        await log_in(known, "ada@example.com", PASSWORD)
+        page = await browser.get("/login")
+        fields = {"email": "ada@example.com", "password": "wrong"}
+        answers = [await browser.submit(page, 0, **fields) for _ in range(PASSWORDS.attempts + 1)]
+        assert [answer.status for answer in answers] == [422] * PASSWORDS.attempts + [429]
+        assert 0 < int(answers[-1].headers["Retry-After"]) <= PASSWORDS.seconds
+        assert "try again in" in answers[-1].text
+        right = await browser.submit(page, email="ada@example.com", password=PASSWORD)
+        assert right.status == 429  # else the right one would be found out
+        assert (await log_in(known, "ada@example.com", PASSWORD)).status == 303
+
+
+async def test_every_form_for_strangers_is_throttled_by_network(server: ServerInProcess) -> None:
+    forms = [route for route in ROUTES if route.method == "POST" and route.session is Cookie.FORM]
+    forms = [route for route in forms if route.needs is Permission.PUBLIC]
+    assert {"/login", "/logout", "/setup/{token}"} <= {route.path for route in forms}
+    async with browsing(server) as browser:
+        page = await browser.get("/login")
+        paths = itertools.cycle(route.path.replace("{token}", "x") for route in forms)
+        csrf = page.forms[0][1]["csrf"]
+        statuses = [
+            (await browser.post(next(paths), {"csrf": csrf, "email": f"{number}@example.com"})).status
+            for number in range(FORMS.attempts + len(forms))
+        ]
+        assert 429 not in statuses[: FORMS.attempts]
+        assert statuses[FORMS.attempts :] == [429] * len(forms)
+
+
+async def test_a_refused_sign_in_is_in_the_audit_log(server: ServerInProcess) -> None:
+    user = await add_account(server)
+    async with browsing(server) as browser:
+        await log_in(browser, "ada@example.com", "wrong")
+    await server.services.audit.close()
+    (event,) = await server.services.audit.list(ACTOR, Filter(action="session.begin"), before="", limit=10)
+    assert (event.name, event.result, event.ip) == (user.id, "denied", "127.0.0.1")

@@ -22,8 +22,9 @@ def name_device(user: User) -> str:
 def known_device(user: User | None, device: str) -> str:
     """The part of ``device`` that tells it from others, if it is a name that ``user`` has given; else nothing."""
     nonce, _, mac = device.partition(".")
-    is_known = user is not None and hmac.compare_digest(_mac(user, nonce).encode(), mac.encode(errors="replace"))
-    return nonce if is_known else ""
+    if user is None or not user.password_hash:
+        return ""
+    return nonce if hmac.compare_digest(_mac(user, nonce).encode(), mac.encode(errors="replace")) else ""
 
 
 def _mac(user: User, nonce: str) -> str:

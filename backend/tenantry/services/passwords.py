@@ -53,8 +53,8 @@ class Passwords:
         Raises:
             TenantryError: ``UNAVAILABLE``, too many wait.
         """
-        fits = len(password.encode(errors="replace")) <= MOST_BYTES
-        return await self._run(lambda: self._verify(hashed, password if fits else "")) and bool(hashed)
+        given = _encode(password)
+        return await self._run(lambda: self._verify(hashed, given)) and bool(hashed)
 
     def is_outdated(self, hashed: str) -> bool:
         """Whether ``hashed`` was made with other parameters than today's, and should be made again."""
@@ -68,7 +68,7 @@ class Passwords:
     def _nobodys(self) -> str:
         return self._hasher.hash(secrets.token_urlsafe())
 
-    def _verify(self, hashed: str, password: str) -> bool:
+    def _verify(self, hashed: str, password: bytes) -> bool:
         nobodys = self._nobodys  # the first time takes twice as long, whosever it is
         try:
             return self._hasher.verify(hashed or nobodys, password)
@@ -91,10 +91,18 @@ def check(password: str, field: str = "password") -> None:
     Raises:
         TenantryError: ``INVALID`` at ``field``.
     """
-    size = len(password.encode(errors="replace"))
-    if len(password) >= LEAST_CHARACTERS and size <= MOST_BYTES:
+    if len(password) >= LEAST_CHARACTERS and _encode(password):
         return
     message = f"Invalid value: must have at least {LEAST_CHARACTERS} characters, and at most {MOST_BYTES} bytes"
     raise TenantryError(
         Code.INVALID, "the password is too short or too long", [FieldError(field, FieldCode.INVALID, message)]
     )
+
+
+def _encode(password: str) -> bytes:
+    """``password`` in UTF-8; nothing when it is too long, or no text that can be written down."""
+    try:
+        encoded = password.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can hold
+        return b""
+    return encoded if len(encoded) <= MOST_BYTES else b""
