@@ -17,6 +17,7 @@ from tenantry.services.history import History
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
 from tenantry.services.lookup import Lookup
+from tenantry.services.members import Members
 from tenantry.services.passwords import Passwords
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
@@ -25,6 +26,7 @@ from tenantry.services.sign_in import SignIn
 from tenantry.services.standing import Standing
 from tenantry.services.throttle import Throttle
 from tenantry.services.tombstones import Tombstones
+from tenantry.services.users import Users
 from tenantry.services.worker import Worker
 from tenantry.settings import Settings
 from tenantry.storage.db import Database
@@ -46,6 +48,8 @@ class Services:
     sign_in: SignIn
     accounts: Accounts
     sessions: Sessions
+    users: Users
+    members: Members
     audit: AuditLog
     resources: ResourceService
     history: History
@@ -99,6 +103,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             sign_in=SignIn(db, passwords, sessions, throttle, audit),
             accounts=Accounts(db, passwords),
             sessions=sessions,
+            users=Users(db, standing),
+            members=Members(db),
             audit=audit,
             resources=resources,
             history=History(db, resources),

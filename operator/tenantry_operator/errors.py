@@ -95,6 +95,7 @@ _API: dict[Code, Verdict] = {
     Code.NAME_TOMBSTONED: Verdict("NameTombstoned", Again.LATER),
     Code.WRONG_INSTANCE: Verdict("WrongInstance", Again.LATER),
     Code.IN_USE: Verdict("InUse", Again.LATER),
+    Code.LAST_OWNER: Verdict("LastOwner", Again.LATER),
     Code.DELETION_PROTECTED: Verdict("DeletionProtected", Again.LATER),
     Code.INVALID: Verdict("InvalidSpec", Again.NEVER),
     Code.TOO_LARGE: Verdict("InvalidSpec", Again.NEVER),

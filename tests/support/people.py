@@ -1,7 +1,8 @@
 """People who are signed in: users, their memberships, and browsers with a session."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -16,7 +17,7 @@ from tenantry.storage.unit import Unit
 from tenantry.web import csrf
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Application
-from tests.support.server import ServerInProcess
+from tests.support.server import ServerInProcess, running_server
 
 
 async def add_user(server: ServerInProcess, email: str = "ada@example.com", **columns: Any) -> User:
@@ -70,3 +71,19 @@ async def browser(server: ServerInProcess, cookie: str, *, token: bool = True) -
         headers[csrf.HEADER] = csrf.token_of(cookie)
     async with aiohttp.ClientSession(server.base_url, headers=headers) as session:
         yield Application(session, server)
+
+
+@asynccontextmanager
+async def replicas(tmp_path: Path, database_url: str) -> AsyncIterator[list[ServerInProcess]]:
+    """Two servers on one database; one where a database is a file of one process."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(running_server(tmp_path / str(number), database_url=database_url))
+            for number in range(1 if database_url.startswith("sqlite") else 2)
+        ]
+
+
+async def seen(server: ServerInProcess) -> None:
+    """Wait until the server has heard of everything that is in its database."""
+    services = server.services
+    assert await services.feed.wait_for(await services.db.run(changes.current_seq), 20)

@@ -150,10 +150,15 @@ async def test_a_service_account_is_who_its_cluster_says(tmp_path: Path, cluster
                 assert answer.status == 200
                 assert await answer.json() == {
                     "name": "serviceaccount:east:tenantry-system:operator",
+                    "user": None,
                     "tenant": None,
+                    "tenants": None,
+                    "platformAdmin": False,
                     "cluster": "east",
                     "scopes": ["platform:reconcile"],
                     "permissions": ["authenticated", "platform:reconcile", "resources:read", "resources:write"],
+                    "signedIn": {"credential": "ServiceAccountToken", "methods": None, "at": None, "endsAt": None},
+                    "csrfToken": None,
                 }
 
 

@@ -64,6 +64,7 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     DELETION_PROTECTED = "deletion_protected"
     IN_USE = "in_use"
+    LAST_OWNER = "last_owner"
     MISDIRECTED = "misdirected"
     TOO_MANY_REQUESTS = "too_many_requests"
     INTERNAL = "internal"
@@ -101,6 +102,8 @@ MEANINGS = {
     Code.IDEMPOTENCY_MISMATCH: "The `Idempotency-Key` was used for another request. Use a fresh one.",
     Code.DELETION_PROTECTED: "The tenant has `deletionProtection: Enabled`. Set it to `Disabled` first.",
     Code.IN_USE: "Others refer to the object. The message says who; change those first.",
+    Code.LAST_OWNER: "The last owner of a tenant, or the last active administrator of the platform, cannot go. Make "
+    "another first.",
     Code.MISDIRECTED: "The `Host` is none of this server's. Use its external URL, or add the host to the settings.",
     Code.TOO_MANY_REQUESTS: "The caller is over its rate limit. Wait for as long as `Retry-After` says.",
     Code.INTERNAL: "A fault of the server. Its log has the cause, by the request id.",

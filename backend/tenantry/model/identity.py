@@ -104,6 +104,28 @@ class Membership:
     updated_at: int = 0
 
 
+#: how long an invite can be accepted, in microseconds
+INVITE_LIFE_US = 7 * 86_400 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invite:
+    """A link that makes whoever holds it a member, once; its secret is kept only as its SHA-256."""
+
+    id: str
+    secret_sha: str  # hex
+    tenant_id: str
+    email: str  # lower case: whom it is meant for, and the address of an account that is made with it
+    role: Role
+    invited_by: str = ""  # an actor's name
+    inviter_id: str = ""  # the person behind it, who must still be allowed to invite when it is accepted
+    created_at: int = 0  # epoch microseconds, as all below
+    expires_at: int = 0
+    accepted_at: int = 0  # 0: not accepted
+    accepted_by: str = ""  # id of a user
+    revoked_at: int = 0  # 0: not revoked
+
+
 #: how long a session may be idle, and how long it lasts at most, in microseconds
 SESSION_IDLE_US = 30 * 60 * 1_000_000
 SESSION_LIFE_US = 12 * 3600 * 1_000_000

@@ -28,6 +28,44 @@ _MESSAGE = 1000  # characters
 logger = logging.getLogger(__name__)
 
 
+def event(  # noqa: PLR0913 - the parts of a row
+    actor: Actor,
+    action: str,
+    kind: str,
+    name: str,
+    *,
+    at: int,
+    tenant_id: str | None = None,
+    message: str = "",
+    diff: str = "{}",
+) -> AuditEvent:
+    """The row that tells of what ``actor`` does now.
+
+    Args:
+        actor: who does it.
+        action: what, such as ``key.create``.
+        kind: to what, a type of the model.
+        name: to which of them.
+        at: when, in epoch microseconds.
+        tenant_id: whose it is; of the tenant that the actor is in when None.
+        message: more, for people.
+        diff: what :func:`tenantry.model.audit.describe` says of it.
+    """
+    return AuditEvent(
+        id=ids.uuid7(),
+        at=at,
+        actor=actor.name,
+        action=action,
+        kind=kind,
+        name=name,
+        tenant_id=actor.tenant_id if tenant_id is None else tenant_id,
+        request_id=actor.request_id,
+        ip=actor.ip,
+        message=message,
+        diff=diff,
+    )
+
+
 @dataclass(slots=True)
 class _Window:
     """What was refused since ``began``, and how many refusals each caller has got."""

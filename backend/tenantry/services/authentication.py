@@ -200,9 +200,10 @@ class Authenticator:
             key = await self._standing.key(identifier)
         if key is None or not hmac.compare_digest(key.secret_sha, secret_sha):
             raise _refusal("key", "unknown", "there is no such API key")
-        actor = await self._key_actor(key)
         if key.revoked_at:
-            raise _refusal("key", "revoked", "the API key was revoked", actor)
+            raise _refusal("key", "revoked", "the API key was revoked", _bearer(key))
+        with _counting("key"):
+            actor = await self._key_actor(key)
         return _Verified(
             method="key",
             actor=actor,
@@ -226,13 +227,18 @@ class Authenticator:
             if session is None or not hmac.compare_digest(session.secret_sha, secret_sha):
                 raise _refusal("session", "unknown", "there is no such session")
             user = await self._standing.user(session.user_id)
-        actor = Actor(name=f"user:{session.user_id}", user_id=session.user_id, session_id=session.id)
+        actor = Actor(
+            name=f"user:{session.user_id}",
+            groups=("system:authenticated",),
+            user_id=session.user_id,
+            session_id=session.id,
+        )
         if session.revoked_at or user is None or user.auth_version != session.auth_version:
             raise _refusal("session", "revoked", "the session was ended: sign in again", actor)
         if user.status is not UserStatus.ACTIVE:
             raise _refusal("session", "disabled", "the user is disabled", actor)
         with _counting("session"):
-            actor = await self._session_actor(session, user)
+            actor = await self._as_person(actor, user, session.tenant_id)
         return _Verified(
             method="session",
             actor=actor,
@@ -259,34 +265,38 @@ class Authenticator:
         )
 
     async def _key_actor(self, key: ApiKey) -> Actor:
-        scopes = frozenset(key.scopes)
-        actor = Actor(
-            name=LOCAL_ADMIN if key.owner == LOCAL_ADMIN else f"key:{key.id}",
-            groups=("system:authenticated",),
-            scopes=scopes,
-            permissions=permissions_of(scopes),
-        )
+        """Who bears ``key``: itself, or whoever it acts as, with the rights that they have now.
+
+        Raises:
+            RefusedError: whom it acts as is not there any more.
+        """
+        actor = _bearer(key)
+        kind, _, owner = key.owner.partition(":")
+        if kind == "user":
+            return await self._personal_actor(key, actor, owner)
         if not key.tenant_id:
             return actor
         return self._within(actor, key.tenant_id, await self._standing.tenant(key.tenant_id))
 
-    async def _session_actor(self, session: Session, user: User) -> Actor:
-        """A person: in the active tenant what their role there gives, without one what a platform administrator may."""
-        actor = Actor(
-            name=f"user:{user.id}",
-            groups=("system:authenticated",),
-            permissions=_PLATFORM_ADMIN if user.platform_admin else _SIGNED_IN,
-            user_id=user.id,
-            session_id=session.id,
-        )
-        if not session.tenant_id:
-            return actor
-        membership = await self._standing.membership(session.tenant_id, user.id)
-        tenant = await self._standing.tenant(session.tenant_id)
+    async def _personal_actor(self, key: ApiKey, actor: Actor, user_id: str) -> Actor:
+        user = await self._standing.user(user_id)
+        if user is None or user.status is not UserStatus.ACTIVE:
+            raise _refusal("key", "disabled", "the user whose key it is is disabled", actor)
+        person = await self._as_person(replace(actor, user_id=user_id), user, key.tenant_id)
+        if person.tenant_id != key.tenant_id:
+            raise _refusal("key", "revoked", "the user whose key it is is no member of its tenant any more", actor)
+        return replace(person, permissions=person.permissions & actor.permissions)
+
+    async def _as_person(self, actor: Actor, user: User, tenant_id: str) -> Actor:
+        """``actor`` with what ``user`` may: in a tenant by their role there, without one as platform administrator."""
+        if not tenant_id:
+            return replace(actor, permissions=_PLATFORM_ADMIN if user.platform_admin else _SIGNED_IN)
+        membership = await self._standing.membership(tenant_id, user.id)
+        tenant = await self._standing.tenant(tenant_id)
         if membership is None or tenant is None:  # no longer a member, or no such tenant any more
             return replace(actor, permissions=_SIGNED_IN)
         member = replace(actor, role=membership.role, permissions=ROLES[membership.role] | _SIGNED_IN)
-        return self._within(member, session.tenant_id, tenant)
+        return self._within(member, tenant_id, tenant)
 
     @staticmethod
     def _within(actor: Actor, tenant_id: str, tenant: TenantStanding | None) -> Actor:
@@ -315,6 +325,17 @@ class Authenticator:
     async def _touch(touch: Callable[[], Coroutine[None, None, None]]) -> None:
         with contextlib.suppress(TenantryError):  # a database that is away has more urgent news
             await touch()
+
+
+def _bearer(key: ApiKey) -> Actor:
+    """Who has ``key`` in their hands, and what it lets through."""
+    scopes = frozenset(key.scopes)
+    return Actor(
+        name=LOCAL_ADMIN if key.owner == LOCAL_ADMIN else f"key:{key.id}",
+        groups=("system:authenticated",),
+        scopes=scopes,
+        permissions=permissions_of(scopes),
+    )
 
 
 def suspended(actor: Actor) -> TenantryError:

@@ -48,6 +48,7 @@ class Keys:
         *,
         tenant: str = "",
         owner: str = "",
+        needs: Permission = Permission.KEYS_WRITE,
         lifetime: int = LIFETIME,
         allowed_cidrs: Sequence[str] = (),
         once: Once[NewKey] | None = None,
@@ -59,7 +60,8 @@ class Keys:
             name: for people.
             scopes: what it may do.
             tenant: name of the tenant that it is bound to: it sees that one and changes nothing of it.
-            owner: whom it acts for, when it is not itself.
+            owner: whom it acts as, when it is not itself: it may what they may at that moment, within its scopes.
+            needs: the permission to make it: ``SELF`` for a key of the actor's own.
             lifetime: seconds, 0 for ever.
             allowed_cidrs: where it works from; anywhere when empty.
             once: the request, when its answer is to be kept.
@@ -68,7 +70,7 @@ class Keys:
             TenantryError: ``FORBIDDEN``, the actor may not make keys or would give more than it has; ``INVALID``;
                 ``NOT_FOUND``, there is no such tenant.
         """
-        _require(actor, Permission.KEYS_WRITE)
+        _require(actor, needs)
         errors = [*_check_name(name), *_check_scopes(scopes), *_check_networks(allowed_cidrs)]
         if lifetime < 0:
             message = f"Invalid value: {lifetime}: must not be negative"
@@ -113,11 +115,19 @@ class Keys:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
         _require(actor, Permission.KEYS_WRITE)
-        key = await self._find(actor, identifier)
+        return await self._revoke(actor, await self._find(actor, identifier), once)
+
+    async def _revoke(self, actor: Actor, key: ApiKey, once: Once[ApiKey] | None) -> ApiKey:
         now = ids.now_micros()
         if key.revoked_at:
             return await answers.keep(self._db, once, key)
         return await answers.run(self._db, once, _revoke, key, now, _event(actor, "key.revoke", key, now))
+
+    async def own(self, actor: Actor, *, after: str = "", limit: int) -> list[ApiKey]:
+        """At most ``limit`` of the person's own keys in the active tenant with ids beyond ``after``."""
+        return await self._db.run(
+            partial(keys.owned, tenant_id=actor.tenant_id, after=after, limit=limit), owner_of(actor)
+        )
 
     async def list(self, actor: Actor, *, tenant: str = "", after: str = "", limit: int = 500) -> list[ApiKey]:
         """The keys of the actor's tenant, of that ``tenant``, or of the platform; the revoked ones too.
@@ -135,6 +145,25 @@ class Keys:
         tenant_id = await self._tenant_id(actor, tenant)
         return await self._db.run(partial(keys.page, tenant_id=tenant_id, after=after, limit=limit))
 
+    async def get_own(self, actor: Actor, identifier: str) -> ApiKey:
+        """A key of the person's own.
+
+        Raises:
+            TenantryError: ``NOT_FOUND``.
+        """
+        key = await self._find(actor, identifier)
+        if key.owner != owner_of(actor):
+            raise _unknown(identifier)
+        return key
+
+    async def revoke_own(self, actor: Actor, identifier: str, once: Once[ApiKey] | None = None) -> ApiKey:
+        """Take a key of the person's own back, as :meth:`revoke` does.
+
+        Raises:
+            TenantryError: ``NOT_FOUND``.
+        """
+        return await self._revoke(actor, await self.get_own(actor, identifier), once)
+
     async def _tenant_id(self, actor: Actor, name: str) -> str:
         """The identity of the tenant of that name, if the actor may see it; the actor's own when ``name`` is empty."""
         return await find_tenant(self._db, actor, name) if name else actor.tenant_id
@@ -143,8 +172,17 @@ class Keys:
         """The key, if it is one of the actor's tenant, or of any for the platform."""
         key = await self._db.run(keys.get, identifier)
         if key is None or actor.tenant_id not in {"", key.tenant_id}:
-            raise TenantryError(Code.NOT_FOUND, f'there is no API key "{identifier}"')
+            raise _unknown(identifier)
         return key
+
+
+def owner_of(actor: Actor) -> str:
+    """The owner of the keys that are the actor's own."""
+    return f"user:{actor.user_id}"
+
+
+def _unknown(identifier: str) -> TenantryError:
+    return TenantryError(Code.NOT_FOUND, f'there is no API key "{identifier}"')
 
 
 def _create(unit: Unit, made: NewKey, event: AuditEvent) -> NewKey:

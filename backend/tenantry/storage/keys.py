@@ -20,6 +20,13 @@ _PAGE = Statement(
     .order_by(_table.id)
     .limit(arg("limit"))
 )
+_OWNED = Statement(
+    _rows.select.where(
+        (_table.tenant_id == arg("tenant_id")) & (_table.owner == arg("owner")) & (_table.id > arg("after"))
+    )
+    .order_by(_table.id)
+    .limit(arg("limit"))
+)
 _REVOKE = Statement(
     _table.update({_table.revoked_at: arg("at")}).where((_table.id == arg("id")) & (_table.revoked_at == 0))
 )
@@ -43,6 +50,11 @@ def get(unit: Unit, key_id: str) -> ApiKey | None:
 def page(unit: Unit, *, tenant_id: str = "", after: str = "", limit: int) -> list[ApiKey]:
     """At most ``limit`` keys of a tenant, or of none, with ids beyond ``after``, in their order."""
     return _rows.all(unit.execute(_PAGE, tenant_id=tenant_id, after=after, limit=limit))
+
+
+def owned(unit: Unit, owner: str, *, tenant_id: str, after: str = "", limit: int) -> list[ApiKey]:
+    """At most ``limit`` keys of a tenant, or of none, that act as ``owner``, with ids beyond ``after``."""
+    return _rows.all(unit.execute(_OWNED, tenant_id=tenant_id, owner=owner, after=after, limit=limit))
 
 
 def revoke(unit: Unit, key_id: str, at: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import peewee
+
 from tenantry.model.identity import Membership
 from tenantry.model.permissions import Role
 from tenantry.storage import tables
@@ -22,15 +24,33 @@ _OF_TENANT = Statement(
 )
 _UPDATE = Statement(_table.update({_table.role: arg("role"), _table.updated_at: arg("at")}).where(_this))
 _DELETE = Statement(_table.delete().where(_this))
+_is_owner = _table.role == str(Role.OWNER)
+_LOCK = Statement(
+    _table.update({_table.updated_at: _table.updated_at + 1}).where(
+        (_table.tenant_id == arg("tenant_id")) & (_is_owner | (_table.user_id == arg("user_id")))
+    )
+)
+_OWNERS = Statement(
+    _table.select(peewee.fn.COUNT(_table.user_id)).where((_table.tenant_id == arg("tenant_id")) & _is_owner)
+)
 
 
-def insert(unit: Unit, membership: Membership) -> None:
-    """Add ``membership``.
+def insert(unit: Unit, membership: Membership) -> bool:
+    """Add ``membership``; False when the user is a member already."""
+    try:
+        unit.execute(_rows.insert, **_rows.values(membership))
+    except peewee.IntegrityError:
+        return False
+    return True
 
-    Raises:
-        peewee.IntegrityError: the user is a member already.
+
+def lock(unit: Unit, tenant_id: str, user_id: str) -> int:
+    """How many owners the tenant has: none of them, nor that user's place, changes before this unit has ended.
+
+    It writes to the rows, since a lock that is only asked for holds on one node of a Galera cluster alone.
     """
-    unit.execute(_rows.insert, **_rows.values(membership))
+    unit.execute(_LOCK, tenant_id=tenant_id, user_id=user_id)
+    return int(unit.execute(_OWNERS, tenant_id=tenant_id).fetchone()[0])
 
 
 def get(unit: Unit, tenant_id: str, user_id: str) -> Membership | None:

@@ -251,6 +251,26 @@ class Membership(Model):
         primary_key = CompositeKey("tenant_id", "user_id")
 
 
+class Invite(Model):
+    """Links that make members."""
+
+    id = CharField(primary_key=True)
+    secret_sha = CharField()
+    tenant_id = CharField()
+    email = CharField()
+    role = CharField()
+    invited_by = CharField()
+    inviter_id = CharField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    accepted_at = BigIntegerField()
+    accepted_by = CharField()
+    revoked_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "invite"
+
+
 class Session(Model):
     """Browsers that are signed in."""
 
@@ -335,6 +355,7 @@ ALL: tuple[type[Model], ...] = (
     ApiKey,
     User,
     Membership,
+    Invite,
     Session,
     OneTimeLink,
     AuthThrottle,

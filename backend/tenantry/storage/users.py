@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import peewee
+
 from tenantry.model.identity import User, UserStatus
 from tenantry.storage import tables
 from tenantry.storage.mapping import Rows
@@ -14,6 +18,9 @@ _rows = Rows(User, _table, read={"status": UserStatus, "platform_admin": bool})
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
 _BY_EMAIL = Statement(_rows.select.where(_table.email == arg("email")))
 _PAGE = Statement(_rows.select.where(_table.id > arg("after")).order_by(_table.id).limit(arg("limit")))
+_is_admin = (_table.platform_admin == 1) & (_table.status == str(UserStatus.ACTIVE))
+_LOCK_ADMINS = Statement(_table.update({_table.updated_at: _table.updated_at + 1}).where(_is_admin))
+_ADMINS = Statement(_table.select(peewee.fn.COUNT(_table.id)).where(_is_admin))
 _ANY = Statement(_table.select(_table.id).limit(1))
 _UPDATE = Statement(
     _table.update({getattr(_table, name): arg(name) for name in _rows.names if name != "id"}).where(
@@ -23,13 +30,13 @@ _UPDATE = Statement(
 _SIGNED_IN = Statement(_table.update({_table.last_sign_in_at: arg("at")}).where(_table.id == arg("id")))
 
 
-def insert(unit: Unit, user: User) -> None:
-    """Add ``user``.
-
-    Raises:
-        peewee.IntegrityError: the e-mail address is taken.
-    """
-    unit.execute(_rows.insert, **_rows.values(user))
+def insert(unit: Unit, user: User) -> bool:
+    """Add ``user``; False when the e-mail address is taken."""
+    try:
+        unit.execute(_rows.insert, **_rows.values(user))
+    except peewee.IntegrityError:
+        return False
+    return True
 
 
 def get(unit: Unit, user_id: str) -> User | None:
@@ -45,6 +52,19 @@ def find(unit: Unit, email: str) -> User | None:
 def page(unit: Unit, *, after: str = "", limit: int) -> list[User]:
     """At most ``limit`` users with ids beyond ``after``, in their order."""
     return _rows.all(unit.execute(_PAGE, after=after, limit=limit))
+
+
+def find_all(unit: Unit, user_ids: Collection[str]) -> dict[str, User]:
+    """Those of the users that there are, by id."""
+    if not user_ids:
+        return {}
+    return {user.id: user for user in _rows.all(unit.execute(_rows.select.where(_table.id.in_(list(user_ids)))))}
+
+
+def lock_admins(unit: Unit) -> int:
+    """How many active platform administrators there are: none of them changes before this unit has ended."""
+    unit.execute(_LOCK_ADMINS)
+    return int(unit.execute(_ADMINS).fetchone()[0])
 
 
 def is_empty(unit: Unit) -> bool:

@@ -19,6 +19,7 @@ from tenantry.web import (
     keys,
     kubernetes_openapi,
     me,
+    members,
     objects,
     openapi,
     pages,
@@ -29,6 +30,7 @@ from tenantry.web import (
     setup,
     sign_in,
     tombstones,
+    users,
 )
 from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.routes import DRAINING, PLACE, SERVICES, STOPPING, Route
@@ -40,6 +42,8 @@ _TABLES: tuple[Route, ...] = (
     *resources.ROUTES,
     *reviews.ROUTES,
     *me.ROUTES,
+    *users.ROUTES,
+    *members.ROUTES,
     *objects.ROUTES,
     *history.ROUTES,
     *audit.ROUTES,

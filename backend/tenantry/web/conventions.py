@@ -25,6 +25,7 @@ from tenantry.services.answers import Once, ReplayedError
 from tenantry.services.offload import offload
 from tenantry.storage.idempotency import Answer
 from tenantry.web import bodies, cursors
+from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Handler, Operation, Route, Whole
 from tenantry.wiring import Services
 
@@ -86,6 +87,7 @@ class Call(Generic[Q, B]):
     scope: str  # the list that a cursor belongs to
     matches: tuple[str, ...] | None  # the entity tags in If-Match
     request: answers.Request | None  # by its Idempotency-Key
+    session: str  # the cookie of a browser session, if there is one
 
     def address(self) -> Address:
         """The object that the path names."""
@@ -202,6 +204,7 @@ def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: t
             scope=_scope(request),
             matches=_matches(request, operation),
             request=repeatable,
+            session=request.cookies.get(SESSION_COOKIE, ""),
         )
         if repeatable and (given := await answers.find(services.db, repeatable)):
             return _replay(given)

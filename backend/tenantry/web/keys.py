@@ -18,22 +18,27 @@ _CENTURY = 100 * 365 * 86_400  # seconds
 _PATH = "/v1/keys"
 
 
-class KeyBody(Model):
+class NewKeyBody(Model):
     """What a new key is to be."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """For people: whose it is, or what for."""
     scopes: Annotated[list[Annotated[str, Field(max_length=63)]], Field(min_length=1, max_length=16)]
-    """What it may do: `platform:read`, `platform:admin`; at most what the caller may do."""
-    tenant: Annotated[str, Field(max_length=63)] = ""
-    """Name of the tenant that it is bound to: it sees that tenant, and changes nothing of it. Of the platform when
-    empty, or of the caller's tenant."""
+    """What it may do: `platform:read`, `members:write`, ...; at most what the caller may do."""
     lifetime_seconds: Annotated[int, Field(ge=0, le=_CENTURY)] = LIFETIME
     """How long it works; 0 for ever."""
     allowed_cidrs: Annotated[list[Annotated[str, Field(max_length=49)]], Field(max_length=64)] = Field(
         default=[], alias="allowedCIDRs"
     )
     """Networks that it works from; any when empty."""
+
+
+class KeyBody(NewKeyBody):
+    """What a new key is to be, and whose."""
+
+    tenant: Annotated[str, Field(max_length=63)] = ""
+    """Name of the tenant that it is bound to: it sees that tenant and no other. Of the platform when empty, or of the
+    caller's tenant."""
 
 
 class KeyQuery(PageQuery):
@@ -56,6 +61,9 @@ class KeyView(View):
     """What it may do."""
     tenant_id: Annotated[str | None, Field(alias="tenantID")] = None
     """The tenant that it is bound to."""
+    acts_as: str | None = None
+    """Whom it acts as, with the rights that they have at that moment: `user:ID`, `service-account:ID`. Itself when left
+    out."""
     created_by: str
     """Who made it."""
     created_at: str
@@ -101,9 +109,9 @@ async def create_key(call: Call[Nothing, KeyBody]) -> Reply:
         tenant=body.tenant,
         lifetime=body.lifetime_seconds,
         allowed_cidrs=body.allowed_cidrs,
-        once=call.once(_created),
+        once=call.once(created_key),
     )
-    return _created(made)
+    return created_key(made)
 
 
 async def list_keys(call: Call[KeyQuery, Nothing]) -> Reply:
@@ -114,12 +122,12 @@ async def list_keys(call: Call[KeyQuery, Nothing]) -> Reply:
     tenant, limit = call.query.tenant, call.query.limit
     found = await call.services.keys.list(call.actor, tenant=tenant, after=call.after(), limit=limit + 1)
     page, cursor = call.page(found, limit, lambda key: key.id)
-    return Reply(body=KeyList(items=[_view(key) for key in page], next=cursor))
+    return Reply(body=KeyList(items=[view(key) for key in page], next=cursor))
 
 
 async def get_key(call: Call[Nothing, Nothing]) -> Reply:
     """Get an API key, without its secret."""
-    return Reply(body=_view(await call.services.keys.get(call.actor, call.path["id"])))
+    return Reply(body=view(await call.services.keys.get(call.actor, call.path["id"])))
 
 
 async def revoke_key(call: Call[Nothing, Nothing]) -> Reply:
@@ -127,28 +135,32 @@ async def revoke_key(call: Call[Nothing, Nothing]) -> Reply:
 
     Every replica refuses it within a second. One that was taken back before stays as it is.
     """
-    return _revoked(await call.services.keys.revoke(call.actor, call.path["id"], call.once(_revoked)))
+    return revoked_key(await call.services.keys.revoke(call.actor, call.path["id"], call.once(revoked_key)))
 
 
-def _created(made: NewKey) -> Reply:
+def created_key(made: NewKey, path: str = _PATH) -> Reply:
+    """A new key as an answer; ``path`` is that of the list that it is in."""
     return Reply(
-        body=CreatedKey(key=_view(made.key), token=made.token),
+        body=CreatedKey(key=view(made.key), token=made.token),
         kept=f"API key {made.key.id}",
-        location=f"{_PATH}/{made.key.id}",
+        location=f"{path}/{made.key.id}",
     )
 
 
-def _revoked(key: ApiKey) -> Reply:
-    return Reply(body=_view(key))
+def revoked_key(key: ApiKey) -> Reply:
+    """A key that was taken back as an answer."""
+    return Reply(body=view(key))
 
 
-def _view(key: ApiKey) -> KeyView:
+def view(key: ApiKey) -> KeyView:
+    """A key as the API shows it."""
     return KeyView(
         id=key.id,
         name=key.name,
         state=_state(key),
         scopes=list(key.scopes),
         tenant_id=key.tenant_id or None,
+        acts_as=key.owner or None,
         created_by=key.created_by,
         created_at=timestamp(key.created_at),
         expires_at=_time(key.expires_at),

@@ -34,7 +34,9 @@ _PLACES: dict[str, Document] = {
     "name": {"description": "Name of the object.", "schema": {"type": "string"}},
     "namespace": {"description": "Namespace of the object.", "schema": {"type": "string"}},
     "revision": {"description": "Number of the revision.", "schema": {"type": "integer", "minimum": 1}},
-    "id": {"description": "Identity of the key.", "schema": {"type": "string"}},
+    "tenant": {"description": "Name of the tenant.", "schema": {"type": "string"}},
+    "user": {"description": "Identity of the user.", "schema": {"type": "string"}},
+    "id": {"description": "Identity of what the path is about.", "schema": {"type": "string"}},
 }
 _TAGS = {
     "plans": "The tiers that tenants are on.",
@@ -43,7 +45,8 @@ _TAGS = {
     "audit": "Who did what, and who was refused what.",
     "tombstones": "Deleted tenants, and their names.",
     "keys": "API keys.",
-    "me": "Whom the server takes the caller for.",
+    "me": "Whom the server takes the caller for, and what people decide about themselves.",
+    "users": "Everybody who has an account.",
 }
 _ABOUT = """\
 What frontends and integrations use. Plans, Tenants and Configs are written at their Kubernetes paths, \

@@ -1,0 +1,52 @@
+"""Invites: their rows, without any secret."""
+
+from __future__ import annotations
+
+from tenantry.model.identity import Invite
+from tenantry.model.permissions import Role
+from tenantry.storage import tables
+from tenantry.storage.mapping import Rows
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.unit import Unit
+
+_table = tables.Invite
+_rows = Rows(Invite, _table, read={"role": Role})
+_waits = (_table.id == arg("id")) & (_table.accepted_at == 0) & (_table.revoked_at == 0)
+
+_GET = Statement(_rows.select.where(_table.id == arg("id")))
+_PAGE = Statement(
+    _rows.select.where((_table.tenant_id == arg("tenant_id")) & (_table.id > arg("after")))
+    .order_by(_table.id)
+    .limit(arg("limit"))
+)
+_ACCEPT = Statement(
+    _table.update({_table.accepted_at: arg("at"), _table.accepted_by: arg("user_id")}).where(
+        _waits & (_table.expires_at > arg("at"))
+    )
+)
+_REVOKE = Statement(_table.update({_table.revoked_at: arg("at")}).where(_waits))
+
+
+def insert(unit: Unit, invite: Invite) -> None:
+    """Add ``invite``; its id is random, and never one in use."""
+    unit.execute(_rows.insert, **_rows.values(invite))
+
+
+def get(unit: Unit, invite_id: str) -> Invite | None:
+    """The invite of that id, also when it cannot be accepted any more."""
+    return _rows.one(unit.execute(_GET, id=invite_id))
+
+
+def page(unit: Unit, *, tenant_id: str, after: str = "", limit: int) -> list[Invite]:
+    """At most ``limit`` invites of a tenant with ids beyond ``after``, in their order."""
+    return _rows.all(unit.execute(_PAGE, tenant_id=tenant_id, after=after, limit=limit))
+
+
+def accept(unit: Unit, invite_id: str, user_id: str, at: int) -> bool:
+    """Use the invite up for ``user_id``; False when it was accepted, was revoked or has expired."""
+    return unit.execute(_ACCEPT, id=invite_id, user_id=user_id, at=at).rowcount == 1
+
+
+def revoke(unit: Unit, invite_id: str, at: int) -> bool:
+    """Take the invite back; False when it was accepted or taken back already."""
+    return unit.execute(_REVOKE, id=invite_id, at=at).rowcount == 1

@@ -1,0 +1,157 @@
+"""Members: who sees them, who changes them, what they lose with their place, and the owner who must stay."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tenantry.model.permissions import Role
+from tenantry.storage import memberships, sessions
+from tests.support.application import Answer, Application
+from tests.support.people import add_member, add_session, add_user, browser, replicas, seen
+
+MEMBERS = "/v1/tenants/acme/members"
+
+
+async def member(v1: Application, tenant_id: str, role: Role, email: str = "") -> tuple[str, str]:
+    """The id of a new member and the cookie of their session there."""
+    user = await add_user(v1.server, email or f"{role}@example.com")
+    await add_member(v1.server, tenant_id, user, role)
+    return user.id, await add_session(v1.server, user, tenant_id)
+
+
+async def test_members_are_listed_and_got(v1: Application) -> None:
+    acme, beta = [(await v1.tenant(name))["status"]["tenantID"] for name in ("acme", "beta")]
+    made = [await member(v1, acme, role) for role in Role]
+    other, _ = await member(v1, beta, Role.OWNER, "other@example.com")
+    async with browser(v1.server, made[3][1]) as viewer:
+        found = await viewer.items(f"{MEMBERS}?limit=3")
+        assert [item["user"]["id"] for item in found] == sorted(user for user, _ in made)
+        assert {item["user"]["email"]: item["role"] for item in found} == {f"{r}@example.com": r for r in Role}
+        one = await viewer.get(f"{MEMBERS}/{made[0][0]}")
+        assert one.body in found
+        for path in (f"{MEMBERS}/{other}", f"{MEMBERS}/nobody", "/v1/tenants/beta/members"):
+            assert (await viewer.get(path)).code == "not_found"
+    assert len(await v1.items(MEMBERS)) == 4  # for the platform
+
+
+@pytest.mark.parametrize(
+    ("caller", "target", "role", "status"),
+    [
+        (Role.OWNER, Role.ADMIN, "owner", 200),
+        (Role.OWNER, Role.VIEWER, "admin", 200),
+        (Role.ADMIN, Role.VIEWER, "admin", 200),
+        (Role.ADMIN, Role.VIEWER, "owner", 403),
+        (Role.ADMIN, Role.OWNER, "viewer", 403),
+        (Role.ADMIN, Role.OWNER, None, 403),
+        (Role.ADMIN, Role.ADMIN, None, 200),
+        (Role.DEVELOPER, Role.VIEWER, "viewer", 403),
+        (Role.DEVELOPER, Role.VIEWER, None, 403),
+        (Role.VIEWER, Role.DEVELOPER, None, 403),
+    ],
+)
+async def test_nobody_gives_or_takes_more_than_they_hold(
+    v1: Application, caller: Role, target: Role, role: str | None, status: int
+) -> None:
+    acme = (await v1.tenant("acme"))["status"]["tenantID"]
+    await member(v1, acme, Role.OWNER, "first@example.com")
+    _, cookie = await member(v1, acme, caller, "caller@example.com")
+    user, _ = await member(v1, acme, target, "target@example.com")
+    path = f"{MEMBERS}/{user}"
+    async with browser(v1.server, cookie) as api:
+        done = await (api.call("PATCH", path, {"role": role}) if role else api.call("DELETE", path))
+        assert done.status == status, done.body
+    found = await v1.server.services.db.run(memberships.get, acme, user)
+    if status == 403:
+        assert found
+        assert found.role is target
+    else:
+        assert (found.role if found else None) == role
+        action = "member.update" if role else "member.remove"
+        rows = await v1.items(f"/v1/audit?name={user}&action={action}")
+        assert [row["tenantID"] for row in rows] == [acme]
+
+
+async def test_a_key_with_the_scope_makes_no_owners(v1: Application) -> None:
+    acme = (await v1.tenant("acme"))["status"]["tenantID"]
+    user, _ = await member(v1, acme, Role.VIEWER)
+    async with v1.as_key("members:write", tenant_id=acme) as key:
+        assert (await key.call("PATCH", f"{MEMBERS}/{user}", {"role": "owner"})).code == "forbidden"
+        assert (await key.call("PATCH", f"{MEMBERS}/{user}", {"role": "developer"})).status == 200
+
+
+async def test_a_member_is_changed_as_it_was_seen(v1: Application) -> None:
+    acme = (await v1.tenant("acme"))["status"]["tenantID"]
+    user, _ = await member(v1, acme, Role.VIEWER)
+    path = f"{MEMBERS}/{user}"
+    before = (await v1.get(path)).etag
+    after = await v1.call("PATCH", path, {"role": "admin"}, if_match=before)
+    assert after.status == 200
+    assert (await v1.get(path)).etag == after.etag != before
+    for method, body in (("PATCH", {"role": "viewer"}), ("DELETE", None)):
+        assert (await v1.call(method, path, body, if_match=before)).code == "precondition_failed"
+    assert (await v1.call("PATCH", path, {"role": "king"})).status == 422
+
+
+async def test_who_is_removed_loses_sessions_there_and_no_others(v1: Application) -> None:
+    acme, beta = [(await v1.tenant(name))["status"]["tenantID"] for name in ("acme", "beta")]
+    user = await add_user(v1.server)
+    for tenant in (acme, beta):
+        await add_member(v1.server, tenant, user, Role.DEVELOPER)
+    cookies = [await add_session(v1.server, user, tenant) for tenant in (acme, acme, beta)]
+    assert (await v1.call("DELETE", f"{MEMBERS}/{user.id}")).status == 200
+    await seen(v1.server)
+    for cookie, status in zip(cookies, (401, 401, 200), strict=True):
+        async with browser(v1.server, cookie) as api:
+            assert (await api.get("/v1/me")).status == status
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OWNER])
+async def test_one_leaves_by_oneself_and_stays_signed_in(v1: Application, role: Role) -> None:
+    acme = (await v1.tenant("acme"))["status"]["tenantID"]
+    await member(v1, acme, Role.OWNER, "first@example.com")
+    user, cookie = await member(v1, acme, role)
+    async with browser(v1.server, cookie) as api:
+        left = await api.call("DELETE", "/v1/me/tenants/acme")
+        assert (left.status, left.body["items"]) == (200, [])
+        await seen(v1.server)
+        assert (await api.get("/v1/me")).body["tenant"] is None
+        assert (await api.call("DELETE", "/v1/me/tenants/acme")).code == "not_found"
+    found = await v1.server.services.db.run(sessions.of_user, user)
+    assert [session.tenant_id for session in found] == [""]
+    assert [row["actor"] for row in await v1.items("/v1/audit?action=member.leave")] == [f"user:{user}"]
+
+
+async def test_the_last_owner_stays(v1: Application) -> None:
+    acme = (await v1.tenant("acme"))["status"]["tenantID"]
+    user, cookie = await member(v1, acme, Role.OWNER)
+    await member(v1, acme, Role.ADMIN)
+    async with browser(v1.server, cookie) as api:
+        for refused in (
+            await api.call("DELETE", "/v1/me/tenants/acme"),
+            await api.call("DELETE", f"{MEMBERS}/{user}"),
+            await api.call("PATCH", f"{MEMBERS}/{user}", {"role": "admin"}),
+            await v1.call("DELETE", f"{MEMBERS}/{user}"),
+        ):
+            assert (refused.status, refused.code) == (409, "last_owner")
+        assert (await api.get(f"{MEMBERS}/{user}")).body["role"] == "owner"
+
+
+async def test_of_twenty_owners_who_go_at_once_one_stays(tmp_path: Path, database_url: str) -> None:
+    async with replicas(tmp_path, database_url) as servers, servers[0].session() as session:
+        v1 = Application(session, servers[0])
+        acme = (await v1.tenant("acme"))["status"]["tenantID"]
+        owners = [await member(v1, acme, Role.OWNER, f"owner-{number}@example.com") for number in range(20)]
+
+        async def go(number: int) -> Answer:
+            user, cookie = owners[number]
+            async with browser(servers[number % len(servers)], cookie) as api:
+                if number % 4 < 2:
+                    return await api.call("DELETE", "/v1/me/tenants/acme")
+                return await api.call("PATCH", f"{MEMBERS}/{user}", {"role": "viewer"})
+
+        answers = await asyncio.gather(*(go(number) for number in range(20)))
+        assert sorted(answer.status for answer in answers) == [200] * 19 + [409], [a.body for a in answers]
+        assert {answer.code for answer in answers if answer.status == 409} == {"last_owner"}
+        found = await v1.items(MEMBERS)
+        assert [item["role"] for item in found].count("owner") == 1
