@@ -14,6 +14,7 @@ from tenantry.services.encryption import Encryption, open_encryption
 from tenantry.services.explain import Explanations
 from tenantry.services.feed import Feed
 from tenantry.services.history import History
+from tenantry.services.invites import Invites
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
 from tenantry.services.lookup import Lookup
@@ -50,6 +51,7 @@ class Services:
     sessions: Sessions
     users: Users
     members: Members
+    invites: Invites
     audit: AuditLog
     resources: ResourceService
     history: History
@@ -105,6 +107,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             sessions=sessions,
             users=Users(db, standing),
             members=Members(db),
+            invites=Invites(db, standing, passwords),
             audit=audit,
             resources=resources,
             history=History(db, resources),

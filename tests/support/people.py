@@ -81,9 +81,3 @@ async def replicas(tmp_path: Path, database_url: str) -> AsyncIterator[list[Serv
             await stack.enter_async_context(running_server(tmp_path / str(number), database_url=database_url))
             for number in range(1 if database_url.startswith("sqlite") else 2)
         ]
-
-
-async def seen(server: ServerInProcess) -> None:
-    """Wait until the server has heard of everything that is in its database."""
-    services = server.services
-    assert await services.feed.wait_for(await services.db.run(changes.current_seq), 20)

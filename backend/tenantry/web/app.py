@@ -16,6 +16,8 @@ from tenantry.web import (
     docs,
     explain,
     history,
+    invite,
+    invites,
     keys,
     kubernetes_openapi,
     me,
@@ -44,6 +46,7 @@ _TABLES: tuple[Route, ...] = (
     *me.ROUTES,
     *users.ROUTES,
     *members.ROUTES,
+    *invites.ROUTES,
     *objects.ROUTES,
     *history.ROUTES,
     *audit.ROUTES,
@@ -54,6 +57,7 @@ _TABLES: tuple[Route, ...] = (
     *pages.ROUTES,
     *sign_in.ROUTES,
     *setup.ROUTES,
+    *invite.ROUTES,
     *account.ROUTES,
 )
 _TOLD: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))

@@ -88,6 +88,7 @@ class Call(Generic[Q, B]):
     matches: tuple[str, ...] | None  # the entity tags in If-Match
     request: answers.Request | None  # by its Idempotency-Key
     session: str  # the cookie of a browser session, if there is one
+    base: str  # the URL that clients reach us by, without a slash at its end
 
     def address(self) -> Address:
         """The object that the path names."""
@@ -205,6 +206,7 @@ def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: t
             matches=_matches(request, operation),
             request=repeatable,
             session=request.cookies.get(SESSION_COOKIE, ""),
+            base=services.settings.external_url or str(request.url.origin()),
         )
         if repeatable and (given := await answers.find(services.db, repeatable)):
             return _replay(given)

@@ -1,0 +1,147 @@
+"""Invites below ``/v1``: how a tenant comes to its members."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from tenantry.model.fields import Model, View
+from tenantry.model.identity import Invite
+from tenantry.model.permissions import Permission, Role
+from tenantry.model.resource import timestamp
+from tenantry.services.invites import NewInvite, state_of
+from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
+
+#: the page that a link leads to
+PAGE = "/invite/{token}"
+
+
+class NewInviteBody(Model):
+    """Whom to invite, as what."""
+
+    email: Annotated[str, Field(max_length=254)]
+    """Whom it is meant for. An account that is made with the link gets this address; who has one may accept it with
+    any."""
+    role: Annotated[Role, Field(strict=False)]
+    """What they become: `owner`, `admin`, `developer`, `viewer`; at most what the caller is."""
+
+
+class InviteView(View):
+    """An invite without its link."""
+
+    id: str
+    """Identity."""
+    email: str
+    """Whom it is meant for."""
+    role: Role
+    """What they become."""
+    state: str
+    """`Pending`, `Accepted`, `Revoked` or `Expired`; also when it is pending, its maker must still be allowed to
+    invite when it is accepted."""
+    invited_by: str
+    """Who has made it."""
+    created_at: str
+    """When, as RFC 3339."""
+    expires_at: str
+    """Until when it can be accepted."""
+    accepted_at: str | None = None
+    """When it was accepted."""
+    accepted_by: str | None = None
+    """Identity of the user who has accepted it."""
+    revoked_at: str | None = None
+    """When it was taken back."""
+
+
+class CreatedInvite(View):
+    """A new invite."""
+
+    invite: InviteView
+    """The invite."""
+    link: str
+    """What to give to the person: whoever holds it first becomes a member. It is shown this once and kept nowhere."""
+
+
+class InviteList(View):
+    """A page of invites, ordered by id."""
+
+    items: list[InviteView]
+    """The invites."""
+    next: str | None = None
+    """The cursor of the next page, when there is one."""
+
+
+async def create_invite(call: Call[Nothing, NewInviteBody]) -> Reply:
+    """Invite somebody into a tenant.
+
+    The link works once, for seven days, for whoever holds it. It is shown this once: the answer to a repeated
+    `Idempotency-Key` is 409 `secret_already_shown`.
+    """
+
+    def created(made: NewInvite) -> Reply:
+        return Reply(
+            body=CreatedInvite(invite=_view(made.invite), link=call.base + PAGE.format(token=made.token)),
+            kept=f"invite {made.invite.id}",
+            location=f"/v1/tenants/{call.path['tenant']}/invites/{made.invite.id}",
+        )
+
+    made = await call.services.invites.create(
+        call.actor, call.path["tenant"], call.body.email, call.body.role, call.once(created)
+    )
+    return created(made)
+
+
+async def list_invites(call: Call[PageQuery, Nothing]) -> Reply:
+    """List the invites of a tenant.
+
+    Those that were accepted or revoked, or have expired, are among them.
+    """
+    limit = call.query.limit
+    found = await call.services.invites.list(call.actor, call.path["tenant"], after=call.after(), limit=limit + 1)
+    page, cursor = call.page(found, limit, lambda invite: invite.id)
+    return Reply(body=InviteList(items=[_view(invite) for invite in page], next=cursor))
+
+
+async def get_invite(call: Call[Nothing, Nothing]) -> Reply:
+    """Get an invite, without its link."""
+    return _reply(await call.services.invites.get(call.actor, call.path["tenant"], call.path["id"]))
+
+
+async def revoke_invite(call: Call[Nothing, Nothing]) -> Reply:
+    """Take an invite back.
+
+    One that was accepted or taken back before stays as it is.
+    """
+    return _reply(
+        await call.services.invites.revoke(call.actor, call.path["tenant"], call.path["id"], call.once(_reply))
+    )
+
+
+def _reply(invite: Invite) -> Reply:
+    return Reply(body=_view(invite))
+
+
+def _view(invite: Invite) -> InviteView:
+    return InviteView(
+        id=invite.id,
+        email=invite.email,
+        role=invite.role,
+        state=state_of(invite),
+        invited_by=invite.invited_by,
+        created_at=timestamp(invite.created_at),
+        expires_at=timestamp(invite.expires_at),
+        accepted_at=timestamp(invite.accepted_at) if invite.accepted_at else None,
+        accepted_by=invite.accepted_by or None,
+        revoked_at=timestamp(invite.revoked_at) if invite.revoked_at else None,
+    )
+
+
+_PATH = "/v1/tenants/{tenant}/invites"
+_ONE = f"{_PATH}/{{id}}"
+_READS, _WRITES = Permission.MEMBERS_READ, Permission.MEMBERS_WRITE
+ROUTES = [
+    endpoint("POST", _PATH, create_invite, needs=_WRITES, answer=CreatedInvite, body=NewInviteBody, status=201),
+    endpoint("GET", _PATH, list_invites, needs=_READS, answer=InviteList, query=PageQuery),
+    endpoint("GET", _ONE, get_invite, needs=_READS, answer=InviteView),
+    endpoint("POST", f"{_ONE}:revoke", revoke_invite, needs=_WRITES, answer=InviteView),
+]

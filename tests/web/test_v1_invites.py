@@ -1,0 +1,233 @@
+"""Invites: made within one's own role, shown once, good once, and only while their maker could make them."""
+
+import asyncio
+from collections import Counter
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tenantry.model.identity import INVITE_LIFE_US, User
+from tenantry.model.permissions import Role
+from tenantry.services import invites as module
+from tenantry.web.authentication import SESSION_COOKIE
+from tests.support.application import Application
+from tests.support.browsing import Browser, Page, browsing, log_in
+from tests.support.people import add_member, add_session, add_user, browser, replicas, seen
+
+INVITES = "/v1/tenants/acme/invites"
+ADA = {"email": "Ada@Example.com", "role": "developer"}
+PASSWORD = "four unrelated old words"
+SPENT = "was used, was taken back"
+
+
+async def a_tenant(v1: Application, role: Role = Role.OWNER) -> tuple[str, User]:
+    """The identity of `acme`, and its first member."""
+    acme = (await v1.tenant("acme"))["status"]["tenantID"]
+    user = await add_user(v1.server, "first@example.com", name="First")
+    await add_member(v1.server, acme, user, role)
+    return acme, user
+
+
+async def a_link(v1: Application, **change: str) -> str:
+    """The path of a new invite of the platform's."""
+    made = await v1.post(INVITES, ADA | change)
+    assert made.status == 201, made.body
+    return str(made.body["link"]).removeprefix(v1.server.base_url)
+
+
+async def accept(person: Browser, path: str) -> Page:
+    return await person.submit(await person.get(path))
+
+
+async def roles(v1: Application) -> dict[str, str]:
+    return {item["user"]["email"]: item["role"] for item in await v1.items("/v1/tenants/acme/members")}
+
+
+@pytest.mark.parametrize(
+    ("inviter", "role", "status"),
+    [
+        (Role.OWNER, "owner", 201),
+        (Role.ADMIN, "admin", 201),
+        (Role.ADMIN, "owner", 403),
+        (Role.DEVELOPER, "viewer", 403),
+        (Role.VIEWER, "viewer", 403),
+    ],
+)
+async def test_nobody_invites_above_their_own_role(v1: Application, inviter: Role, role: str, status: int) -> None:
+    acme, user = await a_tenant(v1, inviter)
+    async with browser(v1.server, await add_session(v1.server, user, acme)) as api:
+        assert (await api.post(INVITES, ADA | {"role": role})).status == status
+        assert len(await api.items(INVITES)) == (status == 201)
+
+
+async def test_an_invite_is_seen_by_its_tenant_and_its_link_once(v1: Application) -> None:
+    await a_tenant(v1)
+    await v1.tenant("beta")
+    made = await v1.post(INVITES, ADA, idempotency_key="k")
+    invite, link = made.body["invite"], made.body["link"]
+    assert link.startswith(f"{v1.server.base_url}/invite/tni_{invite['id']}_")
+    assert (invite["email"], invite["role"], invite["state"]) == ("ada@example.com", "developer", "Pending")
+    assert made.headers["Location"] == f"{INVITES}/{invite['id']}"
+    assert (await v1.post(INVITES, ADA, idempotency_key="k")).code == "secret_already_shown"
+    assert await v1.items(INVITES) == [invite]
+    assert (await v1.get(f"{INVITES}/{invite['id']}")).body == invite
+    for path in (f"/v1/tenants/beta/invites/{invite['id']}", f"{INVITES}/nothing"):
+        assert (await v1.get(path)).code == "not_found"
+    secret = link.split("_")[2]
+    for path in (INVITES, "/v1/audit"):
+        assert secret not in str(await v1.items(path))
+    for file in v1.server.data_dir.rglob("*.db*"):
+        assert secret.encode() not in file.read_bytes()
+    revoked = await v1.post(f"{INVITES}/{invite['id']}:revoke")
+    assert revoked.body["state"] == "Revoked"
+    assert (await v1.post(f"{INVITES}/{invite['id']}:revoke")).body == revoked.body
+    assert [row["action"] for row in await v1.items(f"/v1/audit?name={invite['id']}")] == [
+        "invite.revoke", "invite.create",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "email", ["", "ada", "a@b", "ada@example.com\n", "a b@example.com", "x" * 250 + "@example.com"]
+)
+async def test_a_wrong_address_is_refused(v1: Application, email: str) -> None:
+    await a_tenant(v1)
+    refused = await v1.post(INVITES, ADA | {"email": email})
+    if email.strip() != "ada@example.com":
+        assert [error["path"] for error in refused.body["errors"]] == ["email"]
+
+
+async def test_a_stranger_makes_an_account_and_is_a_member(v1: Application) -> None:
+    await a_tenant(v1)
+    path = await a_link(v1)
+    async with browsing(v1.server) as ada:
+        page = await ada.get(path)
+        assert "Somebody invites ada@example.com to be developer of acme" in page.text
+        short = await ada.submit(page, name="Ada", password="short", repeated="short")
+        assert short.status == 422
+        differ = await ada.submit(short, name="Ada", password=PASSWORD, repeated="another old word")
+        assert (differ.status, "not the same" in differ.text) == (422, True)
+        joined = await ada.submit(differ, name="Ada", password=PASSWORD, repeated=PASSWORD)
+        assert (joined.status, joined.location) == (303, "/account")
+        async with browser(v1.server, ada.cookies[SESSION_COOKIE]) as api:
+            me = (await api.get("/v1/me")).body
+        assert (me["user"]["name"], me["tenant"]["name"], me["tenant"]["role"]) == ("Ada", "acme", "developer")
+    async with browsing(v1.server) as again:
+        assert SPENT in (await again.get(path)).text
+        assert (await log_in(again, "ada@example.com", PASSWORD)).status == 303
+    [invite] = await v1.items(INVITES)
+    assert (invite["state"], invite["acceptedBy"]) == ("Accepted", me["user"]["id"])
+    rows = await v1.items(f"/v1/audit?actor=user:{me['user']['id']}")
+    assert {"invite.accept", "user.create"} <= {row["action"] for row in rows}
+
+
+async def test_who_has_an_account_signs_in_and_accepts_with_any_address(v1: Application) -> None:
+    await a_tenant(v1)
+    path, first = await a_link(v1, email="other@example.com"), await a_link(v1)
+    async with browsing(v1.server) as ada:
+        await ada.submit(await ada.get(first), password=PASSWORD, repeated=PASSWORD)
+    await v1.call("DELETE", f"/v1/tenants/acme/members/{(await v1.items('/v1/users?email=ada@example.com'))[0]['id']}")
+    async with browsing(v1.server) as ada:
+        stranger = await ada.get(path)
+        assert f'href="/login?return_to={path.replace("/", "%2F")}"' in stranger.html
+        back = await log_in(ada, "ada@example.com", PASSWORD, f"/login?return_to={path}")
+        page = await ada.follow(back)
+        assert "signed in as ada@example.com. That is another address" in page.text
+        assert (await ada.submit(page)).status == 303
+        await seen(v1.server)
+        async with browser(v1.server, ada.cookies[SESSION_COOKIE]) as api:
+            assert (await api.get("/v1/me")).body["tenant"]["name"] == "acme"
+    assert (await roles(v1))["ada@example.com"] == "developer"
+    assert "meant for other@example.com" in str(await v1.items("/v1/audit?action=invite.accept"))
+
+
+async def test_an_address_that_has_an_account_is_told_to_sign_in_and_the_invite_stays(v1: Application) -> None:
+    await a_tenant(v1)
+    await add_user(v1.server, "ada@example.com")
+    path = await a_link(v1)
+    async with browsing(v1.server) as ada:
+        page = await ada.submit(await ada.get(path), password=PASSWORD, repeated=PASSWORD)
+        assert (page.status, "sign in with it" in page.text) == (422, True)
+    assert [invite["state"] for invite in await v1.items(INVITES)] == ["Pending"]
+
+
+async def test_a_member_does_not_use_an_invite_up(v1: Application) -> None:
+    acme, user = await a_tenant(v1)
+    path = await a_link(v1)
+    async with browsing(v1.server) as first:
+        first.cookies[SESSION_COOKIE] = await add_session(v1.server, user, acme)
+        page = await accept(first, path)
+        assert (page.status, "member of this tenant already" in page.text) == (422, True)
+    assert [invite["state"] for invite in await v1.items(INVITES)] == ["Pending"]
+    assert await roles(v1) == {"first@example.com": "owner"}
+
+
+@pytest.mark.parametrize("end", ["revoke", "expire", "delete", "mistype", "secret"])
+async def test_a_link_that_does_not_work_says_nothing_of_why(
+    v1: Application, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await a_tenant(v1)
+    if end == "expire":
+        monkeypatch.setattr(module, "INVITE_LIFE_US", 0)
+    path = await a_link(v1)
+    assert INVITE_LIFE_US == 7 * 24 * 3600 * 1_000_000
+    if end == "revoke":
+        await v1.post(f"{INVITES}/{path.split('_')[1]}:revoke")
+    elif end == "delete":
+        await v1.delete("tenants/acme")
+        await seen(v1.server)
+    elif end == "mistype":
+        path = path[:-1]
+    elif end == "secret":
+        path = path.replace(path.split("_")[1], (await a_link(v1)).split("_")[1])
+    async with browsing(v1.server) as ada:
+        page = await ada.get(path)
+        assert (page.status, SPENT in page.text) == (404, True)
+
+
+@pytest.mark.parametrize("change", ["demoted", "removed", "disabled"])
+async def test_who_goes_leaves_no_door_open(v1: Application, change: str) -> None:
+    acme, user = await a_tenant(v1)
+    await add_member(v1.server, acme, await add_user(v1.server, "second@example.com"), Role.OWNER)
+    async with browser(v1.server, await add_session(v1.server, user, acme)) as api:
+        path = (await api.post(INVITES, ADA | {"role": "admin"})).body["link"].removeprefix(v1.server.base_url)
+    if change == "disabled":
+        done = await v1.call("PATCH", f"/v1/users/{user.id}", {"state": "Disabled"})
+    elif change == "removed":
+        done = await v1.call("DELETE", f"/v1/tenants/acme/members/{user.id}")
+    else:
+        done = await v1.call("PATCH", f"/v1/tenants/acme/members/{user.id}", {"role": "developer"})
+    assert done.status == 200
+    async with browsing(v1.server) as ada:
+        page = await ada.submit(await ada.get(path), password=PASSWORD, repeated=PASSWORD)
+        assert (page.status, SPENT in page.text) == (404, True)
+    assert "ada@example.com" not in await roles(v1)
+
+
+async def test_nobody_joins_a_suspended_tenant(v1: Application) -> None:
+    await a_tenant(v1)
+    path = await a_link(v1)
+    await v1.patch("tenants/acme", {"spec": {"state": "Suspended", "suspension": {"reason": "unpaid"}}})
+    await seen(v1.server)
+    async with browsing(v1.server) as ada:
+        page = await ada.submit(await ada.get(path), password=PASSWORD, repeated=PASSWORD)
+        assert (page.status, "unpaid" in page.text) == (403, True)
+
+
+async def test_of_twenty_who_accept_at_once_one_does(tmp_path: Path, database_url: str) -> None:
+    async with replicas(tmp_path, database_url) as servers, servers[0].session() as session:
+        v1 = Application(session, servers[0])
+        await a_tenant(v1)
+        path = await a_link(v1)
+        people = [await add_user(servers[0], f"user-{number}@example.com") for number in range(20)]
+
+        async def get_ready(number: int) -> tuple[Browser, Page]:
+            person = await stack.enter_async_context(browsing(servers[number % len(servers)]))
+            person.cookies[SESSION_COOKIE] = await add_session(servers[0], people[number])
+            return person, await person.get(path)
+
+        async with AsyncExitStack() as stack:
+            ready = [await get_ready(number) for number in range(20)]
+            answers = await asyncio.gather(*(person.submit(page) for person, page in ready))
+        assert Counter(answer.status for answer in answers) == {303: 1, 404: 19}
+        assert len(await roles(v1)) == 2
