@@ -29,6 +29,7 @@ from tenantry.services import workloads
 from tenantry.services.keys import LOCAL_ADMIN
 from tenantry.services.keysets import KeySets
 from tenantry.services.standing import Standing
+from tenantry.services.tenancy import suspended
 from tenantry.settings import Network
 from tenantry.storage import keys, sessions
 from tenantry.storage.db import Database
@@ -336,11 +337,6 @@ def _bearer(key: ApiKey) -> Actor:
         scopes=scopes,
         permissions=permissions_of(scopes),
     )
-
-
-def suspended(actor: Actor) -> TenantryError:
-    """Why ``actor`` may not do what its tenant's suspension keeps from it."""
-    return TenantryError(Code.TENANT_SUSPENDED, f"the tenant is suspended: {actor.suspended}")
 
 
 @contextlib.contextmanager

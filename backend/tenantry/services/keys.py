@@ -16,7 +16,7 @@ from tenantry.model.permissions import SCOPES, Permission
 from tenantry.services import answers
 from tenantry.services.answers import Once
 from tenantry.services.standing import notice
-from tenantry.services.tenancy import find_tenant
+from tenantry.services.tenancy import find_tenant, suspended
 from tenantry.storage import audit, changes, keys
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -79,6 +79,8 @@ class Keys:
             raise TenantryError(Code.INVALID, "the key is not valid", errors)
         granted = frozenset[Permission]().union(*(SCOPES[scope] for scope in scopes))
         if not granted <= actor.permissions:
+            if actor.suspended:
+                raise suspended(actor)
             missing = ", ".join(sorted(granted - actor.permissions))
             raise TenantryError(Code.FORBIDDEN, f"a key cannot be given what you do not have yourself: {missing}")
         tenant_id = await self._tenant_id(actor, tenant)

@@ -1,4 +1,4 @@
-"""Which tenant a request is about, for whoever may know of it."""
+"""Which tenant a request is about, for whoever may know of it, and what its state keeps from them."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ async def find_tenant(db: Database, actor: Actor, name: str) -> str:
     if found is None or actor.tenant_id not in {"", found.tenant_id}:
         raise TenantryError(Code.NOT_FOUND, f'there is no Tenant "{name}"', kind=TENANT.name, name=name)
     return found.tenant_id
+
+
+def suspended(actor: Actor) -> TenantryError:
+    """Why ``actor`` may not do what its tenant's suspension keeps from it."""
+    return TenantryError(Code.TENANT_SUSPENDED, f"the tenant is suspended: {actor.suspended}")

@@ -32,7 +32,7 @@ from tenantry.services.offload import offload
 from tenantry.web import errors, pages
 from tenantry.web.authentication import ANONYMOUS, Credentials
 from tenantry.web.client_address import client_address
-from tenantry.web.permissions import forbidden
+from tenantry.web.permissions import refusal
 from tenantry.web.routes import ACTOR, DRAINING, Cookie, Handler, Route
 from tenantry.wiring import Services
 
@@ -89,7 +89,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
                 elif binding.session is Cookie.FORM and actor is ANONYMOUS:
                     response = pages.send_to_login(request)
                 else:
-                    raise forbidden(request, actor)  # noqa: TRY301 - it ends here like every other refusal
+                    raise await refusal(request, actor, binding.template)  # noqa: TRY301 - it ends like every other
             except (ConnectionError, asyncio.CancelledError):
                 raise
             except web.HTTPRedirection as redirection:  # an answer, which aiohttp wants raised

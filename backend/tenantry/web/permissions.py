@@ -1,4 +1,4 @@
-"""Refusals in kube-apiserver's words: who may not do what with which resource."""
+"""Refusals: who may not do what with which resource, in kube-apiserver's words, and who may not know of a tenant."""
 
 from __future__ import annotations
 
@@ -7,25 +7,54 @@ from aiohttp import web
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_PLURAL
+from tenantry.model.permissions import Permission
 from tenantry.model.quoting import quote
 from tenantry.model.resource import API_VERSION, GROUP
-from tenantry.services.authentication import suspended
+from tenantry.services.authentication import RefusedError
+from tenantry.services.standing import Standing
+from tenantry.services.tenancy import suspended
 from tenantry.web.authentication import ANONYMOUS
 from tenantry.web.options import flag
+from tenantry.web.routes import SERVICES
 
 _PREFIX = f"/apis/{API_VERSION}/"
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
-def forbidden(request: web.Request, actor: Actor) -> TenantryError:
-    """Why ``actor`` may not make this request: no credential, or not the permission.
+async def refusal(request: web.Request, actor: Actor, template: str) -> TenantryError:
+    """Why ``actor`` may not make this request: no credential, not the permission, or a tenant that they may not see.
 
-    The words are those of apiserver's ``responsewriters.ForbiddenStatusError``.
+    Args:
+        request: what is asked for.
+        actor: who asks, without the permission.
+        template: the path of the route.
     """
     if actor is ANONYMOUS:
         return TenantryError(Code.UNAUTHENTICATED, "a bearer token is needed")
     if actor.suspended:
         return suspended(actor)
+    name = _tenant_of(request, template)
+    if name and not await _may_know(request.app[SERVICES].standing, actor, name):
+        return RefusedError(f'there is no Tenant "{name}"', actor, Code.NOT_FOUND)
+    return _forbidden(request, actor)
+
+
+def _tenant_of(request: web.Request, template: str) -> str:
+    """The tenant that the path names, below ``/v1``; the Kubernetes paths refuse as Kubernetes does."""
+    if not template.startswith("/v1/"):
+        return ""
+    return request.match_info.get("name" if template.startswith("/v1/tenants/{name}") else "tenant", "")
+
+
+async def _may_know(standing: Standing, actor: Actor, name: str) -> bool:
+    if actor.tenant_id:
+        own = await standing.tenant(actor.tenant_id)
+        return own is not None and own.name == name
+    return not actor.user_id or actor.may(Permission.RESOURCES_READ)
+
+
+def _forbidden(request: web.Request, actor: Actor) -> TenantryError:
+    """The words are those of apiserver's ``responsewriters.ForbiddenStatusError``."""
     user = f"User {quote(actor.name)} cannot"
     parts = request.path.removeprefix(_PREFIX).split("/")
     namespace = ""
