@@ -284,7 +284,7 @@ class Authenticator:
         if user is None or user.status is not UserStatus.ACTIVE:
             raise _refusal("key", "disabled", "the user whose key it is is disabled", actor)
         person = await self._as_person(replace(actor, user_id=user_id), user, key.tenant_id)
-        if person.tenant_id != key.tenant_id:
+        if key.tenant_id and person.role is None:
             raise _refusal("key", "revoked", "the user whose key it is is no member of its tenant any more", actor)
         return replace(person, permissions=person.permissions & actor.permissions)
 
@@ -336,6 +336,7 @@ def _bearer(key: ApiKey) -> Actor:
         groups=("system:authenticated",),
         scopes=scopes,
         permissions=permissions_of(scopes),
+        tenant_id=key.tenant_id,
     )
 
 
