@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tenantry.model.permissions import Permission
 from tenantry.web.authentication import ANONYMOUS
-from tenantry.web.permissions import forbidden
+from tenantry.web.permissions import refusal
 from tenantry.web.routes import ACTOR, PLACE, Route
 
 _PAGE = "/docs"
@@ -24,7 +24,7 @@ def route(told: Iterable[Route]) -> Route:
         if "text/html" in request.headers.get("Accept", ""):
             raise web.HTTPFound(_PAGE, headers={"Vary": "Accept"})
         if not request[ACTOR].may(Permission.AUTHENTICATED):
-            raise forbidden(request, ANONYMOUS)
+            raise await refusal(request, ANONYMOUS, "/")
         return web.Response(body=document, content_type="application/json", headers={"Vary": "Accept"})
 
     return Route("GET", "/", answer, needs=Permission.PUBLIC)  # a browser has no token yet
