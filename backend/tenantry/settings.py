@@ -143,6 +143,10 @@ class Settings(BaseSettings):
         description="File with the key that encrypts secrets in the database: 32 random bytes in base64, one line; "
         "further lines are older keys. On loopback one is made in DATA_DIR.",
     )
+    signing_algorithm: Literal["RS256", "ES256"] = Field(
+        default="RS256",
+        description="What tokens are signed with; a change makes a new key, which signs after 15 minutes.",
+    )
     external_url: str = Field(
         default="",
         description="URL under which clients reach the server, with its path prefix; https unless on loopback.",
@@ -242,6 +246,11 @@ class Settings(BaseSettings):
     def on_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
         return is_loopback(self.host)
+
+    @property
+    def issuer(self) -> str:
+        """Who issues our tokens: the ``iss`` of each, and the prefix of the addresses of every OAuth endpoint."""
+        return self.external_url or f"https://localhost:{self.tls_port}"
 
     @property
     def database(self) -> str:

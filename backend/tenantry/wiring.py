@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tenantry.datadir import DataDirectory
 from tenantry.services.accounts import Accounts
+from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
 from tenantry.services.encryption import Encryption, open_encryption
@@ -24,6 +25,7 @@ from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
 from tenantry.services.sessions import Sessions
 from tenantry.services.sign_in import SignIn
+from tenantry.services.signing_keys import SigningKeys
 from tenantry.services.standing import Standing
 from tenantry.services.throttle import Throttle
 from tenantry.services.tombstones import Tombstones
@@ -44,6 +46,8 @@ class Services:
     keys: Keys
     standing: Standing
     authenticator: Authenticator
+    signing_keys: SigningKeys
+    access_tokens: AccessTokens
     passwords: Passwords
     throttle: Throttle
     sign_in: SignIn
@@ -83,7 +87,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         feed = Feed(db)
         standing = Standing(db, feed)
         stack.push_async_callback(standing.close)
-        authenticator = Authenticator(db, standing, keysets)
+        signing_keys = SigningKeys(db, standing, encryption, settings.signing_algorithm)
+        access_tokens = AccessTokens(settings.issuer, signing_keys)
+        authenticator = Authenticator(db, standing, keysets, access_tokens)
         stack.push_async_callback(authenticator.close)
         passwords = Passwords()
         stack.callback(passwords.close)
@@ -100,6 +106,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             keys=Keys(db),
             standing=standing,
             authenticator=authenticator,
+            signing_keys=signing_keys,
+            access_tokens=access_tokens,
             passwords=passwords,
             throttle=throttle,
             sign_in=SignIn(db, passwords, sessions, throttle, audit),
@@ -115,5 +123,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             tombstones=Tombstones(db),
             records=Records(db),
             feed=feed,
-            worker=Worker(db, feed),
+            worker=Worker(db, feed, chores=(signing_keys.rotate_when_due,)),
         )

@@ -292,11 +292,14 @@ class _AwayDatabase:
         return self.key if function is keys.get else True
 
 
+_NO_TOKENS: Any = None
+
+
 async def test_while_the_database_is_away_a_key_is_believed_for_a_minute() -> None:
     clock = 1000.0
     db: Any = _AwayDatabase(ApiKey(id=ID, name="a", secret_sha=SHA, scopes=(), owner=""))
     standing = Standing(db, Feed(db), monotonic=lambda: clock)
-    authenticator = Authenticator(db, standing, KeySets([]), monotonic=lambda: clock)
+    authenticator = Authenticator(db, standing, KeySets([]), _NO_TOKENS, monotonic=lambda: clock)
     await authenticator.authenticate(KEY, "127.0.0.1")
     db.away, clock = True, 1059.0
     await authenticator.authenticate(KEY, "127.0.0.1")

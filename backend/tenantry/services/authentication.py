@@ -1,4 +1,4 @@
-"""From a credential to an actor: API keys, browser sessions and ServiceAccount tokens.
+"""From a credential to an actor: API keys, browser sessions, access tokens and ServiceAccount tokens.
 
 A credential is verified once and remembered; what its bearer may do is computed again whenever something of that has
 changed (``services/standing.py``), on every replica within a second, also for who waits with
@@ -24,8 +24,10 @@ from tenantry.model import ids
 from tenantry.model.credentials import split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, ApiKey, Session, TenantStanding, User, UserStatus
+from tenantry.model.oauth import AccessToken
 from tenantry.model.permissions import OF_TENANTS, READS, ROLES, SCOPES, Permission, permissions_of
 from tenantry.services import workloads
+from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.keys import LOCAL_ADMIN
 from tenantry.services.keysets import KeySets
 from tenantry.services.standing import Standing
@@ -85,11 +87,12 @@ class _Lapse:
 class Authenticator:
     """Tells who sends a request."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         db: Database,
         standing: Standing,
         keysets: KeySets,
+        tokens: AccessTokens,
         *,
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -98,6 +101,7 @@ class Authenticator:
         self._db = db
         self._standing = standing
         self._keysets = keysets
+        self._tokens = tokens
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
         self._touching: set[asyncio.Task[None]] = set()
         self._lapses: dict[tuple[str, str], _Lapse] = {}
@@ -188,8 +192,8 @@ class Authenticator:
         if token.startswith(f"{SESSION_PREFIX}_"):
             return await self._verify_session(token)
         if token.count(".") == 2:  # noqa: PLR2004 - the two dots of a compact JWS
-            return await self._verify_workload(token)
-        raise _refusal("none", "malformed", "the bearer token is neither an API key nor a ServiceAccount token")
+            return await (self._verify_token(token) if self._tokens.names(token) else self._verify_workload(token))
+        raise _refusal("none", "malformed", "the bearer token is no API key, access token or ServiceAccount token")
 
     async def _verify_key(self, token: str) -> _Verified:
         parts = split_token(token)
@@ -248,6 +252,17 @@ class Authenticator:
             touch=lambda: self._note_presence(token, session),
         )
 
+    async def _verify_token(self, token: str) -> _Verified:
+        version = self._standing.version
+        with _counting("token"):
+            try:
+                said = await self._tokens.verify(token)
+            except workloads.ForgedError as error:
+                logger.info("refused an access token: %s", error)
+                raise _refusal("token", "forged", "the access token is not valid here, or not any more") from None
+            actor = await self._token_actor(said)
+        return _Verified(method="token", actor=actor, expires=said.expires + workloads.LEEWAY, version=version)
+
     async def _verify_workload(self, token: str) -> _Verified:
         self._keysets.refresh_files()
         generation = self._keysets.generation
@@ -287,6 +302,43 @@ class Authenticator:
         if key.tenant_id and person.role is None:
             raise _refusal("key", "revoked", "the user whose key it is is no member of its tenant any more", actor)
         return replace(person, permissions=person.permissions & actor.permissions)
+
+    async def _token_actor(self, token: AccessToken) -> Actor:
+        """Who sends an access token: a client, or a person through one; what that may do now, within its scopes."""
+        actor = Actor(
+            name=f"user:{token.user_id}" if token.user_id else f"client:{token.client_id}",
+            groups=("system:authenticated",),
+            scopes=token.scopes,
+            user_id=token.user_id,
+            client_id=token.client_id,
+        )
+        await self._check_grant(token, actor)
+        within = permissions_of(token.scopes)
+        if token.user_id:
+            user = await self._standing.user(token.user_id)
+            if user is None or user.auth_version != token.auth_version:
+                raise _refusal("token", "revoked", "the access was ended: sign in again", actor)
+            if user.status is not UserStatus.ACTIVE:
+                raise _refusal("token", "disabled", "the user is disabled", actor)
+            person = await self._as_person(actor, user, token.tenant_id)
+            return replace(person, permissions=person.permissions & within)
+        actor = replace(actor, permissions=within)
+        if not token.tenant_id:
+            return actor
+        return self._within(actor, token.tenant_id, await self._standing.tenant(token.tenant_id))
+
+    async def _check_grant(self, token: AccessToken, actor: Actor) -> None:
+        """Refuse a token that was taken back itself, or whose client, grant or session was."""
+        registered = await self._standing.client(token.client_id)
+        if registered is None or registered.client.disabled:
+            raise _refusal("token", "disabled", "the client is disabled or gone", actor)
+        for identifier in filter(None, (token.jti, token.grant_id)):
+            if await self._standing.revocation(identifier):
+                raise _refusal("token", "revoked", "the access was taken back", actor)
+        if token.session_id:
+            session = await self._standing.session(token.session_id)
+            if session is None or session.revoked_at:
+                raise _refusal("token", "revoked", "the session was ended: sign in again", actor)
 
     async def _as_person(self, actor: Actor, user: User, tenant_id: str) -> Actor:
         """``actor`` with what ``user`` may: in a tenant by their role there, without one as platform administrator."""

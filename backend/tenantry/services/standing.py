@@ -1,4 +1,4 @@
-"""What rights rest on, in memory: keys, sessions, users, memberships and the state of tenants.
+"""What rights rest on, in memory: keys, sessions, users, memberships, clients, revocations, the state of tenants.
 
 An entry is believed for as long as the change feed, which tells of every change of one, has been read a moment ago: so
 a right that is taken away counts within a second on every replica, and a request asks the database for nothing that it
@@ -20,9 +20,10 @@ import orjson
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import ApiKey, Membership, Session, TenantStanding, User
 from tenantry.model.kinds import TENANT
+from tenantry.model.oauth import CLI, OAuthClient, Registered, Revocation, SigningKey
 from tenantry.model.resource import Change, Resource
 from tenantry.services.feed import Feed
-from tenantry.storage import keys, memberships, resources, sessions, users
+from tenantry.storage import clients, keys, memberships, resources, revocations, sessions, signing_keys, users
 from tenantry.storage.changes import Notice
 from tenantry.storage.db import UNIT_SECONDS, Database
 from tenantry.storage.unit import Unit
@@ -76,6 +77,20 @@ class Standing:
     async def tenant(self, tenant_id: str) -> TenantStanding | None:
         """The living tenant of that identity."""
         return await self._get(TENANT.name, tenant_id, _tenant, tenant_id)
+
+    async def client(self, client_id: str) -> Registered | None:
+        """The OAuth client of that id, and its secrets."""
+        if client_id == CLI.id:
+            return Registered(CLI)
+        return await self._get("OAuthClient", client_id, clients.get, client_id)
+
+    async def revocation(self, identifier: str) -> Revocation | None:
+        """That of a token or a grant, if it was taken back."""
+        return await self._get("Revocation", identifier, revocations.get, identifier)
+
+    async def signing_keys(self) -> tuple[SigningKey, ...]:
+        """All keys that sign or have signed, in the order in which they become active."""
+        return await self._get("SigningKey", "all", signing_keys.all_keys) or ()
 
     @property
     def is_fresh(self) -> bool:
@@ -148,7 +163,7 @@ class Standing:
         return value
 
 
-def notice(item: ApiKey | Session | User | Membership) -> Notice:
+def notice(item: ApiKey | Session | User | Membership | OAuthClient | Revocation) -> Notice:
     """What tells every replica that ``item`` has changed."""
     if isinstance(item, Membership):
         return Notice(kind="Membership", name=f"{item.tenant_id}/{item.user_id}", tenant_id=item.tenant_id)

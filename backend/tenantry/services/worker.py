@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
@@ -56,11 +57,18 @@ _LEFT_OVER = "orphaned, and its tenant is gone or another object has the layer"
 
 
 class Worker:
-    """Works for all replicas while it holds the lease."""
+    """Works for all replicas while it holds the lease.
 
-    def __init__(self, db: Database, feed: Feed) -> None:
+    Args:
+        db: where the work is.
+        feed: tells whether anything was written.
+        chores: what else is to be looked at now and then, by one replica.
+    """
+
+    def __init__(self, db: Database, feed: Feed, chores: Sequence[Callable[[], Awaitable[None]]] = ()) -> None:
         self._db = db
         self._feed = feed
+        self._chores = chores
         self._holder = ids.uuid7()
         self._rested = -1  # the feed's seq at which there was nothing to do
 
@@ -147,6 +155,8 @@ class Worker:
             pass
         while await self._db.run(_purge, now, write=True):
             pass
+        for chore in self._chores:
+            await chore()
 
 
 def _purge(unit: Unit, now: int) -> int:

@@ -316,6 +316,62 @@ class AuthThrottle(Model):
 
     class Meta:  # noqa: D106
         table_name = "auth_throttle"
+class SigningKey(Model):
+    """The keys that sign tokens."""
+
+    id = CharField(primary_key=True)
+    alg = CharField()
+    private = TextField()  # encrypted
+    created_at = BigIntegerField()
+    active_from = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "signing_key"
+
+
+class OAuthClient(Model):
+    """Programs that may ask for tokens; lists are JSON arrays."""
+
+    id = CharField(primary_key=True)
+    name = CharField()
+    tenant_id = CharField()
+    kind = CharField()
+    redirect_uris = TextField()
+    post_logout_uris = TextField()
+    grant_types = TextField()
+    scopes = TextField()
+    jwks = TextField()
+    first_party = IntegerField()
+    disabled = IntegerField()
+    created_by = CharField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "oauth_client"
+
+
+class ClientSecret(Model):
+    """Their secrets."""
+
+    id = CharField(primary_key=True)
+    client_id = CharField()
+    secret_sha = CharField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "client_secret"
+
+
+class Revocation(Model):
+    """Tokens and grants that were taken back before they expired."""
+
+    id = CharField(primary_key=True)
+    expires_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "revocation"
 
 
 class Departure(Model):
@@ -359,6 +415,10 @@ ALL: tuple[type[Model], ...] = (
     Session,
     OneTimeLink,
     AuthThrottle,
+    SigningKey,
+    OAuthClient,
+    ClientSecret,
+    Revocation,
     Departure,
     Instance,
 )

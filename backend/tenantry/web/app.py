@@ -35,6 +35,7 @@ from tenantry.web import (
     users,
 )
 from tenantry.web.middlewares import create_middleware, label_response
+from tenantry.web.oauth import routes as oauth
 from tenantry.web.routes import DRAINING, PLACE, SERVICES, STOPPING, Route
 from tenantry.wiring import Services
 
@@ -59,6 +60,7 @@ _TABLES: tuple[Route, ...] = (
     *setup.ROUTES,
     *invite.ROUTES,
     *account.ROUTES,
+    *oauth.ROUTES,
 )
 _TOLD: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))
 #: every route of the server; a new module adds its table above

@@ -33,10 +33,10 @@ class Credentials:
             TenantryError: ``UNAUTHENTICATED``, the credential is not valid now; ``UNAVAILABLE``, that cannot be told.
             RefusedError: ``FORBIDDEN`` too, another site may have made the browser send the request.
         """
-        header = request.headers.get("Authorization")
+        header = None if cookie is Cookie.CLIENT else request.headers.get("Authorization")
         if header is not None:
             return await self._authenticator.authenticate(_token(header), address)
-        session = "" if cookie is Cookie.IGNORED else request.cookies.get(SESSION_COOKIE, "")
+        session = "" if cookie in {Cookie.IGNORED, Cookie.CLIENT} else request.cookies.get(SESSION_COOKIE, "")
         if not session.startswith(SESSION_PREFIX):
             return ANONYMOUS
         try:

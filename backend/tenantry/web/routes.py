@@ -35,6 +35,7 @@ class Cookie(Enum):
 
     IGNORED = "ignored"
     COUNTS = "counts"  # what is not safe must carry the session's CSRF token in a header
+    CLIENT = "client"  # nor does a bearer token: the route itself authenticates an OAuth client
     FORM = "form"  # a page: who has no good session is a stranger, and its forms carry the token in a field
 
 
