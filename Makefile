@@ -90,7 +90,7 @@ image: ## Build the container image tenantry:VERSION
 		--build-arg REVISION="$$(git rev-parse HEAD)" --build-arg CREATED="$$(git log -1 --format=%cI)" $(ARGS) .
 
 # The folder keeps others out, not the files: the users of the containers read them.
-secrets: ## Make the passwords and the certificate of docker-compose.yml; what is there stays
+secrets: ## Make the passwords, the keys and the certificate of docker-compose.yml; what is there stays
 	@(umask 077; mkdir -p $(SECRETS))
 	@for name in database-password database-root-password; do \
 		test -s $(SECRETS)/$$name || openssl rand -hex 24 > $(SECRETS)/$$name || exit; done

@@ -20,6 +20,7 @@ from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
 from tenantry.services.lookup import Lookup
 from tenantry.services.members import Members
+from tenantry.services.oauth import OAuth
 from tenantry.services.passwords import Passwords
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
@@ -48,6 +49,7 @@ class Services:
     authenticator: Authenticator
     signing_keys: SigningKeys
     access_tokens: AccessTokens
+    oauth: OAuth
     passwords: Passwords
     throttle: Throttle
     sign_in: SignIn
@@ -91,6 +93,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         access_tokens = AccessTokens(settings.issuer, signing_keys)
         authenticator = Authenticator(db, standing, keysets, access_tokens)
         stack.push_async_callback(authenticator.close)
+        oauth = OAuth(db, encryption)
         passwords = Passwords()
         stack.callback(passwords.close)
         audit = AuditLog(db)
@@ -108,6 +111,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             authenticator=authenticator,
             signing_keys=signing_keys,
             access_tokens=access_tokens,
+            oauth=oauth,
             passwords=passwords,
             throttle=throttle,
             sign_in=SignIn(db, passwords, sessions, throttle, audit),
@@ -123,5 +127,5 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             tombstones=Tombstones(db),
             records=Records(db),
             feed=feed,
-            worker=Worker(db, feed, chores=(signing_keys.rotate_when_due,)),
+            worker=Worker(db, feed, chores=(signing_keys.rotate_when_due, oauth.forget_expired)),
         )

@@ -1,15 +1,20 @@
 """Every flow, driven over HTTPS by clients that nobody here wrote."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from tenantry.model.oauth import ALL_SCOPES
+from tenantry.model.identity import User
+from tenantry.model.oauth import ALL_SCOPES, CLI
+from tenantry.model.permissions import Role
+from tests.cluster.processes import free_port
 from tests.support.application import KUBERNETES, Application
 from tests.support.javascript import run_script
-from tests.support.oauth import add_client, issuing_server
+from tests.support.oauth import CALLBACK, add_client, issuing_server
+from tests.support.people import add_member, add_session, add_user
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +81,88 @@ async def test_a_client_gets_the_scopes_that_it_asks_for(platform: Application, 
     answer = await drive("clientCredentials", client=client.id, secret=secret, scope="keys:read")
     assert answer["scope"] == "keys:read"
     assert set((await me(platform, answer["access_token"]))["permissions"]) == {"authenticated", "keys:read"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A member of a tenant at a browser."""
+
+    user: User
+    tenant: str
+    cookie: str
+
+    @property
+    def session_id(self) -> str:
+        """Of the cookie."""
+        return self.cookie.split("_")[1]
+
+
+@pytest.fixture
+async def ada(platform: Application) -> Person:
+    """A viewer of the tenant `acme`, who is signed in there."""
+    tenant = (await platform.tenant("acme"))["status"]["tenantID"]
+    user = await add_user(platform.server, name="Ada")
+    await add_member(platform.server, tenant, user, Role.VIEWER)
+    return Person(user=user, tenant=tenant, cookie=await add_session(platform.server, user, tenant))
+
+
+async def test_a_person_lets_a_client_act(platform: Application, drive: Drive, ada: Person) -> None:
+    client, secret = await add_client(platform.server)
+    given = {"client": client.id, "secret": secret, "cookie": ada.cookie, "redirect": CALLBACK}
+    found = await drive("code", **given, scope="openid resources:read keys:read")
+    assert found["asked"]
+    assert found["claims"]["sub"] == found["access"]["sub"] == ada.user.id
+    assert found["claims"]["amr"] == ["pwd"]
+    assert found["claims"]["sid"] == ada.session_id
+    assert found["access"]["tid"] == ada.tenant
+    assert found["tokens"]["expires_in"] == 900
+    seen = await me(platform, found["tokens"]["access_token"])
+    assert (seen["name"], seen["tenant"]) == (f"user:{ada.user.id}", ada.tenant)
+    assert set(seen["permissions"]) == {"authenticated", "resources:read"}  # a viewer sees no keys, whatever the scope
+    assert not (await drive("code", **given, scope="openid resources:read"))["asked"]  # it was allowed before
+    assert (await drive("code", **given, scope="openid members:read"))["asked"]
+
+
+async def test_nobody_is_asked_for_a_client_of_ours(drive: Drive, ada: Person) -> None:
+    port = free_port()
+    given = {"client": CLI.id, "cookie": ada.cookie, "redirect": f"http://127.0.0.1:{port}/callback"}
+    found = await drive("code", **given, scope="openid offline_access resources:read")
+    assert not found["asked"]
+    assert "sid" not in found["access"]
+
+
+async def test_a_person_may_refuse(platform: Application, drive: Drive, ada: Person) -> None:
+    client, secret = await add_client(platform.server)
+    given = {"client": client.id, "secret": secret, "cookie": ada.cookie, "redirect": CALLBACK}
+    assert await drive("refused", **given, decision="deny") == "access_denied"
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"prompt": "none"}, "consent_required"),
+        ({"prompt": "none", "max_age": "0"}, "login_required"),
+        ({"prompt": "none login"}, "invalid_request"),
+        ({"scope": "openid platform:admin"}, "invalid_scope"),
+        ({"scope": "nonsense"}, "invalid_scope"),
+        ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"code_challenge": ""}, "invalid_request"),
+        ({"resource": "https://other.example.com"}, "invalid_target"),
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"response_mode": "fragment"}, "invalid_request"),
+        ({"request": "x"}, "request_not_supported"),
+    ],
+)
+async def test_errors_go_to_the_client_with_its_state_and_our_issuer(
+    platform: Application, drive: Drive, ada: Person, more: dict[str, str], error: str
+) -> None:
+    client, secret = await add_client(platform.server)
+    given = {"client": client.id, "secret": secret, "cookie": ada.cookie, "redirect": CALLBACK}
+    assert await drive("refused", **given, more=more) == error
+
+
+async def test_a_refresh_keeps_who_and_when(platform: Application, drive: Drive, ada: Person) -> None:
+    client, secret = await add_client(platform.server, first_party=True)
+    found = await drive("refresh", client=client.id, secret=secret, cookie=ada.cookie, redirect=CALLBACK)
+    for name in ("sub", "auth_time", "sid", "amr"):
+        assert found["before"][name] == found["after"][name]

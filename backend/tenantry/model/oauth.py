@@ -196,6 +196,121 @@ class AccessToken:
     kid: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFamily:
+    """What a person has granted to a client once: all the tokens that follow from it.
+
+    Args:
+        id: identity; the ``gid`` of its access tokens.
+        client_id: to whom.
+        user_id: by whom.
+        session_id: the browser session that it ends with; empty when it outlives that.
+        tenant_id: the tenant that its tokens act in, if any.
+        scopes: what for.
+        amr: how the person had proved who they are (RFC 8176).
+        auth_time: when; it stays that when tokens are refreshed.
+        auth_version: of the user then.
+        revoked_at: 0 while it is good.
+    """
+
+    id: str
+    client_id: str
+    user_id: str
+    session_id: str
+    tenant_id: str
+    scopes: tuple[str, ...]
+    amr: tuple[str, ...]
+    auth_time: int
+    auth_version: int
+    created_at: int = 0
+    expires_at: int = 0
+    revoked_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthCode:
+    """An authorization code, of which only the SHA-256 is kept; it is redeemed once."""
+
+    id: str
+    secret_sha: str  # hex
+    family_id: str  # of the tokens that it is redeemed for
+    client_id: str
+    user_id: str
+    session_id: str  # that it was given in
+    tenant_id: str
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    challenge: str  # of PKCE, S256
+    nonce: str
+    amr: tuple[str, ...]
+    auth_time: int
+    auth_version: int
+    created_at: int = 0
+    expires_at: int = 0
+    redeemed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshToken:
+    """A refresh token, kept as its SHA-256. ``successor`` is the next one, encrypted, once it was used."""
+
+    id: str
+    family_id: str
+    secret_sha: str  # hex
+    created_at: int = 0
+    used_at: int = 0
+    successor: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCode:
+    """A sign-in that a device without a browser waits for (RFC 8628).
+
+    Args:
+        id: first part of the device's code.
+        secret_sha: of its secret, in hex.
+        user_code: what the person types.
+        family_id: of the tokens that it is redeemed for.
+        client_id: what asks.
+        scopes: what for.
+        ip: where from.
+        interval: seconds that the device must wait between two questions.
+        polled_at: when it asked last.
+        decided_at: when the person said yes or no; 0 while they have not.
+        user_id: who said yes; empty for no.
+    """
+
+    id: str
+    secret_sha: str
+    user_code: str
+    family_id: str
+    client_id: str
+    scopes: tuple[str, ...]
+    ip: str
+    interval: int = DEVICE_INTERVAL
+    created_at: int = 0
+    expires_at: int = 0
+    polled_at: int = 0
+    decided_at: int = 0
+    redeemed_at: int = 0
+    user_id: str = ""
+    tenant_id: str = ""
+    amr: tuple[str, ...] = ()
+    auth_time: int = 0
+    auth_version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """What a person lets a client have, until they take it back."""
+
+    user_id: str
+    client_id: str
+    scopes: tuple[str, ...]
+    created_at: int = 0
+    updated_at: int = 0
+
+
 def matches_redirect(uri: str, registered: Iterable[str]) -> bool:
     """Whether ``uri`` is one of ``registered`` to the letter, but for the port on loopback (RFC 8252, 7.3)."""
     loopback = _LOOPBACK.fullmatch(uri)

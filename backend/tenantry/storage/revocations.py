@@ -1,6 +1,8 @@
-"""What was taken back before it expired: ids of tokens and of grants."""
+"""What is good no more before it expires: ids of tokens and grants that were taken back, and of spent assertions."""
 
 from __future__ import annotations
+
+import peewee
 
 from tenantry.model.oauth import Revocation
 from tenantry.storage import tables
@@ -22,7 +24,10 @@ def add(unit: Unit, revocation: Revocation) -> bool:
     """Note it; False when that was done before."""
     if get(unit, revocation.id):
         return False
-    unit.execute(_rows.insert, **_rows.values(revocation))
+    try:
+        unit.execute(_rows.insert, **_rows.values(revocation))
+    except peewee.IntegrityError:
+        return False
     return True
 
 

@@ -374,6 +374,105 @@ class Revocation(Model):
         table_name = "revocation"
 
 
+class TokenFamily(Model):
+    """What people have granted to clients."""
+
+    id = CharField(primary_key=True)
+    client_id = CharField()
+    user_id = CharField()
+    session_id = CharField()
+    tenant_id = CharField()
+    scopes = TextField()
+    amr = CharField()
+    auth_time = BigIntegerField()
+    auth_version = BigIntegerField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    revoked_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "token_family"
+
+
+class AuthCode(Model):
+    """Authorization codes."""
+
+    id = CharField(primary_key=True)
+    secret_sha = CharField()
+    family_id = CharField()
+    client_id = CharField()
+    user_id = CharField()
+    session_id = CharField()
+    tenant_id = CharField()
+    redirect_uri = CharField()
+    scopes = TextField()
+    challenge = CharField()
+    nonce = TextField()
+    amr = CharField()
+    auth_time = BigIntegerField()
+    auth_version = BigIntegerField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    redeemed_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "auth_code"
+
+
+class RefreshToken(Model):
+    """Refresh tokens."""
+
+    id = CharField(primary_key=True)
+    family_id = CharField()
+    secret_sha = CharField()
+    created_at = BigIntegerField()
+    used_at = BigIntegerField()
+    successor = TextField()
+
+    class Meta:  # noqa: D106
+        table_name = "refresh_token"
+
+
+class DeviceCode(Model):
+    """Sign-ins that devices wait for."""
+
+    id = CharField(primary_key=True)
+    secret_sha = CharField()
+    user_code = CharField()
+    family_id = CharField()
+    client_id = CharField()
+    scopes = TextField()
+    ip = CharField()
+    interval = BigIntegerField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    polled_at = BigIntegerField()
+    decided_at = BigIntegerField()
+    redeemed_at = BigIntegerField()
+    user_id = CharField()
+    tenant_id = CharField()
+    amr = CharField()
+    auth_time = BigIntegerField()
+    auth_version = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "device_code"
+
+
+class Consent(Model):
+    """What people let clients have."""
+
+    user_id = CharField()
+    client_id = CharField()
+    scopes = TextField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "consent"
+        primary_key = CompositeKey("user_id", "client_id")
+
+
 class Departure(Model):
     """Objects that their cluster has reported gone."""
 
@@ -419,6 +518,11 @@ ALL: tuple[type[Model], ...] = (
     OAuthClient,
     ClientSecret,
     Revocation,
+    TokenFamily,
+    AuthCode,
+    RefreshToken,
+    DeviceCode,
+    Consent,
     Departure,
     Instance,
 )

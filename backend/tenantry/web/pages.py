@@ -119,6 +119,11 @@ def redirect(request: web.Request, path: str) -> web.Response:
     return web.Response(status=303, headers={**_HEADERS, "Location": base(request) + path})
 
 
+def leave(address: str) -> web.Response:
+    """Send the browser to an address of somebody else, which must have been checked."""
+    return web.Response(status=303, headers={**_HEADERS, "Location": address})
+
+
 def send_to_login(request: web.Request) -> web.Response:
     """Let a stranger sign in first, and come back to the page that they wanted."""
     wanted = request.path_qs if request.method in csrf.SAFE else request.path

@@ -16,6 +16,76 @@ function proof() {
   return given.proof === "post" ? oauth.ClientSecretPost(given.secret) : oauth.ClientSecretBasic(given.secret);
 }
 
+// The browser of a person who is signed in: follows our own redirects, answers pages, and stops at the client's.
+async function browse(url, form) {
+  const headers = { Cookie: `__Host-tenantry=${given.cookie}` };
+  const options = { headers, redirect: "manual" };
+  if (form !== undefined) {
+    options.method = "POST";
+    options.body = new URLSearchParams(form);
+    headers.Origin = issuer.origin;
+  }
+  const answer = await fetch(url, options);
+  if (answer.status === 303) return new URL(answer.headers.get("location"), url);
+  const text = await answer.text();
+  assert.equal(answer.status, 200, text);
+  return text;
+}
+
+function field(page, name) {
+  return page.match(new RegExp(`name="${name}" value="([^"]*)"`))[1].replaceAll("&amp;", "&").replaceAll("&#39;", "'");
+}
+
+async function authorize(server, more = {}) {
+  const verifier = oauth.generateRandomCodeVerifier();
+  const state = oauth.generateRandomState();
+  const nonce = oauth.generateRandomNonce();
+  const url = new URL(server.authorization_endpoint);
+  const parameters = {
+    client_id: client.client_id,
+    redirect_uri: given.redirect,
+    response_type: "code",
+    scope: given.scope ?? "openid",
+    code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
+    code_challenge_method: "S256",
+    state,
+    nonce,
+    ...more,
+  };
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  let reached = await browse(url);
+  let asked = false;
+  if (typeof reached === "string") {
+    asked = true;
+    const csrf = field(reached, "csrf");
+    reached = await browse(server.authorization_endpoint, {
+      csrf,
+      request: field(reached, "request"),
+      decision: given.decision ?? "allow",
+    });
+  }
+  return { reached, verifier, state, nonce, asked };
+}
+
+async function exchange(server, { reached, verifier, state, nonce }) {
+  const parameters = oauth.validateAuthResponse(server, client, reached, state);
+  const answer = await oauth.authorizationCodeGrantRequest(
+    server, client, proof(), parameters, given.redirect, verifier,
+  );
+  const openid = (given.scope ?? "openid").split(" ").includes("openid");
+  const processed = await oauth.processAuthorizationCodeResponse(server, client, answer, {
+    expectedNonce: openid ? nonce : undefined,
+    requireIdToken: openid,
+  });
+  if (openid) await oauth.validateApplicationLevelSignature(server, answer);
+  return processed;
+}
+
+async function refresh(server, token) {
+  const answer = await oauth.refreshTokenGrantRequest(server, client, proof(), token);
+  return oauth.processRefreshTokenResponse(server, client, answer);
+}
+
 const flows = {
   async discovery() {
     return { oidc: await discover(), oauth2: await discover("oauth2") };
@@ -26,6 +96,46 @@ const flows = {
     const parameters = given.scope === undefined ? {} : { scope: given.scope };
     const answer = await oauth.clientCredentialsGrantRequest(server, client, proof(), parameters);
     return oauth.processClientCredentialsResponse(server, client, answer);
+  },
+
+  async code() {
+    const server = await discover();
+    const authorized = await authorize(server, given.more);
+    const tokens = await exchange(server, authorized);
+    const claims = oauth.getValidatedIdTokenClaims(tokens);
+    const request = new Request(given.issuer, { headers: { Authorization: `Bearer ${tokens.access_token}` } });
+    const access = await oauth.validateJwtAccessToken(server, request, given.issuer);
+    return { asked: authorized.asked, tokens, claims, access };
+  },
+
+  async refused() {
+    const server = await discover();
+    const { reached, state } = await authorize(server, given.more);
+    try {
+      oauth.validateAuthResponse(server, client, reached, state);
+    } catch (error) {
+      assert.ok(error instanceof oauth.AuthorizationResponseError, error);
+      return error.error;
+    }
+    throw new Error("it was not refused");
+  },
+
+  async userinfo() {
+    const server = await discover();
+    const { access_token, ...tokens } = await exchange(server, await authorize(server));
+    const { sub } = oauth.getValidatedIdTokenClaims(tokens) ?? { sub: oauth.skipSubjectCheck };
+    const answer = await oauth.userInfoRequest(server, client, access_token);
+    return oauth.processUserInfoResponse(server, client, sub, answer);
+  },
+
+  async refresh() {
+    const server = await discover();
+    const first = await exchange(server, await authorize(server));
+    const second = await refresh(server, first.refresh_token);
+    assert.notEqual(second.refresh_token, first.refresh_token);
+    const before = oauth.getValidatedIdTokenClaims(first);
+    const after = oauth.getValidatedIdTokenClaims(second);
+    return { first, second, before, after };
   },
 };
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tenantry.web.oauth import discovery, token
+from tenantry.web.oauth import authorize, discovery, token
 
-ROUTES = [*discovery.ROUTES, *token.ROUTES]
+ROUTES = [*discovery.ROUTES, *authorize.ROUTES, *token.ROUTES]

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from aiohttp import web
+from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
@@ -17,11 +18,12 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor
-from tenantry.model.oauth import ALL_SCOPES, CLI, OAuthClient, Registered, matches_redirect
+from tenantry.model.identity import Actor, Session
+from tenantry.model.oauth import ALL_SCOPES, CLI, OAuthClient, Registered, TokenFamily, matches_redirect
 from tenantry.services import client_assertions
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.client_assertions import Assertion
+from tenantry.services.oauth import OAuthStore
 from tenantry.services.workloads import ForgedError
 from tenantry.web.oauth.parameters import Parameters, read_form
 from tenantry.web.routes import ACTOR, SERVICES
@@ -52,6 +54,9 @@ class Request(OAuth2Request):
         self.payload = BasicOAuth2Payload(parameters)
         self.parameters = parameters
         self.assertion: Assertion | None = None  # that the client has proved itself with
+        self.session: Session | None = None  # of the person at the browser
+        self.family: TokenFamily | None = None  # that a token is made for
+        self.successor = ""  # of the refresh token
 
     @property
     def form(self) -> Parameters:
@@ -125,6 +130,7 @@ class Server(AuthorizationServer):
         self.issuer = tokens.issuer
         self._registered = registered
         self._now = now
+        self.store: OAuthStore  # of the transaction, once there is one
         self.register_client_auth_method("private_key_jwt", self._check_assertion)
 
     def query_client(self, client_id: str) -> Client | None:
@@ -139,8 +145,11 @@ class Server(AuthorizationServer):
         return request
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
-        """The answer as it is."""
-        return Answer(status, body, dict(headers))
+        """The answer as it is; when it goes to the client by the browser, it says who answers (RFC 9207)."""
+        named = dict(headers)
+        if "Location" in named:
+            named["Location"] = add_params_to_uri(named["Location"], [("iss", self.issuer)])
+        return Answer(status, body, named)
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
         """Nobody listens."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from aiohttp import web
+from authlib.oauth2.rfc6749.errors import InvalidClientError
 
+from tenantry.model.oauth import GrantType
 from tenantry.model.permissions import Permission
+from tenantry.services.oauth import OAuthStore
 from tenantry.web.oauth import grants
-from tenantry.web.oauth.server import Answer, open_request, render, render_error
+from tenantry.web.oauth.server import Answer, Request, Server, actor_of, open_request, render, render_error
 from tenantry.web.routes import SERVICES, Cookie, Route
 
 
@@ -17,12 +20,29 @@ async def _token(request: web.Request) -> web.Response:
     try:
         server, sent = await open_request(request)
         server.register_grant(grants.ClientCredentialsGrant)
-        answer: Answer = server.create_token_response(sent)
+        if sent.parameters.get("grant_type") == GrantType.CLIENT_CREDENTIALS and sent.assertion is None:
+            answer: Answer = server.create_token_response(sent)  # nothing is written: no transaction
+        else:
+            server.register_grant(grants.AuthorizationCodeGrant, [grants.ForcedPKCE(required=True)])
+            server.register_grant(grants.RefreshTokenGrant)
+            server.register_grant(grants.DeviceCodeGrant)
+            actor = actor_of(request, sent.client.model)
+            answer = await services.oauth.transact(actor, lambda store: _answer(server, sent, store))
         if answer.status == HTTPStatus.OK:
             answer = Answer(answer.status, await services.access_tokens.sign(answer.body), answer.headers)
         return render(answer)
     except Exception as error:  # noqa: BLE001 - what it does not know it raises again
         return render_error(error)
+
+
+def _answer(server: Server, sent: Request, store: OAuthStore) -> Answer:
+    server.store = store
+    if sent.assertion and not store.spend(sent.assertion):
+        error = InvalidClientError("The client's assertion was used before.", status_code=401)
+        refused: Answer = server.handle_error_response(sent, error)
+        return refused
+    answer: Answer = server.create_token_response(sent)
+    return answer
 
 
 ROUTES = [Route("POST", "/oauth/token", _token, needs=Permission.PUBLIC, session=Cookie.CLIENT)]

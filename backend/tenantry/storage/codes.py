@@ -1,0 +1,44 @@
+"""Authorization codes: their rows, without any secret."""
+
+from __future__ import annotations
+
+from tenantry.model.oauth import AuthCode
+from tenantry.storage import tables
+from tenantry.storage.mapping import Rows, read_list
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.unit import Unit
+
+_table = tables.AuthCode
+_rows = Rows(AuthCode, _table, read={"scopes": read_list, "amr": read_list})
+
+_GET = Statement(_rows.select.where(_table.id == arg("id")))
+_REDEEM = Statement(
+    _table.update({_table.redeemed_at: arg("at")}).where((_table.id == arg("id")) & (_table.redeemed_at == 0))
+)
+_EXPIRED = Statement(
+    _table.select(_table.id).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
+)
+_DELETE = Statement(_table.delete().where(_table.id == arg("id")))
+
+
+def insert(unit: Unit, code: AuthCode) -> None:
+    """Add ``code``."""
+    unit.execute(_rows.insert, **_rows.values(code))
+
+
+def get(unit: Unit, code_id: str) -> AuthCode | None:
+    """The code of that id, also when it was redeemed or has expired."""
+    return _rows.one(unit.execute(_GET, id=code_id))
+
+
+def redeem(unit: Unit, code_id: str, at: int) -> bool:
+    """Redeem the code; False when that was done before."""
+    return unit.execute(_REDEEM, id=code_id, at=at).rowcount == 1
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` that have expired by ``at``, and return how many."""
+    found = [row[0] for row in unit.execute(_EXPIRED, at=at, limit=limit).fetchall()]
+    for code_id in found:
+        unit.execute(_DELETE, id=code_id)
+    return len(found)
