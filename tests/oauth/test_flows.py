@@ -1,11 +1,13 @@
 """Every flow, driven over HTTPS by clients that nobody here wrote."""
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from joserfc.jwk import RSAKey
 
 from tenantry.model.identity import User
 from tenantry.model.oauth import ALL_SCOPES, CLI
@@ -14,7 +16,7 @@ from tests.cluster.processes import free_port
 from tests.support.application import KUBERNETES, Application
 from tests.support.javascript import run_script
 from tests.support.oauth import CALLBACK, add_client, issuing_server
-from tests.support.people import add_member, add_session, add_user
+from tests.support.people import add_member, add_session, add_user, browser
 
 pytestmark = pytest.mark.slow
 
@@ -166,3 +168,61 @@ async def test_a_refresh_keeps_who_and_when(platform: Application, drive: Drive,
     found = await drive("refresh", client=client.id, secret=secret, cookie=ada.cookie, redirect=CALLBACK)
     for name in ("sub", "auth_time", "sid", "amr"):
         assert found["before"][name] == found["after"][name]
+
+
+async def test_who_it_is_as_far_as_the_scopes_go(platform: Application, drive: Drive, ada: Person) -> None:
+    client, secret = await add_client(platform.server, first_party=True)
+    given = {"client": client.id, "secret": secret, "cookie": ada.cookie, "redirect": CALLBACK}
+    known = {"sub": ada.user.id, "name": "Ada", "email": ada.user.email}
+    assert await drive("userinfo", **given, scope="openid profile email") == known
+    assert await drive("userinfo", **given, scope="openid") == {"sub": ada.user.id}
+
+
+@pytest.mark.parametrize(("token", "left"), [("access_token", [False, True]), ("refresh_token", [False, False])])
+async def test_tokens_can_be_looked_into_and_given_back(
+    platform: Application, drive: Drive, ada: Person, token: str, left: list[bool]
+) -> None:
+    client, secret = await add_client(platform.server, first_party=True)
+    given = {"client": client.id, "secret": secret, "cookie": ada.cookie, "redirect": CALLBACK}
+    found = await drive("revoke", **given, scope="openid offline_access keys:read", token=token)
+    assert [each["active"] for each in found["before"]] == [True, True]
+    assert found["before"][0]["sub"] == found["before"][1]["sub"] == ada.user.id
+    assert found["before"][0]["scope"] == "keys:read offline_access openid"
+    assert [each["active"] for each in found["after"]] == left
+    bearer = {"Authorization": f"Bearer {found['tokens']['access_token']}"}
+    assert (await platform.get("/v1/me", **bearer)).status == 401
+
+
+async def test_a_device_is_connected_by_who_compares_its_code(platform: Application, drive: Drive, ada: Person) -> None:
+    given = {"client": CLI.id, "cookie": ada.cookie, "scope": "openid resources:read", "decision": "allow"}
+    found = await drive("device", **given)
+    assert found["refused"] == ["authorization_pending", "slow_down"]
+    assert CLI.name in found["page"]
+    assert "127.0.0.1" in found["page"] or "::1" in found["page"]
+    assert "refresh_token" in found["tokens"]
+    seen = await me(platform, found["tokens"]["access_token"])
+    assert (seen["name"], seen["tenant"]) == (f"user:{ada.user.id}", ada.tenant)
+
+
+async def test_a_device_may_be_refused(drive: Drive, ada: Person) -> None:
+    given = {"client": CLI.id, "cookie": ada.cookie, "scope": "openid", "decision": "deny"}
+    assert (await drive("device", **given))["error"] == "access_denied"
+
+
+async def test_a_client_proves_itself_with_its_key(platform: Application, drive: Drive) -> None:
+    key = RSAKey.generate_key(2048, {"kid": "one", "alg": "RS256"})
+    jwks = json.dumps({"keys": [key.as_dict(private=False)]})
+    client, _ = await add_client(platform.server, jwks=jwks)
+    answer = await drive("privateKey", client=client.id, key=key.as_dict(private=True))
+    assert (await me(platform, answer["access_token"]))["name"] == f"client:{client.id}"
+
+
+async def test_a_client_signs_a_person_out(platform: Application, drive: Drive, ada: Person) -> None:
+    client, secret = await add_client(platform.server, first_party=True)
+    given = {"client": client.id, "secret": secret, "cookie": ada.cookie, "redirect": CALLBACK}
+    found = await drive("logout", **given, bye="https://app.example.com/bye")
+    assert found["reached"] == "https://app.example.com/bye?state=s1"
+    async with browser(platform.server, ada.cookie) as person:
+        assert (await person.get("/v1/me")).status == 401
+    bearer = {"Authorization": f"Bearer {found['tokens']['access_token']}"}
+    assert (await platform.get("/v1/me", **bearer)).status == 401  # it ends with the session

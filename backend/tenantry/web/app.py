@@ -15,6 +15,7 @@ from tenantry.web import (
     discovery,
     docs,
     explain,
+    grants,
     history,
     invite,
     invites,
@@ -35,6 +36,7 @@ from tenantry.web import (
     users,
 )
 from tenantry.web.middlewares import create_middleware, label_response
+from tenantry.web.oauth import device
 from tenantry.web.oauth import routes as oauth
 from tenantry.web.routes import DRAINING, PLACE, SERVICES, STOPPING, Route
 from tenantry.wiring import Services
@@ -60,6 +62,7 @@ _TABLES: tuple[Route, ...] = (
     *setup.ROUTES,
     *invite.ROUTES,
     *account.ROUTES,
+    *grants.ROUTES,
     *oauth.ROUTES,
 )
 _TOLD: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))
@@ -72,6 +75,7 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app = web.Application(client_max_size=MAX_BYTES)
     app[SERVICES] = services
     app[DRAINING], app[STOPPING] = asyncio.Event(), asyncio.Event()
+    device.prepare(app)
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
     docs.prepare(pages.prepare(app))

@@ -126,7 +126,7 @@ def document(routes: Iterable[Route], server: str = "/") -> Document:
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An API key (`tnk_...`), or a ServiceAccount token of a registered cluster.",
+                    "description": "An API key (`tnk_...`), an access token, or a ServiceAccount token of a registered cluster.",
                 }
             },
         },

@@ -122,9 +122,9 @@ const flows = {
 
   async userinfo() {
     const server = await discover();
-    const { access_token, ...tokens } = await exchange(server, await authorize(server));
-    const { sub } = oauth.getValidatedIdTokenClaims(tokens) ?? { sub: oauth.skipSubjectCheck };
-    const answer = await oauth.userInfoRequest(server, client, access_token);
+    const tokens = await exchange(server, await authorize(server));
+    const { sub } = oauth.getValidatedIdTokenClaims(tokens);
+    const answer = await oauth.userInfoRequest(server, client, tokens.access_token);
     return oauth.processUserInfoResponse(server, client, sub, answer);
   },
 
@@ -136,6 +136,66 @@ const flows = {
     const before = oauth.getValidatedIdTokenClaims(first);
     const after = oauth.getValidatedIdTokenClaims(second);
     return { first, second, before, after };
+  },
+
+  // Introspects an access and a refresh token, gives them back, and introspects them again.
+  async revoke() {
+    const server = await discover();
+    const tokens = await exchange(server, await authorize(server));
+    const look = async (token) => {
+      const answer = await oauth.introspectionRequest(server, client, proof(), token);
+      return oauth.processIntrospectionResponse(server, client, answer);
+    };
+    const giveBack = async (token) => {
+      await oauth.processRevocationResponse(await oauth.revocationRequest(server, client, proof(), token));
+    };
+    const both = async () => [await look(tokens.access_token), await look(tokens.refresh_token)];
+    const before = await both();
+    await giveBack(tokens[given.token]);
+    await giveBack("nonsense");
+    return { tokens, before, after: await both() };
+  },
+
+  async device() {
+    const server = await discover();
+    const request = await oauth.deviceAuthorizationRequest(server, client, proof(), { scope: given.scope });
+    const device = await oauth.processDeviceAuthorizationResponse(server, client, request);
+    const poll = async () => {
+      const answer = await oauth.deviceCodeGrantRequest(server, client, proof(), device.device_code);
+      return oauth.processDeviceCodeResponse(server, client, answer);
+    };
+    const refused = [];
+    for (let count = 0; count < 2; count += 1) await poll().catch((error) => refused.push(error.error));
+    const page = device.verification_uri;
+    const csrf = field(await browse(device.verification_uri_complete), "csrf");
+    const confirm = await browse(page, { csrf, user_code: device.user_code.toLowerCase() });
+    const done = await browse(page, { csrf, user_code: field(confirm, "user_code"), decision: given.decision });
+    try {
+      return { refused, page: confirm, done, tokens: await poll() };
+    } catch (error) {
+      return { refused, error: error.error };
+    }
+  },
+
+  async privateKey() {
+    const server = await discover();
+    const key = await crypto.subtle.importKey(
+      "jwk", given.key, { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" }, false, ["sign"],
+    );
+    const answer = await oauth.clientCredentialsGrantRequest(
+      server, client, oauth.PrivateKeyJwt({ key, kid: given.key.kid }), {},
+    );
+    return oauth.processClientCredentialsResponse(server, client, answer);
+  },
+
+  async logout() {
+    const server = await discover();
+    const tokens = await exchange(server, await authorize(server));
+    const url = new URL(server.end_session_endpoint);
+    url.searchParams.set("id_token_hint", tokens.id_token);
+    url.searchParams.set("post_logout_redirect_uri", given.bye);
+    url.searchParams.set("state", "s1");
+    return { reached: await browse(url), tokens };
   },
 };
 

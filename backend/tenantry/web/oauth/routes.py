@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tenantry.web.oauth import authorize, discovery, token
+from tenantry.web.oauth import authorize, device, discovery, inspection, logout, token
 
-ROUTES = [*discovery.ROUTES, *authorize.ROUTES, *token.ROUTES]
+ROUTES = [*discovery.ROUTES, *authorize.ROUTES, *token.ROUTES, *device.ROUTES, *inspection.ROUTES, *logout.ROUTES]

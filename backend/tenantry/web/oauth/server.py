@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote_plus
@@ -20,13 +20,14 @@ from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Session
 from tenantry.model.oauth import ALL_SCOPES, CLI, OAuthClient, Registered, TokenFamily, matches_redirect
+from tenantry.model.permissions import Permission
 from tenantry.services import client_assertions
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.client_assertions import Assertion
 from tenantry.services.oauth import OAuthStore
 from tenantry.services.workloads import ForgedError
 from tenantry.web.oauth.parameters import Parameters, read_form
-from tenantry.web.routes import ACTOR, SERVICES
+from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
 from tenantry.wiring import Services
 
 #: how a client may prove itself, at every endpoint that asks it to
@@ -170,7 +171,7 @@ class Server(AuthorizationServer):
         return client
 
 
-async def open_request(request: web.Request) -> tuple[Server, Request]:
+async def _open(request: web.Request) -> tuple[Server, Request]:
     """What a client sends to one of its endpoints, once the client has proved who it is.
 
     Raises:
@@ -192,6 +193,21 @@ async def open_request(request: web.Request) -> tuple[Server, Request]:
         # always the same: it does not tell whether there is such a client (RFC 6749, 5.2)
         raise InvalidClientError("the client is not known here, or has not proved itself", status_code=401) from None
     return server, sent
+
+
+def client_endpoint(path: str, handle: Callable[[web.Request, Server, Request], Awaitable[Answer]]) -> Route:
+    """The route of an endpoint that clients send forms to; ``handle`` gets the request of one that has proved itself.
+
+    Its errors are answered as RFC 6749, 5.2, has them.
+    """
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            return _render(await handle(request, *await _open(request)))
+        except Exception as error:  # noqa: BLE001 - what it does not know it raises again
+            return _render_error(error)
+
+    return Route("POST", path, handler, Permission.PUBLIC, session=Cookie.CLIENT)
 
 
 async def find_client(services: Services, client_id: str) -> Registered | None:
@@ -216,16 +232,16 @@ def actor_of(request: web.Request, client: OAuthClient) -> Actor:
     )
 
 
-def render(answer: Answer) -> web.Response:
+def _render(answer: Answer) -> web.Response:
     """``answer`` in HTTP."""
     return web.json_response(answer.body, status=answer.status, headers={**NO_STORE, **_without_type(answer.headers)})
 
 
-def render_error(error: Exception) -> web.Response:
+def _render_error(error: Exception) -> web.Response:
     """An error of a client's request as RFC 6749, 5.2, has it; anything that is none is raised again."""
     if isinstance(error, OAuth2Error):
         status, body, headers = error()
-        return render(Answer(status, body, dict(headers)))
+        return _render(Answer(status, body, dict(headers)))
     if isinstance(error, TenantryError):
         unavailable = error.code in {Code.UNAVAILABLE, Code.TIMEOUT}
         body = {
@@ -233,9 +249,9 @@ def render_error(error: Exception) -> web.Response:
             "error_description": error.message,
         }
         headers = {"Retry-After": str(error.retry_after or 1)} if unavailable else {}
-        return render(Answer(503 if unavailable else 400, body, headers))
+        return _render(Answer(503 if unavailable else 400, body, headers))
     if isinstance(error, ValueError) and "forbidden characters" in str(error):  # Authlib quotes what it was sent
-        return render(Answer(400, {"error": "invalid_request"}))
+        return _render(Answer(400, {"error": "invalid_request"}))
     raise error
 
 

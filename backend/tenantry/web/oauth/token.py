@@ -8,31 +8,26 @@ from aiohttp import web
 from authlib.oauth2.rfc6749.errors import InvalidClientError
 
 from tenantry.model.oauth import GrantType
-from tenantry.model.permissions import Permission
 from tenantry.services.oauth import OAuthStore
 from tenantry.web.oauth import grants
-from tenantry.web.oauth.server import Answer, Request, Server, actor_of, open_request, render, render_error
-from tenantry.web.routes import SERVICES, Cookie, Route
+from tenantry.web.oauth.server import Answer, Request, Server, actor_of, client_endpoint
+from tenantry.web.routes import SERVICES
 
 
-async def _token(request: web.Request) -> web.Response:
+async def _token(request: web.Request, server: Server, sent: Request) -> Answer:
     services = request.app[SERVICES]
-    try:
-        server, sent = await open_request(request)
-        server.register_grant(grants.ClientCredentialsGrant)
-        if sent.parameters.get("grant_type") == GrantType.CLIENT_CREDENTIALS and sent.assertion is None:
-            answer: Answer = server.create_token_response(sent)  # nothing is written: no transaction
-        else:
-            server.register_grant(grants.AuthorizationCodeGrant, [grants.ForcedPKCE(required=True)])
-            server.register_grant(grants.RefreshTokenGrant)
-            server.register_grant(grants.DeviceCodeGrant)
-            actor = actor_of(request, sent.client.model)
-            answer = await services.oauth.transact(actor, lambda store: _answer(server, sent, store))
-        if answer.status == HTTPStatus.OK:
-            answer = Answer(answer.status, await services.access_tokens.sign(answer.body), answer.headers)
-        return render(answer)
-    except Exception as error:  # noqa: BLE001 - what it does not know it raises again
-        return render_error(error)
+    server.register_grant(grants.ClientCredentialsGrant)
+    if sent.parameters.get("grant_type") == GrantType.CLIENT_CREDENTIALS and sent.assertion is None:
+        answer: Answer = server.create_token_response(sent)  # nothing is written: no transaction
+    else:
+        server.register_grant(grants.AuthorizationCodeGrant, [grants.ForcedPKCE(required=True)])
+        server.register_grant(grants.RefreshTokenGrant)
+        server.register_grant(grants.DeviceCodeGrant)
+        actor = actor_of(request, sent.client.model)
+        answer = await services.oauth.transact(actor, lambda store: _answer(server, sent, store))
+    if answer.status != HTTPStatus.OK:
+        return answer
+    return Answer(answer.status, await services.access_tokens.sign(answer.body), answer.headers)
 
 
 def _answer(server: Server, sent: Request, store: OAuthStore) -> Answer:
@@ -45,4 +40,4 @@ def _answer(server: Server, sent: Request, store: OAuthStore) -> Answer:
     return answer
 
 
-ROUTES = [Route("POST", "/oauth/token", _token, needs=Permission.PUBLIC, session=Cookie.CLIENT)]
+ROUTES = [client_endpoint("/oauth/token", _token)]

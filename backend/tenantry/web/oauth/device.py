@@ -1,0 +1,149 @@
+"""Sign-in on a device without a browser (RFC 8628): the device asks, a person compares a code and says yes or no.
+
+The page never submits by itself and a link may fill the code in but not send it: whoever has sent somebody a link must
+not get their tokens by it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from datetime import UTC, datetime
+from http import HTTPStatus
+from urllib.parse import urlencode
+
+from aiohttp import web
+from authlib.oauth2.rfc6749.errors import InvalidScopeError, UnauthorizedClientError
+
+from tenantry.model import ids
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Session
+from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, GrantType, meaning_of
+from tenantry.model.permissions import OF_THE_PLATFORM, Permission
+from tenantry.web import pages
+from tenantry.web.oauth.grants import check_resource
+from tenantry.web.oauth.server import Answer, Request, Server, actor_of, client_endpoint, find_client
+from tenantry.web.pages import Form
+from tenantry.web.routes import ACTOR, SERVICES
+
+#: the person must have signed in so lately
+_FRESH_US = 5 * 60 * 1_000_000
+#: wrong codes that a session, and an address, may send within the life of one
+_TRIES, _TRIES_SECONDS, _TRIERS = 5, DEVICE_SECONDS, 10_000
+
+
+async def _authorize(request: web.Request, server: Server, sent: Request) -> Answer:
+    client = sent.client.model
+    if GrantType.DEVICE_CODE not in client.grant_types:
+        raise UnauthorizedClientError("The client may not use the device flow.")
+    check_resource(sent, server)
+    scopes = tuple(dict.fromkeys(sent.parameters.get("scope", "").split()))
+    if not set(scopes) <= set(client.scopes) - OF_THE_PLATFORM:
+        raise InvalidScopeError("A device may not have all of these scopes.")
+    actor, oauth = actor_of(request, client), request.app[SERVICES].oauth
+    code, device = await oauth.transact(actor, lambda store: store.add_device(client.id, scopes))
+    page, user_code = f"{server.issuer}/device", _spell(device.user_code)
+    body = {
+        "device_code": code,
+        "user_code": user_code,
+        "verification_uri": page,
+        "verification_uri_complete": f"{page}?{urlencode({'user_code': user_code})}",
+        "expires_in": DEVICE_SECONDS,
+        "interval": DEVICE_INTERVAL,
+    }
+    return Answer(HTTPStatus.OK, body)
+
+
+async def _show(request: web.Request, form: Form) -> web.Response:
+    del form
+    if await _fresh_session(request) is None:
+        return pages.send_to_login(request)
+    return pages.show(request, "device.html", user_code=request.query.get("user_code", "")[:20], problem="")
+
+
+async def _compare(request: web.Request, form: Form) -> web.Response:
+    """Show what waits behind the code that was typed, or do what the person has said about it."""
+    session = await _fresh_session(request)
+    if session is None:
+        return pages.send_to_login(request)
+    services, actor = request.app[SERVICES], request[ACTOR]
+    tries = request.app[_WRONG]
+    tries.check(session.id, actor.ip)
+    typed = form.get("user_code", "")
+    device = await services.oauth.find_device(typed)
+    found = await find_client(services, device.client_id) if device else None
+    if device is None or found is None or found.client.disabled:
+        tries.count(session.id, actor.ip)
+        problem = "There is no such code, or it has expired. Look at the device again."
+        return pages.show(request, "device.html", status=422, user_code=typed[:20], problem=problem)
+    decision = form.get("decision", "")
+    if decision not in {"allow", "deny"}:
+        return pages.show(
+            request,
+            "device_confirm.html",
+            client=found.client,
+            device=device,
+            user_code=_spell(device.user_code),
+            asked_at=datetime.fromtimestamp(device.created_at / 1_000_000, UTC),
+            meanings=[meaning_of(scope) for scope in device.scopes],
+        )
+    yes = decision == "allow"
+    done = await services.oauth.transact(actor, lambda store: store.decide_device(device, session, yes=yes))
+    if not done:
+        raise TenantryError(Code.CONFLICT, "that was decided before, or it is too late")
+    return pages.show(request, "device_done.html", yes=yes, client=found.client)
+
+
+async def _fresh_session(request: web.Request) -> Session | None:
+    """The session of who has signed in a moment ago."""
+    session = await request.app[SERVICES].standing.session(request[ACTOR].session_id)
+    return session if session and ids.now_micros() - session.auth_time <= _FRESH_US else None
+
+
+def _spell(user_code: str) -> str:
+    return f"{user_code[:4]}-{user_code[4:]}"
+
+
+class WrongCodes:
+    """Who has sent wrong codes, and when; of this process, which is enough against 25 billion codes."""
+
+    def __init__(self) -> None:
+        self._tries: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def check(self, *who: str) -> None:
+        """Refuse whoever has tried too often.
+
+        Raises:
+            TenantryError: ``TOO_MANY_REQUESTS``.
+        """
+        now = time.monotonic()
+        for each in who:
+            tries = self._tries.get(each, deque())
+            while tries and now - tries[0] > _TRIES_SECONDS:
+                tries.popleft()
+            if len(tries) >= _TRIES:
+                wait = int(_TRIES_SECONDS - (now - tries[0])) + 1
+                raise TenantryError(Code.TOO_MANY_REQUESTS, "too many wrong codes: wait a while", retry_after=wait)
+
+    def count(self, *who: str) -> None:
+        """Note that each of them sent a wrong code."""
+        for each in who:
+            self._tries.setdefault(each, deque()).append(time.monotonic())
+            self._tries.move_to_end(each)
+        while len(self._tries) > _TRIERS:
+            self._tries.popitem(last=False)
+
+
+_WRONG = web.AppKey("wrong_device_codes", WrongCodes)
+
+
+def prepare(app: web.Application) -> None:
+    """Let ``app`` count wrong codes."""
+    app[_WRONG] = WrongCodes()
+
+
+ROUTES = [
+    client_endpoint("/oauth/device_authorization", _authorize),
+    pages.page("GET", "/device", _show, needs=Permission.SELF),
+    pages.page("POST", "/device", _compare, needs=Permission.SELF),
+]
