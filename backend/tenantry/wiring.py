@@ -11,6 +11,7 @@ from tenantry.services.accounts import Accounts
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
+from tenantry.services.clients import Clients
 from tenantry.services.encryption import Encryption, open_encryption
 from tenantry.services.explain import Explanations
 from tenantry.services.feed import Feed
@@ -50,6 +51,7 @@ class Services:
     signing_keys: SigningKeys
     access_tokens: AccessTokens
     oauth: OAuth
+    clients: Clients
     passwords: Passwords
     throttle: Throttle
     sign_in: SignIn
@@ -112,6 +114,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             signing_keys=signing_keys,
             access_tokens=access_tokens,
             oauth=oauth,
+            clients=Clients(db),
             passwords=passwords,
             throttle=throttle,
             sign_in=SignIn(db, passwords, sessions, throttle, audit),

@@ -12,6 +12,7 @@ from tenantry.model.limits import MAX_BYTES
 from tenantry.web import (
     account,
     audit,
+    clients,
     discovery,
     docs,
     explain,
@@ -62,6 +63,7 @@ _TABLES: tuple[Route, ...] = (
     *setup.ROUTES,
     *invite.ROUTES,
     *account.ROUTES,
+    *clients.ROUTES,
     *grants.ROUTES,
     *oauth.ROUTES,
 )

@@ -36,6 +36,8 @@ _PLACES: dict[str, Document] = {
     "revision": {"description": "Number of the revision.", "schema": {"type": "integer", "minimum": 1}},
     "tenant": {"description": "Name of the tenant.", "schema": {"type": "string"}},
     "user": {"description": "Identity of the user.", "schema": {"type": "string"}},
+    "client": {"description": "Identity of the OAuth client.", "schema": {"type": "string"}},
+    "secret": {"description": "Identity of the secret.", "schema": {"type": "string"}},
     "id": {"description": "Identity of what the path is about.", "schema": {"type": "string"}},
 }
 _TAGS = {
@@ -45,6 +47,7 @@ _TAGS = {
     "audit": "Who did what, and who was refused what.",
     "tombstones": "Deleted tenants, and their names.",
     "keys": "API keys.",
+    "clients": "OAuth clients.",
     "me": "Whom the server takes the caller for, and what people decide about themselves.",
     "users": "Everybody who has an account.",
 }
@@ -126,7 +129,7 @@ def document(routes: Iterable[Route], server: str = "/") -> Document:
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "An API key (`tnk_...`), an access token, or a ServiceAccount token of a registered cluster.",
+                    "description": "An API key (`tnk_...`), an access token, or a ServiceAccount token of a cluster.",
                 }
             },
         },

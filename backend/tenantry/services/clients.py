@@ -1,0 +1,340 @@
+"""OAuth clients: made, changed, disabled and deleted, and their secrets replaced without an interruption."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from urllib.parse import urlsplit
+
+from joserfc.jwk import ECKey, KeySet, RSAKey
+
+from tenantry.model import ids
+from tenantry.model.audit import AuditEvent
+from tenantry.model.credentials import new_token
+from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.identity import Actor
+from tenantry.model.oauth import (
+    CLIENT_SECRET,
+    IDENTITY_SCOPES,
+    ClientKind,
+    ClientSecret,
+    GrantType,
+    OAuthClient,
+    Registered,
+    scopes_for,
+)
+from tenantry.model.permissions import SCOPES, Permission
+from tenantry.services import answers
+from tenantry.services.answers import Once
+from tenantry.services.standing import notice
+from tenantry.services.tenancy import find_tenant
+from tenantry.storage import audit, changes, clients
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+
+MOST_SECRETS = 5
+_RSA_BITS = 2048
+_URI = re.compile(r"[!-~]{1,500}")
+#: the scheme of an app's own address: a domain name turned round (RFC 8252, 7.1)
+_OWN_SCHEME = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+")
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A secret that was just made. ``token`` is shown this once and stored nowhere; empty for a client without one."""
+
+    registered: Registered
+    token: str
+
+
+class Clients:
+    """What can be done with OAuth clients."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def create(
+        self, actor: Actor, wanted: OAuthClient, *, tenant: str = "", once: Once[NewSecret] | None = None
+    ) -> NewSecret:
+        """Make a client of the actor's tenant, of another one where the platform asks, or of the platform.
+
+        Args:
+            actor: who asks.
+            wanted: what it is to be; its id, tenant and times are made here.
+            tenant: name of the tenant whose it is.
+            once: the request, when its answer is to be kept.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, the actor may not, or would give more than it has; ``INVALID``; ``NOT_FOUND``.
+        """
+        _require(actor, Permission.CLIENTS_WRITE)
+        tenant_id = await find_tenant(self._db, actor, tenant) if tenant else actor.tenant_id
+        now = ids.now_micros()
+        client = replace(
+            wanted,
+            id=new_token()[1],
+            tenant_id=tenant_id,
+            created_by=actor.name,
+            created_at=now,
+            updated_at=now,
+        )
+        _check(actor, client)
+        secret, token = (None, "") if client.is_public or client.jwks else _new_secret(client.id, 0, now)
+        made = NewSecret(Registered(client, (secret,) if secret else ()), token)
+        return await answers.run(self._db, once, _create, made, _event(actor, "client.create", client, now))
+
+    async def get(self, actor: Actor, client_id: str) -> Registered:
+        """The client and its secrets, without what is secret of them.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
+        """
+        _require(actor, Permission.CLIENTS_READ)
+        return await self._find(actor, client_id)
+
+    async def list(self, actor: Actor, *, tenant: str = "", after: str = "", limit: int = 500) -> list[OAuthClient]:
+        """At most ``limit`` clients of the actor's tenant, of that ``tenant``, or of the platform, beyond ``after``.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``; ``NOT_FOUND``, there is no such tenant.
+        """
+        _require(actor, Permission.CLIENTS_READ)
+        tenant_id = await find_tenant(self._db, actor, tenant) if tenant else actor.tenant_id
+        return await self._db.run(partial(clients.page, tenant_id=tenant_id, after=after, limit=limit))
+
+    async def update(self, actor: Actor, before: Registered, wanted: OAuthClient) -> Registered:
+        """Write ``wanted`` over ``before``; whose it is stays.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, ``INVALID``; ``CONFLICT``, it has changed meanwhile.
+        """
+        _require(actor, Permission.CLIENTS_WRITE)
+        client = replace(wanted, updated_at=max(ids.now_micros(), before.client.updated_at + 1))
+        _check(actor, client)
+        event = _event(actor, "client.update", client, client.updated_at)
+        await self._db.run(_update, client, before.client, event, write=True)
+        return Registered(client, before.secrets)
+
+    async def delete(self, actor: Actor, client_id: str) -> Registered:
+        """Delete the client; none of its tokens works any more.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
+        """
+        _require(actor, Permission.CLIENTS_WRITE)
+        found = await self._find(actor, client_id)
+        now = ids.now_micros()
+        await self._db.run(_delete, found.client, now, _event(actor, "client.delete", found.client, now), write=True)
+        return found
+
+    async def add_secret(
+        self, actor: Actor, client_id: str, lifetime: int, once: Once[NewSecret] | None = None
+    ) -> NewSecret:
+        """Give the client one more secret; those that it has go on working. ``lifetime`` in seconds, 0 for ever.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, ``NOT_FOUND``; ``INVALID``, it can keep none, or has too many.
+        """
+        _require(actor, Permission.CLIENTS_WRITE)
+        found = await self._find(actor, client_id)
+        if found.client.is_public:
+            raise TenantryError(Code.INVALID, "a public client cannot keep a secret")
+        if len(found.secrets) >= MOST_SECRETS:
+            raise TenantryError(Code.INVALID, f"a client has at most {MOST_SECRETS} secrets: revoke one first")
+        now = ids.now_micros()
+        secret, token = _new_secret(client_id, lifetime, now)
+        made = NewSecret(Registered(found.client, (*found.secrets, secret)), token)
+        event = _event(actor, "client.secret.create", found.client, now, secret.id)
+        return await answers.run(self._db, once, _add_secret, made, secret, event)
+
+    async def revoke_secret(self, actor: Actor, client_id: str, secret_id: str) -> Registered:
+        """Take one of the client's secrets back, on every replica within a second.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
+        """
+        _require(actor, Permission.CLIENTS_WRITE)
+        found = await self._find(actor, client_id)
+        now = ids.now_micros()
+        event = _event(actor, "client.secret.revoke", found.client, now, secret_id)
+        await self._db.run(_revoke_secret, found.client, secret_id, event, write=True)
+        return replace(found, secrets=tuple(secret for secret in found.secrets if secret.id != secret_id))
+
+    async def _find(self, actor: Actor, client_id: str) -> Registered:
+        """The client, if it is one of the actor's tenant, or of any for the platform."""
+        found = await self._db.run(clients.get, client_id)
+        if found is None or actor.tenant_id not in {"", found.client.tenant_id}:
+            raise TenantryError(Code.NOT_FOUND, f'there is no OAuth client "{client_id}"')
+        return found
+
+
+def _new_secret(client_id: str, lifetime: int, now: int) -> tuple[ClientSecret, str]:
+    token, identifier, secret_sha = new_token(CLIENT_SECRET)
+    expires_at = now + lifetime * 1_000_000 if lifetime else 0
+    return ClientSecret(
+        id=identifier, client_id=client_id, secret_sha=secret_sha, created_at=now, expires_at=expires_at
+    ), token
+
+
+def _create(unit: Unit, made: NewSecret, event: AuditEvent) -> NewSecret:
+    clients.insert(unit, made.registered.client)
+    for secret in made.registered.secrets:
+        clients.add_secret(unit, secret)
+    audit.append(unit, event)
+    changes.announce(unit, notice(made.registered.client), at=event.at)  # its id may have been asked for before
+    return made
+
+
+def _update(unit: Unit, client: OAuthClient, before: OAuthClient, event: AuditEvent) -> None:
+    if not clients.update(unit, client, before):
+        raise TenantryError(Code.CONFLICT, "the client has changed meanwhile: read it again")
+    audit.append(unit, event)
+    changes.announce(unit, notice(client), at=event.at)
+
+
+def _delete(unit: Unit, client: OAuthClient, now: int, event: AuditEvent) -> None:
+    if clients.delete(unit, client.id):
+        audit.append(unit, event)
+        changes.announce(unit, notice(client), at=now)
+
+
+def _add_secret(unit: Unit, made: NewSecret, secret: ClientSecret, event: AuditEvent) -> NewSecret:
+    clients.add_secret(unit, secret)
+    audit.append(unit, event)
+    changes.announce(unit, notice(made.registered.client), at=event.at)
+    return made
+
+
+def _revoke_secret(unit: Unit, client: OAuthClient, secret_id: str, event: AuditEvent) -> None:
+    if not clients.delete_secret(unit, client.id, secret_id):
+        raise TenantryError(Code.NOT_FOUND, f'the client has no secret "{secret_id}"')
+    audit.append(unit, event)
+    changes.announce(unit, notice(client), at=event.at)
+
+
+def _event(actor: Actor, action: str, client: OAuthClient, now: int, message: str = "") -> AuditEvent:
+    return AuditEvent(
+        id=ids.uuid7(),
+        at=now,
+        actor=actor.name,
+        action=action,
+        kind="OAuthClient",
+        name=client.id,
+        tenant_id=client.tenant_id,
+        request_id=actor.request_id,
+        ip=actor.ip,
+        message=message or client.name,
+    )
+
+
+def _require(actor: Actor, permission: Permission) -> None:
+    if not actor.may(permission):
+        raise TenantryError(Code.FORBIDDEN, f"{actor.name} does not have the permission {permission}")
+
+
+def _check(actor: Actor, client: OAuthClient) -> None:
+    """Refuse a client that makes no sense, or that would have more than who makes it.
+
+    Raises:
+        TenantryError: ``INVALID``, ``FORBIDDEN``.
+    """
+    errors = [
+        *_check_name(client.name),
+        *_check_known("scopes", client.scopes, scopes_for(client.tenant_id)),
+        *_check_known("grantTypes", client.grant_types, tuple(GrantType)),
+        *_check_grants(client),
+        *_check_uris("redirectURIs", client.redirect_uris),
+        *_check_uris("postLogoutURIs", client.post_logout_uris),
+        *_check_jwks(client),
+    ]
+    if errors:
+        raise TenantryError(Code.INVALID, "the OAuth client is not valid", errors)
+    if client.first_party and actor.tenant_id:
+        raise TenantryError(Code.FORBIDDEN, "only the platform can say that a client is one of its own (firstParty)")
+    if GrantType.CLIENT_CREDENTIALS in client.grant_types:  # what it does for people is bounded by their own rights
+        acts = [SCOPES[scope] for scope in client.scopes if scope not in IDENTITY_SCOPES]
+        missing = frozenset[Permission]().union(*acts) - actor.permissions
+        if missing:
+            listed = ", ".join(sorted(missing))
+            raise TenantryError(Code.FORBIDDEN, f"a client cannot be given what you do not have yourself: {listed}")
+
+
+def _check_name(name: str) -> list[FieldError]:
+    if 0 < len(name) <= 100 and name.isprintable():  # noqa: PLR2004 - said in the message
+        return []
+    return [FieldError("name", FieldCode.INVALID, "Invalid value: must be 1 to 100 printable characters")]
+
+
+def _check_known(field: str, values: Sequence[str], known: Sequence[str]) -> list[FieldError]:
+    supported = ", ".join(f'"{each}"' for each in known)
+    return [
+        FieldError(
+            f"{field}[{index}]",
+            FieldCode.NOT_SUPPORTED,
+            f'Unsupported value: "{value}": supported values: {supported}',
+        )
+        for index, value in enumerate(values)
+        if value not in known
+    ]
+
+
+def _check_grants(client: OAuthClient) -> list[FieldError]:
+    granted, errors = set(client.grant_types), []
+    if GrantType.AUTHORIZATION_CODE in granted and not client.redirect_uris:
+        message = "Required value: the grant type authorization_code needs one"
+        errors.append(FieldError("redirectURIs", FieldCode.REQUIRED, message))
+    if client.kind is ClientKind.PUBLIC and GrantType.CLIENT_CREDENTIALS in granted:
+        message = "Forbidden: a public client cannot prove itself, so it cannot use client_credentials"
+        errors.append(FieldError("grantTypes", FieldCode.FORBIDDEN, message))
+    return errors
+
+
+def _check_uris(field: str, uris: Sequence[str]) -> list[FieldError]:
+    message = (
+        "Invalid value: must be https://..., http:// with 127.0.0.1, [::1] or localhost, or a scheme of an app's own "
+        "such as com.example.app:/callback; without user, fragment and wildcard"
+    )
+    return [
+        FieldError(f"{field}[{index}]", FieldCode.INVALID, message)
+        for index, uri in enumerate(uris)
+        if not _is_redirect_uri(uri)
+    ]
+
+
+def _is_redirect_uri(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not _URI.fullmatch(uri) or "#" in uri or "*" in uri or "\\" in uri or "@" in parts.netloc:
+        return False
+    if parts.scheme == "https":
+        return bool(host)
+    if parts.scheme == "http":
+        return host in {"127.0.0.1", "::1", "localhost"}
+    return _OWN_SCHEME.fullmatch(parts.scheme) is not None
+
+
+def _check_jwks(client: OAuthClient) -> list[FieldError]:
+    if not client.jwks:
+        return []
+    if client.is_public:
+        return [FieldError("jwks", FieldCode.FORBIDDEN, "Forbidden: a public client has no key of its own")]
+    try:
+        keys = KeySet.import_key_set(json.loads(client.jwks)).keys
+    except Exception:  # noqa: BLE001 - whatever a stranger's key makes a parser raise, it is a bad key
+        keys = []
+    good = [
+        key
+        for key in keys
+        if not key.is_private
+        and (isinstance(key, ECKey) or (isinstance(key, RSAKey) and key.raw_value.key_size >= _RSA_BITS))
+    ]
+    if keys and len(good) == len(keys):
+        return []
+    message = f"Invalid value: must be a JSON Web Key Set of public EC keys, or RSA keys of {_RSA_BITS} bits or more"
+    return [FieldError("jwks", FieldCode.INVALID, message)]
