@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tenantry.datadir import DataDirectory
-from tenantry.services.accounts import Accounts
 from tenantry.services.access_tokens import AccessTokens
+from tenantry.services.accounts import Accounts
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
 from tenantry.services.clients import Clients

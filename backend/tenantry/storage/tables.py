@@ -316,6 +316,8 @@ class AuthThrottle(Model):
 
     class Meta:  # noqa: D106
         table_name = "auth_throttle"
+
+
 class SigningKey(Model):
     """The keys that sign tokens."""
 

@@ -33,11 +33,11 @@ class ClientBody(Model):
     """`Public` for a program that cannot keep a secret: in a browser, on a phone, on a desk."""
     grant_types: Annotated[_Texts, Field(min_length=1)]
     """`authorization_code`, `refresh_token`, `client_credentials`, `urn:ietf:params:oauth:grant-type:device_code`."""
-    redirect_uris: Annotated[_Texts, Field(alias="redirectURIs")] = []
+    redirect_uris: _Texts = Field(default=[], alias="redirectURIs")
     """Where a browser may be sent back to. They are matched to the letter, but for the port of a loopback address."""
-    post_logout_uris: Annotated[_Texts, Field(alias="postLogoutURIs")] = []
+    post_logout_uris: _Texts = Field(default=[], alias="postLogoutURIs")
     """Where a browser may be sent after it was signed out."""
-    scopes: Annotated[_Texts, Field(max_length=64)] = []
+    scopes: Annotated[_Texts, Field(max_length=64)] = Field(default=[])
     """What its tokens may be used for at most; a person's token never does more than the person may."""
     jwks: dict[str, Any] | None = None
     """Its public keys (RFC 7517), for `private_key_jwt` in the place of a secret."""

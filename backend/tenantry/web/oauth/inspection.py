@@ -14,7 +14,7 @@ from tenantry.model.oauth import REFRESH, AccessToken, OAuthClient
 from tenantry.model.permissions import Permission
 from tenantry.services.workloads import LEEWAY, ForgedError
 from tenantry.web.oauth.server import NO_STORE, Answer, Request, Server, actor_of, client_endpoint
-from tenantry.web.permissions import forbidden
+from tenantry.web.permissions import refusal
 from tenantry.web.routes import ACTOR, SERVICES, Route
 from tenantry.wiring import Services
 
@@ -91,7 +91,7 @@ async def _userinfo(request: web.Request) -> web.Response:
     actor = request[ACTOR]
     if "openid" not in actor.scopes or not actor.user_id:
         error = TenantryError(Code.FORBIDDEN, "the access token has not the scope openid")
-        raise error if actor.may(Permission.AUTHENTICATED) else forbidden(request, actor)
+        raise error if actor.may(Permission.AUTHENTICATED) else await refusal(request, actor, "")
     user = await request.app[SERVICES].standing.user(actor.user_id)
     claims = {"sub": actor.user_id}
     if user and "profile" in actor.scopes and user.name:
