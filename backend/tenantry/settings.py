@@ -41,6 +41,8 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 #: what Kubernetes puts into a pod's environment for a Service named ``tenantry``
 _SERVICE_LINK = re.compile(r"TENANTRY_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*)")
 
+_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+
 
 class WrongSettingError(Exception):
     """A setting that stops the start; its text is one line that names the variable and says what is wrong."""
@@ -163,6 +165,11 @@ class Settings(BaseSettings):
         description="Kubernetes clusters whose ServiceAccount tokens are accepted, a JSON list of objects with name, "
         "issuer, one of jwks, jwks_file and jwks_url (with ca_file and token_file), and subjects.",
     )
+    outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Host names and CIDRs that identity providers and webhooks may be at though they are not public, "
+        "comma-separated; to them plain HTTP is allowed.",
+    )
     tls_cert_file: Path | None = Field(default=None, description="Certificate chain for HTTPS; read again on change.")
     tls_key_file: Path | None = Field(default=None, description="Private key of TLS_CERT_FILE.")
     drain_seconds: float = Field(
@@ -172,7 +179,7 @@ class Settings(BaseSettings):
         default="info", description="Least level that is logged."
     )
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "outbound_allow", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:
         return _split(value) if isinstance(value, str) else value
@@ -181,6 +188,16 @@ class Settings(BaseSettings):
     @classmethod
     def _split_networks(cls, value: object) -> object:
         return tuple(map(ip_network, _split(value))) if isinstance(value, str) else value
+
+    @field_validator("outbound_allow")
+    @classmethod
+    def _is_host_or_network(cls, items: tuple[str, ...]) -> tuple[str, ...]:
+        for item in items:
+            if "/" in item:
+                ip_network(item)
+            elif not _HOST.fullmatch(item):
+                raise ValueError(f"{item} is neither a host name, nor an address, nor a CIDR")
+        return items
 
     @field_validator("port", mode="before")
     @classmethod

@@ -110,6 +110,8 @@ def test_a_file_that_tells_no_issuer_is_refused(
         ({"HOST": "0.0.0.0"}, "TENANTRY_EXTERNAL_URL: must be set, because HOST=0.0.0.0 is not loopback"),  # noqa: S104
         ({"EXTERNAL_URL": "tenantry.example.com"}, "TENANTRY_EXTERNAL_URL: must be a URL such as"),
         ({"EXTERNAL_URL": "http://tenantry.example.com"}, "TENANTRY_EXTERNAL_URL: must begin with https://"),
+        ({"OUTBOUND_ALLOW": "10.0.0.0/99"}, "TENANTRY_OUTBOUND_ALLOW: '10.0.0.0/99' does not appear to be"),
+        ({"OUTBOUND_ALLOW": "idp.internal, a b"}, "TENANTRY_OUTBOUND_ALLOW: a b is neither a host name"),
         (
             {"TRUSTED_PROXIES": "10.0.0.0/8,x"},
             "TENANTRY_TRUSTED_PROXIES: 'x' does not appear to be an IPv4 or IPv6 network",
