@@ -32,6 +32,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from tenantry.model import providers
 from tenantry.model.permissions import SCOPES
 
 PREFIX = "TENANTRY_"
@@ -113,6 +114,41 @@ class Cluster(BaseModel):
         return subjects
 
 
+class IdentityProvider(BaseModel):
+    """One OpenID Connect provider with which people may sign in."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=providers.NAME, description="Its name in URLs.")
+    display_name: str = Field(min_length=1, max_length=100, description="Its name on the button.")
+    issuer: str = Field(min_length=1, max_length=512, description="Exactly as its discovery document has it.")
+    client_id: str = Field(min_length=1, max_length=255, description="As which it knows us.")
+    client_secret_file: Path | None = Field(
+        default=None, description="File with the client's secret; read at each use. None for a public client."
+    )
+    scopes: tuple[Annotated[str, Field(pattern=providers.SCOPE)], ...] = Field(
+        default=providers.SCOPES, description="What is asked for; openid must be among them."
+    )
+    email_domains: tuple[Annotated[str, Field(pattern=providers.DOMAIN)], ...] = Field(
+        default=(), description="With any, only who has a verified address there may sign in."
+    )
+    auto_provision: bool = Field(
+        default=False, description="Whether whoever signs in there first, with a verified address, becomes a user."
+    )
+
+    @field_validator("client_secret_file")
+    @classmethod
+    def _can_be_read(cls, value: Path | None) -> Path | None:
+        return None if value is None else readable(value)
+
+    @field_validator("scopes")
+    @classmethod
+    def _has_openid(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        if "openid" not in scopes:
+            raise ValueError("must have openid")
+        return scopes
+
+
 class Settings(BaseSettings):
     """All settings of the server."""
 
@@ -164,6 +200,11 @@ class Settings(BaseSettings):
         default=(),
         description="Kubernetes clusters whose ServiceAccount tokens are accepted, a JSON list of objects with name, "
         "issuer, one of jwks, jwks_file and jwks_url (with ca_file and token_file), and subjects.",
+    )
+    providers: tuple[IdentityProvider, ...] = Field(
+        default=(),
+        description="OpenID Connect providers with which people may sign in, a JSON list of objects with name, "
+        "display_name, issuer, client_id, client_secret_file, scopes, email_domains and auto_provision.",
     )
     outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -241,6 +282,13 @@ class Settings(BaseSettings):
         except UnicodeDecodeError:
             raise ValueError(f"{value} holds no text in UTF-8") from None
         return value
+
+    @field_validator("providers")
+    @classmethod
+    def _have_names(cls, found: tuple[IdentityProvider, ...]) -> tuple[IdentityProvider, ...]:
+        if len({provider.name for provider in found}) != len(found):
+            raise ValueError("two providers have the same name")
+        return found
 
     @field_validator("clusters")
     @classmethod

@@ -14,6 +14,7 @@ from tenantry.services.authentication import Authenticator
 from tenantry.services.clients import Clients
 from tenantry.services.encryption import Encryption, open_encryption
 from tenantry.services.explain import Explanations
+from tenantry.services.federation import Federation
 from tenantry.services.feed import Feed
 from tenantry.services.history import History
 from tenantry.services.invites import Invites
@@ -22,7 +23,10 @@ from tenantry.services.keysets import KeySets
 from tenantry.services.lookup import Lookup
 from tenantry.services.members import Members
 from tenantry.services.oauth import OAuth
+from tenantry.services.oidc import RelyingParty
+from tenantry.services.outbound import Outbound
 from tenantry.services.passwords import Passwords
+from tenantry.services.providers import Providers
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
 from tenantry.services.sessions import Sessions
@@ -60,6 +64,8 @@ class Services:
     users: Users
     members: Members
     invites: Invites
+    providers: Providers
+    federation: Federation
     audit: AuditLog
     resources: ResourceService
     history: History
@@ -102,6 +108,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(audit.close)
         throttle = Throttle(db)
         sessions = Sessions(db)
+        sessions, outbound = Sessions(db), Outbound(settings.outbound_allow)
+        providers = Providers(db, encryption, outbound, settings.providers)
         resources = ResourceService(db, Lookup(db))
         yield Services(
             settings=settings,
@@ -123,6 +131,9 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             users=Users(db, standing),
             members=Members(db),
             invites=Invites(db, standing, passwords),
+            sessions=sessions,
+            providers=providers,
+            federation=Federation(db, providers, RelyingParty(outbound), sessions, audit),
             audit=audit,
             resources=resources,
             history=History(db, resources),

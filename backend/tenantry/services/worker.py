@@ -29,6 +29,7 @@ from tenantry.storage import (
     departures,
     idempotency,
     leases,
+    logins,
     resources,
     throttle,
     tombstones,
@@ -152,6 +153,8 @@ class Worker:
         while await self._db.run(departures.forget, now - KEEP_DEPARTURES_MICROS, BATCH, write=True):
             pass
         while await self._db.run(throttle.forget, now, BATCH, write=True):
+            pass
+        while await self._db.run(logins.forget, now, BATCH, write=True):
             pass
         while await self._db.run(_purge, now, write=True):
             pass

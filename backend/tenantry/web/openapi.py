@@ -48,6 +48,7 @@ _TAGS = {
     "tombstones": "Deleted tenants, and their names.",
     "keys": "API keys.",
     "clients": "OAuth clients.",
+    "identity-providers": "Where people may sign in, beside here.",
     "me": "Whom the server takes the caller for, and what people decide about themselves.",
     "users": "Everybody who has an account.",
 }

@@ -1,0 +1,427 @@
+"""Signing in with an identity provider: who is let in, and every lie that is not believed."""
+
+import hmac
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from tenantry.model import ids
+from tenantry.model.identity import Actor, User, UserStatus
+from tenantry.model.providers import Identity, identity_id
+from tenantry.services.sessions import Sessions
+from tenantry.storage import identities, users
+from tenantry.web.authentication import SESSION_COOKIE
+from tests.support.application import Application
+from tests.support.people import add_session, add_user, browser
+from tests.support.provider import CLIENT, OpenIDProvider, Visitor, entry, handmade, running_provider, visiting
+from tests.support.server import running_server
+
+
+@dataclass
+class World:
+    """A server with one provider, and somebody's browser."""
+
+    admin: Application
+    provider: OpenIDProvider
+    visitor: Visitor
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether the browser has a session."""
+        return SESSION_COOKIE in self.visitor.cookies
+
+    async def add_identity(self, user: User, subject: str = "ada-1") -> None:
+        """Make `subject` at the provider one of the user's identities."""
+        issuer, now = self.provider.issuer, ids.now_micros()
+        identity = Identity(
+            id=identity_id(issuer, subject), issuer=issuer, subject=subject, user_id=user.id, created_at=now
+        )  # fmt: skip
+        assert await self.admin.server.services.db.run(identities.insert, identity, write=True)
+
+    async def refused(self, path: str = "/login/with/idp", *, why: str, note: str = "") -> None:
+        """See that who signs in is told why they are not, that the audit log has it, and that nobody has a session."""
+        await self.refused_at(await self.visitor.leave(path), why=why, note=note)
+
+    async def refused_at(self, url: str, *, why: str, note: str = "") -> None:
+        """The same of who comes back at `url`."""
+        page = await self.visitor.get(url)
+        assert (page.status, "Not signed in" in page.text, why in page.text) == (403, True, True), (note, page.text)
+        assert not self.is_signed_in, note
+        await self.admin.server.services.audit.close()
+        rows = await self.admin.items("/v1/audit?action=session.begin")
+        assert (rows[0]["result"], why in rows[0]["message"]) == ("denied", True), (note, rows[0])
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[OpenIDProvider]:
+    async with running_provider() as found:
+        yield found
+
+
+@pytest.fixture
+async def world(tmp_path: Path, provider: OpenIDProvider) -> AsyncIterator[World]:
+    async with (
+        running_server(tmp_path, outbound_allow=("127.0.0.1",)) as server,
+        server.session() as session,
+        visiting(server) as visitor,
+    ):
+        admin = Application(session, server)
+        made = await admin.post("/v1/identity-providers", entry(provider, autoProvision=True))
+        assert made.status == 201, made.body
+        yield World(admin, provider, visitor)
+
+
+async def test_who_is_known_is_let_in(world: World) -> None:
+    user = await add_user(world.admin.server)
+    await world.add_identity(user)
+    page = await world.visitor.sign_in("/login/with/idp?return_to=/account/here")
+    assert (page.status, page.location) == (303, "/account/here")
+    async with browser(world.admin.server, world.visitor.cookies[SESSION_COOKIE]) as api:
+        assert (await api.get("/v1/me")).body["name"] == f"user:{user.id}"
+        listed = (await api.get("/v1/me/identities")).body["items"]
+    assert [(each["issuer"], each["subject"], each["email"]) for each in listed] == [
+        (world.provider.issuer, "ada-1", "ada@example.com")
+    ]
+    row = (await world.admin.items("/v1/audit?action=session.begin"))[0]
+    assert (row["actor"], row["message"]) == (f"user:{user.id}", "fed")
+
+
+async def test_how_they_proved_it_is_the_sessions(world: World) -> None:
+    user = await add_user(world.admin.server)
+    await world.add_identity(user)
+    _says("claims", amr=["pwd", "otp", "<b>", 1])(world.provider)
+    await world.visitor.sign_in()
+    found = await Sessions(world.admin.server.services.db).list(_actor(user))
+    assert [session.amr for session in found] == [("pwd", "otp")]
+
+
+async def test_an_old_session_ends_with_the_new_one(world: World) -> None:
+    user = await add_user(world.admin.server)
+    await world.add_identity(user)
+    old = world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
+    await world.visitor.sign_in()
+    assert world.visitor.cookies[SESSION_COOKIE] != old
+    assert len(await Sessions(world.admin.server.services.db).list(_actor(user))) == 1
+
+
+async def test_who_is_new_becomes_a_user_where_that_is_allowed(world: World) -> None:
+    page = await world.visitor.sign_in()
+    assert page.status == 303, page.text
+    user = await world.admin.server.services.db.run(users.find, "ada@example.com")
+    assert user
+    assert (user.name, user.password_hash, user.platform_admin) == ("Ada", "", False)
+    assert [row["name"] for row in await world.admin.items("/v1/audit?action=user.provision")] == [user.id]
+    await world.visitor.sign_in()
+    assert len(await world.admin.items("/v1/audit?action=user.provision")) == 1
+
+
+async def test_and_nowhere_else(world: World) -> None:
+    changed = await world.admin.call("PATCH", "/v1/identity-providers/idp", {"autoProvision": False})
+    assert changed.status == 200, changed.body
+    await world.refused(why="ask for an invite")
+    assert await world.admin.server.services.db.run(users.find, "ada@example.com") is None
+
+
+async def test_an_address_that_nobody_has_verified_makes_no_user(world: World) -> None:
+    for verified in (False, None, "true", 1):
+        world.provider.person["email_verified"] = verified
+        await world.refused(why="does not vouch for your e-mail address")
+
+
+async def test_an_account_is_never_taken_over_by_an_address(world: World) -> None:
+    user = await add_user(world.admin.server)
+    await world.refused(why="sign in to it as you did before")
+    assert not await world.admin.server.services.db.run(identities.of_user, user.id)
+
+
+async def test_only_who_has_an_address_of_the_domains_is_let_in(world: World) -> None:
+    await world.admin.call("PATCH", "/v1/identity-providers/idp", {"emailDomains": ["Example.org"]})
+    await world.add_identity(await add_user(world.admin.server))
+    await world.refused(why="verified e-mail address of example.org")
+    world.provider.person["email"] = "ada@Example.ORG"
+    assert (await world.visitor.sign_in()).status == 303
+
+
+async def test_a_disabled_user_stays_out(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server, status=UserStatus.DISABLED))
+    await world.refused(why="account is disabled")
+
+
+Lie = Callable[[OpenIDProvider], None]
+
+
+def _says(part: str, **changes: Any) -> Lie:
+    """Change what the provider says in `part`; None takes it out."""
+
+    def tell(said: dict[str, Any]) -> None:
+        said.update(changes)
+        for name in [name for name, value in said.items() if value is None]:
+            del said[name]
+
+    return lambda provider: setattr(provider, f"change_{part}", tell)
+
+
+def _says_times(**offsets: int) -> Lie:
+    """Change times in the id_token to so many seconds from now."""
+    return _says("claims", **{name: int(time.time()) + each for name, each in offsets.items()})
+
+
+def _signs(sign: Callable[[OpenIDProvider, dict[str, Any]], str]) -> Lie:
+    """Make the id_token another way."""
+
+    def tell(provider: OpenIDProvider) -> None:
+        provider.sign = lambda claims: sign(provider, claims)
+
+    return tell
+
+
+def _with_public_key(provider: OpenIDProvider, claims: dict[str, Any]) -> str:
+    """HS256, with the public key as the secret that everybody knows."""
+    secret = provider.key.as_pem(private=False)
+    return handmade({"alg": "HS256", "kid": "one"}, claims, lambda body: hmac.digest(secret, body, "sha256"))
+
+
+def _with_another_key(_: OpenIDProvider, claims: dict[str, Any]) -> str:
+    return jwt.encode({"alg": "RS256", "kid": "one"}, claims, RSAKey.generate_key(2048))
+
+
+def _with_a_key_in_the_header(provider: OpenIDProvider, claims: dict[str, Any]) -> str:
+    header = {"alg": "RS256", "kid": "one", "jwk": provider.key.as_dict(private=False)}
+    key = provider.key.private_key
+    assert key
+    return handmade(header, claims, lambda body: key.sign(body, PKCS1v15(), SHA256()))
+
+
+ELSEWHERE = "https://idp.example"
+#: lie -> how it is told, and what is said of it
+LIES: dict[str, tuple[Lie, str]] = {
+    "another iss": (_says("claims", iss=ELSEWHERE), "id_token is of the issuer"),
+    "no iss": (_says("claims", iss=None), "id_token is of the issuer"),
+    "another aud": (_says("claims", aud="another"), "for another client"),
+    "another aud and azp us": (_says("claims", aud=["another"], azp=CLIENT), "for another client"),
+    "no aud": (_says("claims", aud=None), "for another client"),
+    "several aud and no azp": (_says("claims", aud=[CLIENT, "another"]), "issued to another client"),
+    "another azp": (_says("claims", azp="another"), "issued to another client"),
+    "alg none": (_signs(lambda _, claims: handmade({"alg": "none"}, claims)), "which is not taken"),
+    "alg nOnE": (_signs(lambda _, claims: handmade({"alg": "nOnE"}, claims)), "which is not taken"),
+    "HS256 with the public key": (_signs(_with_public_key), "which is not taken"),
+    "a key that is not in the key set": (_signs(lambda p, claims: p.token(claims, kid="two")), "not in its key set"),
+    "another key of the same name": (_signs(_with_another_key), "signature of its id_token is wrong"),
+    "a key in the header": (_signs(_with_a_key_in_the_header), "no signed JWT"),
+    "the address of a key in the header": (
+        _signs(lambda p, claims: p.token(claims, jku=f"{p.issuer}/jwks")),
+        "header of its id_token has",
+    ),
+    "an access token": (_signs(lambda p, claims: p.token(claims, typ="at+jwt")), "header of its id_token has"),
+    "no JWT": (_signs(lambda _p, _c: "not.a.token"), "is no signed JWT"),
+    "another nonce": (_says("claims", nonce="stale"), "the nonce is not ours"),
+    "no nonce": (_says("claims", nonce=None), "the nonce is not ours"),
+    "expired": (_says_times(iat=-50, exp=-61), "has expired"),
+    "no exp": (_says("claims", exp=None), "from when until when"),
+    "exp is a word": (_says("claims", exp="tomorrow"), "from when until when"),
+    "no iat": (_says("claims", iat=None), "from when until when"),
+    "older than the sign-in": (_says_times(iat=-3600), "not issued for this sign-in"),
+    "of the future": (_says_times(iat=3600, exp=7200), "not issued for this sign-in"),
+    "not yet good": (_says_times(nbf=3600), "not good yet"),
+    "no sub": (_says("claims", sub=None), "names no subject"),
+    "sub is a number": (_says("claims", sub=1), "names no subject"),
+    "the at_hash of another token": (_says("claims", at_hash="AAAAAAAAAAAAAAAAAAAAAA"), "another access token"),
+    "userinfo of another sub": (_says("userinfo", sub="mallory"), "tells of somebody else"),
+    "userinfo without a sub": (_says("userinfo", sub=None), "tells of somebody else"),
+    "another iss in the callback": (_says("callback", iss=ELSEWHERE), "the answer is another provider"),
+    "no iss in the callback": (_says("callback", iss=None), "the answer is another provider"),
+    "an error": (_says("callback", code=None, error="access_denied"), "did not sign you in (access_denied)"),
+    "an error that is HTML": (_says("callback", code=None, error="<script>"), "did not sign you in (unknown)"),
+    "no code": (_says("callback", code=None), "did not say who you are"),
+    "no id_token": (_says("tokens", id_token=None), "has no id_token"),
+    "a token of another type": (_says("tokens", token_type="DPoP"), "no bearer token"),
+    "an endpoint in the cluster": (_says("metadata", token_endpoint="http://10.0.0.1/token"), "no public address"),
+}
+
+
+async def test_no_lie_is_believed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantry.services.oidc.METADATA_SECONDS", 0.0)
+    await world.add_identity(await add_user(world.admin.server))
+    for lie, (tell, why) in LIES.items():
+        world.provider.be_honest()
+        tell(world.provider)
+        await world.refused(why=why, note=lie)
+    world.provider.be_honest()
+    assert (await world.visitor.sign_in()).status == 303
+
+
+async def test_an_issuer_that_was_not_announced_counts_too(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    _says("metadata", authorization_response_iss_parameter_supported=None)(world.provider)
+    _says("callback", iss=ELSEWHERE)(world.provider)
+    await world.refused(why="the answer is another provider")
+    _says("callback", iss=None)(world.provider)
+    assert (await world.visitor.sign_in()).status == 303
+
+
+async def test_a_token_for_several_of_which_we_are_the_one_is_taken(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    _says("claims", aud=["another", CLIENT], azp=CLIENT)(world.provider)
+    assert (await world.visitor.sign_in()).status == 303
+
+
+async def test_a_foreign_discovery_document_sends_nobody_anywhere(world: World) -> None:
+    _says("metadata", issuer=ELSEWHERE)(world.provider)
+    page = await world.visitor.get("/login/with/idp")
+    assert page.status == 503
+    assert "of another issuer" in page.text
+
+
+async def test_a_sign_in_works_once(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    url = await world.visitor.leave("/login/with/idp")
+    assert (await world.visitor.get(url)).status == 303
+    tokens = world.provider.asked.count("/token")
+    del world.visitor.cookies[SESSION_COOKIE]
+    page = await world.visitor.get(url)
+    assert page.status == 403
+    assert "begin again" in page.text
+    assert not world.is_signed_in
+    assert world.provider.asked.count("/token") == tokens
+
+
+async def test_a_code_works_once(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    first = await world.visitor.leave("/login/with/idp")
+    second = await world.visitor.leave("/login/with/idp")
+    code = first.partition("code=")[2].partition("&")[0]
+    stolen = second.replace(second.partition("code=")[2].partition("&")[0], code)
+    await world.refused_at(stolen, why="invalid_grant")  # the code is of another sign-in, by PKCE
+
+
+async def test_a_sign_in_belongs_to_its_browser(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    async with visiting(world.admin.server) as mallory:
+        url = await mallory.leave("/login/with/idp")
+    for cookies in ({}, {"__Host-tenantry-login": "guessed"}):
+        world.visitor.cookies = dict(cookies)
+        page = await world.visitor.get(url)
+        assert page.status == 403
+        assert "not begun in this browser" in page.text
+    await world.visitor.leave("/login/with/idp")
+    await world.refused_at(url, why="not begun in this browser")
+
+
+async def test_two_tabs_of_a_browser_can_sign_in(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    tabs = [await world.visitor.leave("/login/with/idp") for _ in range(2)]
+    assert [(await world.visitor.get(url)).status for url in tabs] == [303, 303]
+
+
+async def test_an_answer_of_one_provider_is_none_of_another(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    await world.admin.post("/v1/identity-providers", entry(world.provider, name="other"))
+    url = await world.visitor.leave("/login/with/idp")
+    await world.refused_at(url.replace("/with/idp/", "/with/other/"), why="begin again")
+
+
+async def test_nobody_comes_back_who_did_not_leave(world: World) -> None:
+    for query in ("", "?code=x", "?state=&code=x", "?state=%00&code=x", "?state=%C3%A9", "?state=%FF", "?iss=x"):
+        assert (await world.visitor.get(f"/login/with/idp/callback{query}")).status == 403, query
+    assert (await world.visitor.get("/login/with/idp/callback?state=a&state=b")).status == 400
+    assert (await world.visitor.get("/login/with/nobody/callback?state=a")).status == 404
+    assert (await world.visitor.get("/login/with/nobody")).status == 404
+
+
+async def test_nobody_is_sent_elsewhere(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    for away in ("https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/%0d%0aX:1"):
+        page = await world.visitor.sign_in(f"/login/with/idp?return_to={away}")
+        assert (page.status, page.location) == (303, "/account"), away
+
+
+async def test_a_new_key_of_the_provider_is_fetched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    assert (await world.visitor.sign_in()).status == 303
+    world.provider.key = RSAKey.generate_key(2048, {"kid": "two"})
+    monkeypatch.setattr("tenantry.services.oidc.NEW_KEY_SECONDS", 0.0)
+    assert (await world.visitor.sign_in()).status == 303
+
+
+async def test_an_identity_is_linked_by_who_is_signed_in(world: World) -> None:
+    user = await add_user(world.admin.server, email="ada@home.example", password_hash="x")
+    cookie = world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
+    async with browser(world.admin.server, cookie) as api:
+        href = (await api.post("/v1/me/identities", {"provider": "idp"})).body["href"]
+        page = await world.visitor.sign_in(href)
+        assert (page.status, page.location) == (303, "/account")
+        assert world.visitor.cookies[SESSION_COOKIE] == cookie
+        linked = (await api.get("/v1/me/identities")).body["items"]
+        assert [each["subject"] for each in linked] == ["ada-1"]
+        await world.visitor.sign_in(href)  # once more is no harm
+        gone = await api.call("DELETE", f"/v1/me/identities/{linked[0]['id']}")
+        assert gone.status == 200
+        assert (await api.get("/v1/me/identities")).body["items"] == []
+        assert (await api.call("DELETE", f"/v1/me/identities/{linked[0]['id']}")).status == 404
+    actions = [row["action"] for row in await world.admin.items("/v1/audit?kind=Identity")]
+    assert actions == ["identity.unlink", "identity.link"]
+
+
+async def test_no_other_site_and_no_other_session_links_anything(world: World) -> None:
+    user = await add_user(world.admin.server)
+    cookie = await add_session(world.admin.server, user)
+    async with browser(world.admin.server, cookie) as api:
+        href = (await api.post("/v1/me/identities", {"provider": "idp"})).body["href"]
+        assert (await api.post("/v1/me/identities", {"provider": "nobody"})).status == 404
+    async with browser(world.admin.server, cookie, token=False) as api:
+        assert (await api.post("/v1/me/identities", {"provider": "idp"})).status == 403
+    assert (await world.visitor.get(href)).status == 403
+    world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
+    assert (await world.visitor.get(href)).status == 403
+    world.visitor.cookies[SESSION_COOKIE] = cookie
+    url = await world.visitor.leave(href)
+    world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
+    page = await world.visitor.get(url)
+    assert page.status == 403
+    assert "session in which this was begun" in page.text
+    assert not await world.admin.server.services.db.run(identities.of_user, user.id)
+
+
+async def test_what_is_anothers_cannot_be_linked(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    mallory = await add_user(world.admin.server, email="mallory@example.com")
+    cookie = world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, mallory)
+    async with browser(world.admin.server, cookie) as api:
+        href = (await api.post("/v1/me/identities", {"provider": "idp"})).body["href"]
+        page = await world.visitor.sign_in(href)
+        assert page.status == 403
+        assert "belongs to another account" in page.text
+        assert (await api.get("/v1/me/identities")).body["items"] == []
+
+
+async def test_the_last_way_to_sign_in_stays(world: World) -> None:
+    user = await add_user(world.admin.server)
+    await world.add_identity(user)
+    await world.add_identity(user, "ada-2")
+    one, two = (identity_id(world.provider.issuer, subject) for subject in ("ada-1", "ada-2"))
+    async with browser(world.admin.server, await add_session(world.admin.server, user)) as api:
+        assert (await api.call("DELETE", f"/v1/me/identities/{one}")).status == 200
+        refused = await api.call("DELETE", f"/v1/me/identities/{two}")
+        assert (refused.status, refused.code) == (409, "conflict")
+
+
+async def test_nothing_of_it_is_in_the_database(world: World, tmp_path: Path) -> None:
+    url = await world.visitor.leave("/login/with/idp")
+    cookie = world.visitor.cookies["__Host-tenantry-login"]
+    assert (await world.visitor.get(url)).status == 303
+    code = url.partition("code=")[2].partition("&")[0]
+    files = b"".join(file.read_bytes() for file in (tmp_path / "data").glob("tenantry.db*"))
+    for secret in (cookie, code, "s3cret", world.visitor.cookies[SESSION_COOKIE]):
+        assert secret.encode() not in files
+
+
+def _actor(user: User) -> Actor:
+    return Actor(name=f"user:{user.id}", user_id=user.id)
