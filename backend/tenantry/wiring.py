@@ -107,7 +107,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         audit = AuditLog(db)
         stack.push_async_callback(audit.close)
         throttle = Throttle(db)
-        sessions = Sessions(db)
         sessions, outbound = Sessions(db), Outbound(settings.outbound_allow)
         providers = Providers(db, encryption, outbound, settings.providers)
         resources = ResourceService(db, Lookup(db))
@@ -131,7 +130,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             users=Users(db, standing),
             members=Members(db),
             invites=Invites(db, standing, passwords),
-            sessions=sessions,
             providers=providers,
             federation=Federation(db, providers, RelyingParty(outbound), sessions, audit),
             audit=audit,

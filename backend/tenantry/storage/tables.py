@@ -298,48 +298,6 @@ class OneTimeLink(Model):
     user_id = CharField()
     id = CharField(unique=True)
     secret_sha = CharField()
-class IdentityProvider(Model):
-    """Where people may sign in; lists are JSON arrays, the secret is encrypted."""
-
-    name = CharField(primary_key=True)
-    display_name = CharField()
-    issuer = CharField()
-    client_id = CharField()
-    secret = CharField()
-    scopes = CharField()
-    email_domains = TextField()
-    auto_provision = IntegerField()
-    created_at = BigIntegerField()
-    updated_at = BigIntegerField()
-
-    class Meta:  # noqa: D106
-        table_name = "identity_provider"
-
-
-class Identity(Model):
-    """Who users are there."""
-
-    id = CharField(primary_key=True)
-    issuer = CharField()
-    subject = CharField()
-    user_id = CharField()
-    email = CharField()
-    created_at = BigIntegerField()
-    last_used_at = BigIntegerField()
-
-    class Meta:  # noqa: D106
-        table_name = "identity"
-
-
-class LoginTransaction(Model):
-    """Browsers that were sent there."""
-
-    id = CharField(primary_key=True)
-    browser_sha = CharField()
-    provider = CharField()
-    return_to = CharField()
-    user_id = CharField()
-    session_id = CharField()
     created_at = BigIntegerField()
     expires_at = BigIntegerField()
     used_at = BigIntegerField()
@@ -515,6 +473,55 @@ class Consent(Model):
     class Meta:  # noqa: D106
         table_name = "consent"
         primary_key = CompositeKey("user_id", "client_id")
+
+
+class IdentityProvider(Model):
+    """Where people may sign in; lists are JSON arrays, the secret is encrypted."""
+
+    name = CharField(primary_key=True)
+    display_name = CharField()
+    issuer = CharField()
+    client_id = CharField()
+    secret = CharField()
+    scopes = CharField()
+    email_domains = TextField()
+    auto_provision = IntegerField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "identity_provider"
+
+
+class Identity(Model):
+    """Who users are there."""
+
+    id = CharField(primary_key=True)
+    issuer = CharField()
+    subject = CharField()
+    user_id = CharField()
+    email = CharField()
+    created_at = BigIntegerField()
+    last_used_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "identity"
+
+
+class LoginTransaction(Model):
+    """Browsers that were sent there."""
+
+    id = CharField(primary_key=True)
+    browser_sha = CharField()
+    provider = CharField()
+    return_to = CharField()
+    user_id = CharField()
+    session_id = CharField()
+    created_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    used_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
         table_name = "login_transaction"
 
 
