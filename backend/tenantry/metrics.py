@@ -164,7 +164,7 @@ LOOP_LAG = _histogram(
     (),
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
 )
-#: method: none, key, session, serviceaccount;
+#: method: none, key, session, token, serviceaccount;
 #: outcome: ok, malformed, unknown, expired, revoked, disabled, address, forged, unavailable
 AUTHENTICATIONS = LoopCounter(
     "tenantry_authentications", "Credentials looked at, by how that ended.", ("method", "outcome")

@@ -56,9 +56,10 @@ VALUES: dict[str, dict[str, set[str] | str]] = {
         "code": {str(code) for code in retry.TRANSIENT | retry.LOST},
     },
     "tenantry_authentications*": {
-        "method": {"none", "key", "serviceaccount"},
-        "outcome": {"ok", "malformed", "unknown", "expired", "revoked", "address", "forged", "unavailable"},
+        "method": {"none", "key", "session", "token", "serviceaccount"},
+        "outcome": {"ok", "malformed", "unknown", "expired", "revoked", "disabled", "address", "forged", "unavailable"},
     },
+    "tenantry_sign_ins*": {"outcome": {"ok", "refused", "throttled"}},
     "tenantry_*build_info": {"version": {__version__}},
     "workqueue_*": {"name": {"tenantry"}},
     "controller_runtime_*": {
