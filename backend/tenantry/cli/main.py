@@ -14,6 +14,7 @@ from tenantry import __version__, exitcodes, termination
 #: heading of the help -> command -> module
 COMMANDS = {
     "Run a server": {"serve": "serve", "migrate": "migrate", "admin": "admin"},
+    "Sign in": {"login": "login", "logout": "login", "token": "login"},
     "Work with plans, tenants and configs": {
         "apply": "apply",
         "get": "get",
@@ -92,7 +93,7 @@ def main() -> None:
 
     Commands that talk to a server find it by --server and --token, or TENANTRY_SERVER and TENANTRY_TOKEN; else by the
     kubeconfig which `tenantry serve` wrote into TENANTRY_DATA_DIR, if that is set; else by the current context of
-    KUBECONFIG, which may be several files; else by .tenantry/kubeconfig.
+    KUBECONFIG, which may be several files; else by .tenantry/kubeconfig; else by that of `tenantry login`.
     """
 
 

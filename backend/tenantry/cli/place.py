@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from tenantry.client import kubeconfig
 from tenantry.client.credentials import NONE, Credential
+from tenantry.client.logins import Logins
 from tenantry.exitcodes import Exit
 from tenantry.model.names import PLATFORM_NAMESPACE
 from tenantry.settings import is_loopback
@@ -59,32 +61,64 @@ def find(server: str | None, token: str | None, ca_file: Path | None) -> Place:
         message = f"no server is known: there is no {_own_kubeconfig()}; {start}"
         raise UnknownPlaceError(Exit.UNAVAILABLE, message)
     try:
-        credential = Credential(token=token) if token else known.credential() if known else NONE
+        credential = Credential(token=token) if token else known.credential() if known else _signed_in(url)
     except kubeconfig.KubeconfigError as error:
         raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
     if credential is NONE:
-        message = f"no token for {url} is known: give one with --token or TENANTRY_TOKEN"
+        message = f"no token for {url} is known: sign in with `tenantry login`, or give one with --token"
         raise UnknownPlaceError(Exit.DENIED, message)
     return Place(
         server=url,
         credential=credential,
-        ca=ca_file or (known and known.ca) or None,
+        ca=ca_file or (known and known.ca) or _ca_of(url) or None,
         namespace=(known and known.namespace) or PLATFORM_NAMESPACE,
         context=known.context if known and not server and known.paths != (_own_kubeconfig(),) else "",
     )
 
 
+def locate(server: str | None, ca_file: Path | None) -> tuple[str, str]:
+    """The URL of the server that is meant, and its CA as PEM text, empty for the system's.
+
+    Raises:
+        UnknownPlaceError: none is known, or it cannot be talked to.
+    """
+    try:
+        known = _find_known(server)
+    except kubeconfig.KubeconfigError as error:
+        if server is None:
+            raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
+        known = None
+    url = _check((server or (known and known.server) or "").rstrip("/"))
+    return url, ca_file.read_text(encoding="ascii") if ca_file else (known and known.ca) or _ca_of(url)
+
+
+def _signed_in(url: str) -> Credential:
+    """The credential of who has signed in at ``url``, if anybody has."""
+    logins = Logins()
+    if logins.find(url) is None:
+        return NONE
+    token, _ = asyncio.run(logins.token(url))
+    return Credential(token=token)
+
+
+def _ca_of(url: str) -> str:
+    found = Logins().find(url)
+    return found.ca if found else ""
+
+
 def _find_known(server: str | None) -> kubeconfig.Access | None:
     """What the first kubeconfig says that there is, or the first of ``server``.
 
-    That of a data directory which was named comes before ``KUBECONFIG``, and that of .tenantry after it.
+    That of a data directory which was named comes before ``KUBECONFIG``, and that of .tenantry after it; the one of
+    `tenantry login` is the last.
 
     Raises:
         KubeconfigError: one cannot be used, or ``KUBECONFIG`` names none that is there: what follows is not meant then.
     """
     theirs = tuple(map(Path, filter(None, os.environ.get("KUBECONFIG", "").split(os.pathsep))))
     candidates = [(_own_kubeconfig(),), theirs]
-    for paths in candidates if os.environ.get("TENANTRY_DATA_DIR") else reversed(candidates):
+    first = candidates if os.environ.get("TENANTRY_DATA_DIR") else reversed(candidates)
+    for paths in (*first, (Logins().kubeconfig,)):
         try:
             access = kubeconfig.read(*paths)
         except FileNotFoundError:

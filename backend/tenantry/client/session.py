@@ -86,7 +86,7 @@ class Session:
         self._token = token
         self._attempts = attempts
         self._limits = aiohttp.ClientTimeout(total=timeout, connect=min(timeout, 5.0))
-        context = _tls(ca, certificate) if url.startswith("https:") else True
+        context = trust(ca, certificate) if url.startswith("https:") else True
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context),
             headers={"User-Agent": f"tenantry/{__version__}"},
@@ -153,7 +153,7 @@ class Session:
         except TimeoutError:
             raise UnreachableError(Code.TIMEOUT, f"{self.url} did not answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {_reason(error)}") from None
+            raise UnreachableError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {reason_of(error)}") from None
 
     def _parse(self, body: bytes) -> Any:
         try:
@@ -179,7 +179,8 @@ class Session:
         return pause if pause <= _LONGEST_PAUSE else None
 
 
-def _tls(ca: Path | str | None, certificate: tuple[str, str] | None) -> ssl.SSLContext:
+def trust(ca: Path | str | None, certificate: tuple[str, str] | None = None) -> ssl.SSLContext:
+    """What a connection trusts: a CA as a file or as PEM text, or the system's; and how it proves itself."""
     trusted = {"cadata": ca} if isinstance(ca, str) else {"cafile": ca}
     context = ssl.create_default_context(**trusted)
     if certificate:
@@ -190,7 +191,7 @@ def _tls(ca: Path | str | None, certificate: tuple[str, str] | None) -> ssl.SSLC
     return context
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Why a connection failed, without aiohttp's own words around it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         why = getattr(error.certificate_error, "verify_message", error.certificate_error)

@@ -1,0 +1,147 @@
+"""``tenantry login``, ``logout`` and ``token``: who sits at this machine, for its commands and for kubectl."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+import webbrowser
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tenantry.cli.exits import exit_of, fail
+from tenantry.cli.place import UnknownPlaceError, locate
+from tenantry.client.logins import Login, Logins
+from tenantry.client.oauth import AuthorizationServer, Endpoints, Tokens
+from tenantry.client.session import Request, Session
+from tenantry.exitcodes import Exit
+from tenantry.model.errors import TenantryError
+
+_server = click.option(
+    "--server", envvar="TENANTRY_SERVER", metavar="URL", help="Where the server is. [TENANTRY_SERVER]"
+)
+
+
+def _asynchronous(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A command of an asynchronous function; errors end in one line."""
+
+    @wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            asyncio.run(function(*args, **kwargs))
+        except TenantryError as error:
+            fail(error, exit_of(error))
+        except UnknownPlaceError as error:
+            fail(error, error.code)
+        except OSError as error:  # of the files; ssl.SSLError is one
+            fail(f"{error.filename or 'the CA'}: {error.strerror or error}", Exit.WRONG_SETTING)
+        except KeyboardInterrupt:
+            fail("interrupted", Exit.INTERRUPTED)
+
+    return run
+
+
+@click.command()
+@_server
+@click.option(
+    "--ca-file",
+    envvar="TENANTRY_CA_FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
+)
+@click.option("--device", is_flag=True, help="With a browser on another machine: show a code to enter there.")
+@_asynchronous
+async def login(server: str | None, ca_file: Path | None, *, device: bool) -> None:
+    """Sign in at a server through the browser, for this program and for kubectl.
+
+    The tokens are kept below ~/.config/tenantry and refreshed when they are needed. A kubeconfig there lets kubectl
+    work as you, with `tenantry token` as its credential plugin. With --device nobody becomes the platform's
+    administrator: that needs the browser of this machine.
+
+    \b
+    Examples:
+      tenantry login --server https://tenantry.example.com
+      tenantry login --device
+    """
+    url, ca = locate(server, ca_file)
+    async with AuthorizationServer(url, ca) as issuer:
+        endpoints = await issuer.discover()
+        tokens = await (_by_device(issuer, endpoints) if device else issuer.sign_in(endpoints, _open))
+    async with Session(url, tokens.access, ca=ca or None) as session:
+        me = await session.send(Request(method="GET", path="/v1/me"))
+    logins = Logins()
+    logins.add(
+        Login(
+            server=url,
+            ca=ca,
+            token_endpoint=endpoints.token,
+            revocation_endpoint=endpoints.revocation,
+            access=tokens.access,
+            refresh=tokens.refresh,
+            expires_at=tokens.expires_at,
+        )
+    )
+    click.echo(f"You are signed in at {url} as {_name(me)}. For kubectl:\n\n  export KUBECONFIG={logins.kubeconfig}\n")
+
+
+@click.command()
+@_server
+@_asynchronous
+async def logout(server: str | None) -> None:
+    """Sign out: the server takes the tokens back, and this machine forgets them."""
+    url, _ = locate(server, None)
+    logins = Logins()
+    found = logins.find(url)
+    if found is None:
+        click.echo(f"Nobody is signed in at {url}.", err=True)
+        return
+    async with AuthorizationServer(url, found.ca) as issuer:
+        await issuer.revoke(found.revocation_endpoint, found.refresh)
+    logins.remove(url)
+    click.echo(f"You are signed out of {url}.")
+
+
+@click.command()
+@_server
+@_asynchronous
+async def token(server: str | None) -> None:
+    """Print an access token of who is signed in; for kubectl as an ExecCredential.
+
+    `tenantry login` writes the kubeconfig that calls it. It lasts for 15 minutes; whoever needs one for longer makes an
+    API key.
+    """
+    url, _ = locate(server, None)
+    access, expires_at = await Logins().token(url)
+    asked = os.environ.get("KUBERNETES_EXEC_INFO")
+    click.echo(_exec_credential(json.loads(asked)["apiVersion"], access, expires_at) if asked else access)
+
+
+def _open(url: str) -> None:
+    click.echo(f"Sign in in your browser; if none opens, go to:\n\n  {url}\n", err=True)
+    # it may wait for the browser, and that for us
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+
+async def _by_device(issuer: AuthorizationServer, endpoints: Endpoints) -> Tokens:
+    def show(page: str, code: str) -> None:
+        click.echo(f"Open {page} in any browser, sign in, and enter:\n\n  {code}\n", err=True)
+
+    return await issuer.connect(endpoints, show)
+
+
+def _name(me: dict[str, Any]) -> str:
+    user, tenant = me.get("user") or {}, me.get("tenant")
+    name = user.get("email") or me["name"]
+    return f"{name}, in the tenant {tenant['name']}" if isinstance(tenant, dict) else name
+
+
+def _exec_credential(version: str, access: str, expires_at: float) -> str:
+    until = datetime.fromtimestamp(expires_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    status = {"token": access, "expirationTimestamp": until}
+    return json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status})
