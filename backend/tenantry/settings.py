@@ -79,7 +79,16 @@ class Cluster(BaseModel):
     )
     ca_file: Path | None = Field(default=None, description="CA that signed the certificate of `jwks_url`.")
     token_file: Path | None = Field(
-        default=None, description="Bearer token to send to `jwks_url`: one of the cluster's ServiceAccount tokens."
+        default=None,
+        description="Bearer token to send to `jwks_url` and `token_review_url`: one of the cluster's ServiceAccount "
+        "tokens.",
+    )
+    token_review_url: str | None = Field(
+        default=None,
+        pattern=r"^https://",
+        description="Where the cluster is asked too whether a token is good: `https://SERVER/apis/"
+        "authentication.k8s.io/v1/tokenreviews`, with the right to create `tokenreviews` (`system:auth-delegator`). "
+        "What it said is believed for 10 s.",
     )
     issuer: str = Field(
         default="",
@@ -103,6 +112,8 @@ class Cluster(BaseModel):
     def _has_one_key_set(self) -> Self:
         if sum(source is not None for source in (self.jwks, self.jwks_file, self.jwks_url)) != 1:
             raise ValueError("exactly one of jwks, jwks_file and jwks_url must be given")
+        if self.token_review_url and not self.token_file:
+            raise ValueError("token_review_url needs token_file")
         return self
 
     @field_validator("subjects")
@@ -199,7 +210,8 @@ class Settings(BaseSettings):
     clusters: tuple[Cluster, ...] = Field(
         default=(),
         description="Kubernetes clusters whose ServiceAccount tokens are accepted, a JSON list of objects with name, "
-        "issuer, one of jwks, jwks_file and jwks_url (with ca_file and token_file), and subjects.",
+        "issuer, one of jwks, jwks_file and jwks_url (with ca_file and token_file), subjects, and token_review_url "
+        "where the cluster is to be asked too whether a token is good.",
     )
     providers: tuple[IdentityProvider, ...] = Field(
         default=(),

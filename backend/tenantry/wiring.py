@@ -29,6 +29,7 @@ from tenantry.services.passwords import Passwords
 from tenantry.services.providers import Providers
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
+from tenantry.services.service_accounts import ServiceAccounts
 from tenantry.services.sessions import Sessions
 from tenantry.services.sign_in import SignIn
 from tenantry.services.signing_keys import SigningKeys
@@ -66,6 +67,7 @@ class Services:
     invites: Invites
     providers: Providers
     federation: Federation
+    service_accounts: ServiceAccounts
     audit: AuditLog
     resources: ResourceService
     history: History
@@ -110,12 +112,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         sessions, outbound = Sessions(db), Outbound(settings.outbound_allow)
         providers = Providers(db, encryption, outbound, settings.providers)
         resources = ResourceService(db, Lookup(db))
+        keys = Keys(db)
         yield Services(
             settings=settings,
             directory=directory,
             encryption=encryption,
             db=db,
-            keys=Keys(db),
+            keys=keys,
             standing=standing,
             authenticator=authenticator,
             signing_keys=signing_keys,
@@ -132,6 +135,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             invites=Invites(db, standing, passwords),
             providers=providers,
             federation=Federation(db, providers, RelyingParty(outbound), sessions, audit),
+            service_accounts=ServiceAccounts(db, keys, [cluster.name for cluster in settings.clusters]),
             audit=audit,
             resources=resources,
             history=History(db, resources),

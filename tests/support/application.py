@@ -113,9 +113,8 @@ class Application(Client):
         """The same API for the bearer of a new key with these columns."""
         token, identifier, secret_sha = new_token()
         now = ids.now_micros()
-        key = ApiKey(
-            id=identifier, name="test", secret_sha=secret_sha, scopes=scopes, owner="", created_at=now, **columns
-        )  # fmt: skip
+        columns = {"owner": "", "created_at": now, **columns}
+        key = ApiKey(id=identifier, name="test", secret_sha=secret_sha, scopes=scopes, **columns)
         await self.server.services.db.run(keys.insert, key, write=True)
         headers = {"Authorization": f"Bearer {token}"}
         async with aiohttp.ClientSession(self.server.base_url, headers=headers) as session:

@@ -14,8 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tenantry.model import ids
+from tenantry.model.identity import ServiceAccount
 from tenantry.model.permissions import OF_TENANTS, READS, ROLES, SCOPES, Permission, Role, permissions_of
-from tenantry.storage import resources
+from tenantry.storage import resources, service_accounts
 from tenantry.web import csrf
 from tenantry.web.app import ROUTES
 from tenantry.web.authentication import SESSION_COOKIE
@@ -48,6 +50,10 @@ BODIES: dict[tuple[str, str], Callable[[], Any]] = {
     ("POST", "/v1/me/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
     ("POST", "/v1/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
     ("PATCH", "/v1/tenants/{tenant}/members/{user}"): lambda: {"role": "viewer"},
+    ("POST", "/v1/service-accounts"): lambda: {"name": "ci", "role": "viewer"},
+    ("POST", "/v1/service-accounts/{id}/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
+    ("POST", "/v1/tenants/{tenant}/service-accounts"): lambda: {"name": "ci", "role": "viewer"},
+    ("POST", "/v1/tenants/{tenant}/service-accounts/{id}/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
     ("POST", "/v1/tenants/{tenant}/invites"): lambda: {"email": "a@example.com", "role": "viewer"},
 }
 #: what must follow a path
@@ -120,6 +126,16 @@ async def callers(server: ServerInProcess, stack: AsyncExitStack) -> list[Caller
         headers = {"Authorization": api.session.headers["Authorization"]}
         return Caller(name=name, rights=within(tenant, rights) if tenant else rights, headers=headers, tenant=tenant)
 
+    async def service_account(role: Role, tenant: str) -> Caller:
+        now = ids.now_micros()
+        account = ServiceAccount(id=ids.uuid7(), tenant_id=tenants[tenant], name="program", role=role, updated_at=now)
+        await server.services.db.run(service_accounts.insert, account, write=True)
+        scopes, owner = ("platform:admin",), f"service-account:{account.id}"
+        api = await stack.enter_async_context(v1.as_key(*scopes, tenant_id=tenants[tenant], owner=owner))
+        rights = ROLES[role] & permissions_of(scopes) | {Permission.AUTHENTICATED}
+        headers = {"Authorization": api.session.headers["Authorization"]}
+        return Caller(name=f"program-{tenant}", rights=within(tenant, rights), headers=headers, tenant=tenant)
+
     found = [
         await person("stranger", frozenset(SIGNED_IN)),
         await person("platform-admin", SCOPES["platform:admin"] | SIGNED_IN, platform_admin=True),
@@ -131,6 +147,7 @@ async def callers(server: ServerInProcess, stack: AsyncExitStack) -> list[Caller
         found += [
             await key(f"key-{tenant}", "platform:admin", tenant=tenant),
             await key(f"reading-key-{tenant}", "resources:read", tenant=tenant),
+            await service_account(Role.DEVELOPER, tenant),
         ]
     for name in (BLOCKED, READ_ONLY):
         suspension = {"mode": MODES[name], "reason": "unpaid"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tenantry.model.permissions import Permission, Role
+from tenantry.model.permissions import ROLES, Permission, Role, permissions_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +102,30 @@ class Membership:
     source: str = ""
     created_at: int = 0
     updated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceAccount:
+    """A program with rights of its own: in a tenant those of a role, for the platform those of scopes.
+
+    It acts by keys, and as the Kubernetes ServiceAccount ``subject`` of a registered cluster, if it has one.
+    """
+
+    id: str  # UUIDv7
+    tenant_id: str  # empty: of the platform
+    name: str  # unique in the tenant
+    role: Role | None = None
+    scopes: tuple[str, ...] = ()
+    status: UserStatus = UserStatus.ACTIVE
+    cluster: str = ""
+    subject: str = ""  # system:serviceaccount:<namespace>:<name>
+    created_by: str = ""
+    created_at: int = 0  # epoch microseconds, as below
+    updated_at: int = 0
+
+    def permissions(self) -> frozenset[Permission]:
+        """What it may do in an active tenant."""
+        return ROLES[self.role] | {Permission.AUTHENTICATED} if self.role else permissions_of(self.scopes)
 
 
 #: how long an invite can be accepted, in microseconds

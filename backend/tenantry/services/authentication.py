@@ -23,7 +23,7 @@ from tenantry import metrics
 from tenantry.model import ids
 from tenantry.model.credentials import split_token
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, ApiKey, Session, TenantStanding, User, UserStatus
+from tenantry.model.identity import Actor, ApiKey, ServiceAccount, Session, TenantStanding, User, UserStatus
 from tenantry.model.oauth import AccessToken
 from tenantry.model.permissions import OF_TENANTS, READS, ROLES, SCOPES, Permission, permissions_of
 from tenantry.services import workloads
@@ -32,6 +32,7 @@ from tenantry.services.keys import LOCAL_ADMIN
 from tenantry.services.keysets import KeySets
 from tenantry.services.standing import Standing
 from tenantry.services.tenancy import suspended
+from tenantry.services.token_reviews import REVIEW_SECONDS
 from tenantry.settings import Network
 from tenantry.storage import keys, sessions
 from tenantry.storage.db import Database
@@ -69,8 +70,9 @@ class _Verified:
     method: str
     actor: Actor
     expires: float  # epoch seconds; 0 for never
-    version: int
-    generation: int = 0
+    version: int | None  # None: it rests on nothing that the standing tells
+    generation: int | None = None  # None: nor on a key set
+    until: float = math.inf  # when it must be verified again, in time.monotonic()
     networks: tuple[Network, ...] = ()
     touch: Callable[[], Coroutine[None, None, None]] | None = None
     touched: float = -math.inf
@@ -181,10 +183,11 @@ class Authenticator:
         return verified
 
     def _is_fresh(self, verified: _Verified) -> bool:
-        if verified.method == "serviceaccount":
+        if verified.generation is not None:
             self._keysets.refresh_files()
-            return verified.generation == self._keysets.generation
-        return verified.version == self._standing.version and self._standing.is_fresh
+            if verified.generation != self._keysets.generation or self._monotonic() > verified.until:
+                return False
+        return verified.version is None or (verified.version == self._standing.version and self._standing.is_fresh)
 
     async def _verify(self, token: str) -> _Verified:
         if token.startswith("tnk_"):
@@ -265,19 +268,27 @@ class Authenticator:
 
     async def _verify_workload(self, token: str) -> _Verified:
         self._keysets.refresh_files()
-        generation = self._keysets.generation
+        generation, version = self._keysets.generation, self._standing.version
         try:
             with _counting("serviceaccount"):
                 workload = await workloads.verify(token, self._keysets)
         except workloads.ForgedError as error:
             logger.info("refused a ServiceAccount token: %s", error)
             raise _refusal("serviceaccount", "forged", "the ServiceAccount token is not valid here") from None
+        actor, account = _workload_actor(workload), None
+        if workload.scopes is None:
+            with _counting("serviceaccount"):
+                account = await self._standing.workload(workload.cluster, workload.subject)
+                if account is None:
+                    raise _refusal("serviceaccount", "unknown", "the ServiceAccount is not known here", actor)
+                actor = await self._as_service_account(actor, account)
         return _Verified(
             method="serviceaccount",
-            actor=_workload_actor(workload),
+            actor=actor,
             expires=workload.expires + workloads.LEEWAY,
-            version=self._standing.version,
+            version=version if account else None,
             generation=generation,
+            until=self._monotonic() + REVIEW_SECONDS if workload.reviewed else math.inf,
         )
 
     async def _key_actor(self, key: ApiKey) -> Actor:
@@ -290,6 +301,11 @@ class Authenticator:
         kind, _, owner = key.owner.partition(":")
         if kind == "user":
             return await self._personal_actor(key, actor, owner)
+        if kind == "service-account":
+            account = await self._standing.service_account(owner)
+            if account is None:
+                raise _refusal("key", "revoked", "the service account whose key it is was deleted", actor)
+            return await self._as_service_account(actor, account)
         if not key.tenant_id:
             return actor
         return self._within(actor, key.tenant_id, await self._standing.tenant(key.tenant_id))
@@ -339,6 +355,22 @@ class Authenticator:
             session = await self._standing.session(token.session_id)
             if session is None or session.revoked_at:
                 raise _refusal("token", "revoked", "the session was ended: sign in again", actor)
+
+    async def _as_service_account(self, actor: Actor, account: ServiceAccount) -> Actor:
+        """``actor`` as that service account: with what it may, within the scopes of a key."""
+        if account.status is not UserStatus.ACTIVE:
+            raise _refusal(_method(actor), "disabled", "the service account is disabled", actor)
+        permissions = account.permissions()
+        actor = replace(
+            actor,
+            name=f"service-account:{account.id}",
+            role=account.role,
+            scopes=actor.scopes or frozenset(account.scopes),
+            permissions=permissions & actor.permissions if actor.scopes else permissions,
+        )
+        if not account.tenant_id:
+            return actor
+        return self._within(actor, account.tenant_id, await self._standing.tenant(account.tenant_id))
 
     async def _as_person(self, actor: Actor, user: User, tenant_id: str) -> Actor:
         """``actor`` with what ``user`` may: in a tenant by their role there, without one as platform administrator."""
@@ -408,8 +440,12 @@ def _refusal(method: str, outcome: str, message: str, actor: Actor | None = None
     return RefusedError(message, actor) if actor else TenantryError(Code.UNAUTHENTICATED, message)
 
 
+def _method(actor: Actor) -> str:
+    return "serviceaccount" if actor.cluster else "key"
+
+
 def _workload_actor(workload: workloads.Workload) -> Actor:
-    scopes = frozenset(workload.scopes)
+    scopes = frozenset(workload.scopes or ())
     _, _, namespace, name = workload.subject.split(":")
     return Actor(
         name=f"serviceaccount:{workload.cluster}:{namespace}:{name}",

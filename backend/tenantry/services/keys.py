@@ -71,7 +71,7 @@ class Keys:
                 ``NOT_FOUND``, there is no such tenant.
         """
         _require(actor, needs)
-        errors = [*_check_name(name), *_check_scopes(scopes), *_check_networks(allowed_cidrs)]
+        errors = [*_check_name(name), *check_scopes(scopes), *_check_networks(allowed_cidrs)]
         if lifetime < 0:
             message = f"Invalid value: {lifetime}: must not be negative"
             errors.append(FieldError("lifetimeSeconds", FieldCode.INVALID, message))
@@ -226,7 +226,8 @@ def _check_name(name: str) -> list[FieldError]:
     return [FieldError("name", FieldCode.INVALID, "Invalid value: must be 1 to 100 printable characters")]
 
 
-def _check_scopes(scopes: Sequence[str]) -> list[FieldError]:
+def check_scopes(scopes: Sequence[str]) -> list[FieldError]:
+    """What is wrong with the scopes that something is to have."""
     if not scopes:
         return [FieldError("scopes", FieldCode.REQUIRED, f"Required value: at least one of {', '.join(SCOPES)}")]
     return [

@@ -8,6 +8,7 @@ asked before. While the database is away, what is known is believed for a minute
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,12 +19,22 @@ from typing import Any, TypeVar, TypeVarTuple, cast
 import orjson
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import ApiKey, Membership, Session, TenantStanding, User
+from tenantry.model.identity import ApiKey, Membership, ServiceAccount, Session, TenantStanding, User
 from tenantry.model.kinds import TENANT
 from tenantry.model.oauth import CLI, OAuthClient, Registered, Revocation, SigningKey
 from tenantry.model.resource import Change, Resource
 from tenantry.services.feed import Feed
-from tenantry.storage import clients, keys, memberships, resources, revocations, sessions, signing_keys, users
+from tenantry.storage import (
+    clients,
+    keys,
+    memberships,
+    resources,
+    revocations,
+    service_accounts,
+    sessions,
+    signing_keys,
+    users,
+)
 from tenantry.storage.changes import Notice
 from tenantry.storage.db import UNIT_SECONDS, Database
 from tenantry.storage.unit import Unit
@@ -73,6 +84,14 @@ class Standing:
     async def membership(self, tenant_id: str, user_id: str) -> Membership | None:
         """The user's place in the tenant, if there is one."""
         return await self._get("Membership", f"{tenant_id}/{user_id}", memberships.get, tenant_id, user_id)
+
+    async def service_account(self, account_id: str) -> ServiceAccount | None:
+        """The service account of that id."""
+        return await self._get("ServiceAccount", account_id, service_accounts.get, account_id)
+
+    async def workload(self, cluster: str, subject: str) -> ServiceAccount | None:
+        """The service account that a workload of a cluster is."""
+        return await self._get("Workload", _workload(cluster, subject), service_accounts.of_workload, cluster, subject)
 
     async def tenant(self, tenant_id: str) -> TenantStanding | None:
         """The living tenant of that identity."""
@@ -168,6 +187,19 @@ def notice(item: ApiKey | Session | User | Membership | OAuthClient | Revocation
     if isinstance(item, Membership):
         return Notice(kind="Membership", name=f"{item.tenant_id}/{item.user_id}", tenant_id=item.tenant_id)
     return Notice(kind=type(item).__name__, name=item.id)
+
+
+def notices_of(account: ServiceAccount) -> list[Notice]:
+    """What tells every replica that ``account`` has changed."""
+    found = [Notice(kind="ServiceAccount", name=account.id, tenant_id=account.tenant_id)]
+    if account.subject:
+        found.append(Notice(kind="Workload", name=_workload(account.cluster, account.subject)))
+    return found
+
+
+def _workload(cluster: str, subject: str) -> str:
+    """A workload as the change log has it, where names are short."""
+    return hashlib.sha256(f"{cluster}/{subject}".encode()).hexdigest()
 
 
 def _tenant(unit: Unit, tenant_id: str) -> TenantStanding | None:

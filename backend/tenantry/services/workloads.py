@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 
 from joserfc import jws, jwt
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.services.keysets import KeySets
+from tenantry.services.token_reviews import review
 
 AUDIENCE = "tenantry-api"
+#: the ``sub`` of a ServiceAccount's token: namespace and name as Kubernetes has them
+SUBJECT = re.compile(r"system:serviceaccount:[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?:[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?")
 #: what kube-apiserver signs with (``k8s.io/kubernetes/pkg/serviceaccount``)
 ALGORITHMS = ("RS256", "ES256", "ES384", "ES512")
 LEEWAY = 30  # seconds
@@ -41,12 +45,17 @@ class ForgedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Whom a token proved to be. ``expires`` is its ``exp`` in epoch seconds."""
+    """Whom a token proved to be. ``expires`` is its ``exp`` in epoch seconds.
+
+    ``scopes`` are those that the settings give its subject, None when they do not name it. ``reviewed`` tells that its
+    cluster was asked, and is to be asked again.
+    """
 
     cluster: str
     subject: str
-    scopes: tuple[str, ...]
+    scopes: tuple[str, ...] | None
     expires: float
+    reviewed: bool = False
 
 
 async def verify(token: str, keysets: KeySets) -> Workload:
@@ -54,7 +63,7 @@ async def verify(token: str, keysets: KeySets) -> Workload:
 
     Raises:
         ForgedError: it stands for none.
-        TenantryError: ``UNAVAILABLE``, the cluster's key set could not be read yet.
+        TenantryError: ``UNAVAILABLE``, the cluster's key set could not be read yet, or it does not review the token.
     """
     issuer, kid = _address(token)
     if keysets.find(issuer, kid) is None:
@@ -73,9 +82,17 @@ async def verify(token: str, keysets: KeySets) -> Workload:
     if claims["iss"] != cluster.issuer:
         raise ForgedError(f"the key {kid} is not one of issuer {claims['iss']}")
     subject = claims["sub"]
-    if subject not in cluster.subjects:
-        raise ForgedError(f"cluster {cluster.name} has no entry for {subject}")
-    return Workload(cluster.name, subject, cluster.subjects[subject], float(claims["exp"]))
+    if not isinstance(subject, str) or not SUBJECT.fullmatch(subject):
+        raise ForgedError(f"{subject} is no ServiceAccount")
+    if cluster.token_review_url and await review(cluster, token, AUDIENCE) != subject:
+        raise ForgedError(f"cluster {cluster.name} does not know the token any more")
+    return Workload(
+        cluster=cluster.name,
+        subject=subject,
+        scopes=cluster.subjects.get(subject),
+        expires=float(claims["exp"]),
+        reviewed=bool(cluster.token_review_url),
+    )
 
 
 def _address(token: str) -> tuple[str, str]:

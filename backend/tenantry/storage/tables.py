@@ -271,6 +271,25 @@ class Invite(Model):
         table_name = "invite"
 
 
+class ServiceAccount(Model):
+    """Programs with rights of their own."""
+
+    id = CharField(primary_key=True)
+    tenant_id = CharField()
+    name = CharField()
+    role = CharField()
+    scopes = TextField()  # a JSON array
+    status = CharField()
+    cluster = CharField()
+    subject = CharField()
+    created_by = CharField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "service_account"
+
+
 class Session(Model):
     """Browsers that are signed in."""
 
@@ -563,6 +582,7 @@ ALL: tuple[type[Model], ...] = (
     User,
     Membership,
     Invite,
+    ServiceAccount,
     Session,
     OneTimeLink,
     AuthThrottle,

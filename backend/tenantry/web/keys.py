@@ -139,7 +139,7 @@ async def revoke_key(call: Call[Nothing, Nothing]) -> Reply:
 
 
 def created_key(made: NewKey, path: str = _PATH) -> Reply:
-    """A new key as an answer; ``path`` is that of the list that it is in."""
+    """A new key as an answer; ``path`` is where it can be got."""
     return Reply(
         body=CreatedKey(key=view(made.key), token=made.token),
         kept=f"API key {made.key.id}",

@@ -49,6 +49,7 @@ _TAGS = {
     "keys": "API keys.",
     "clients": "OAuth clients.",
     "identity-providers": "Where people may sign in, beside here.",
+    "service-accounts": "Programs with rights of their own.",
     "me": "Whom the server takes the caller for, and what people decide about themselves.",
     "users": "Everybody who has an account.",
 }
