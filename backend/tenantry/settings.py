@@ -207,6 +207,18 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(), description="Networks of proxies whose `X-Forwarded-For` is believed, comma-separated CIDRs."
     )
+    sign_up: Literal["Open", "InviteOnly", "Closed"] = Field(
+        default="InviteOnly",
+        description="Who may make a tenant of their own, at `POST /v1/tenants`: `Open`, everybody who has an account; "
+        "`InviteOnly`, who became a member somewhere by an invite; `Closed`, nobody. Platform administrators always "
+        "may.",
+    )
+    sign_up_plan: str = Field(
+        default="free",
+        min_length=1,
+        max_length=63,
+        description="The plan of a tenant that somebody makes for themselves.",
+    )
     clusters: tuple[Cluster, ...] = Field(
         default=(),
         description="Kubernetes clusters whose ServiceAccount tokens are accepted, a JSON list of objects with name, "

@@ -32,6 +32,7 @@ from tenantry.services.resources import ResourceService
 from tenantry.services.service_accounts import ServiceAccounts
 from tenantry.services.sessions import Sessions
 from tenantry.services.sign_in import SignIn
+from tenantry.services.sign_up import SignUp
 from tenantry.services.signing_keys import SigningKeys
 from tenantry.services.standing import Standing
 from tenantry.services.throttle import Throttle
@@ -67,6 +68,7 @@ class Services:
     invites: Invites
     providers: Providers
     federation: Federation
+    sign_up: SignUp
     service_accounts: ServiceAccounts
     audit: AuditLog
     resources: ResourceService
@@ -135,6 +137,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             invites=Invites(db, standing, passwords),
             providers=providers,
             federation=Federation(db, providers, RelyingParty(outbound), sessions, audit),
+            sign_up=SignUp(db, settings),
             service_accounts=ServiceAccounts(db, keys, [cluster.name for cluster in settings.clusters]),
             audit=audit,
             resources=resources,

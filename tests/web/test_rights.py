@@ -5,6 +5,7 @@ is not told here how to fill it, fails the test.
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from tests.support.server import ServerInProcess, running_server
 
 OWN, OTHER, BLOCKED, READ_ONLY = "acme", "beta", "blocked", "readonly"
 MODES = {OWN: "", BLOCKED: "Blocked", READ_ONLY: "ReadOnly"}
+NUMBERS = itertools.count()
 SIGNED_IN = {Permission.AUTHENTICATED, Permission.SELF}
 NOTHING = "nothing"
 SECRET = "Known to nobody else"  # the display name of the other tenant
@@ -46,6 +48,7 @@ PLACES = {
 }
 #: what is sent, where something must be
 BODIES: dict[tuple[str, str], Callable[[], Any]] = {
+    ("POST", "/v1/tenants"): lambda: {"name": f"new-{next(NUMBERS)}", "displayName": "New"},
     ("POST", "/v1/me/tenant"): lambda: {"tenant": NOTHING},
     ("POST", "/v1/me/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
     ("POST", "/v1/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
@@ -97,7 +100,7 @@ def within(tenant: str, rights: frozenset[Permission]) -> frozenset[Permission]:
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[ServerInProcess]:
     """A server with the tenants."""
-    async with running_server(tmp_path) as running, running.session() as session:
+    async with running_server(tmp_path, sign_up="Open") as running, running.session() as session:
         for name in (OWN, OTHER, BLOCKED, READ_ONLY):
             await Application(session, running).tenant(name, SECRET if name == OTHER else "One")
         yield running

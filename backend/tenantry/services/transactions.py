@@ -118,6 +118,12 @@ def check_deletable(unit: Unit, kind: Kind, current: Resource) -> None:
 
 def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
     """Store a candidate: row, claims, revision, audit, and the clock last."""
+    (stored,) = changes.commit(unit, [stage(unit, actor, new, action)])
+    return stored
+
+
+def stage(unit: Unit, actor: Actor, new: Candidate, action: str) -> PendingChange:
+    """As :func:`put`, among other changes of the unit: what is to be committed."""
     resource, current = new.resource, new.current
     if current is None:
         resource, action = _identify(unit, resource, action)
@@ -133,15 +139,13 @@ def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
         if isinstance(new.typed, ConfigSpec):
             revisions.prune(unit, (*resource.key, resource.tenant_id), new.typed.revision_history_limit)
     meaning.touch_others(unit, current, resource, resource.updated_at)
-    change = PendingChange(
+    return PendingChange(
         resource=resource,
         verb=Verb.MODIFIED if current else Verb.ADDED,
         prev_labels=prev_labels,
         at=resource.updated_at,
         audit=_audit(actor, action, resource, new.message, new.difference or "{}"),
     )
-    (stored,) = changes.commit(unit, [change])
-    return stored
 
 
 def remove(unit: Unit, actor: Actor, current: Resource, now: int) -> None:

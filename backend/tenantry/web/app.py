@@ -37,6 +37,7 @@ from tenantry.web import (
     service_accounts,
     setup,
     sign_in,
+    sign_up,
     tombstones,
     users,
 )
@@ -58,6 +59,7 @@ _TABLES: tuple[Route, ...] = (
     *identities.ROUTES,
     *service_accounts.ROUTES,
     *objects.ROUTES,
+    *sign_up.ROUTES,
     *history.ROUTES,
     *audit.ROUTES,
     *explain.ROUTES,
