@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tenantry.model import ids
+from tenantry.model.oauth import TokenFamily
 from tenantry.model.permissions import Role
-from tenantry.storage import memberships, sessions
+from tenantry.storage import families, memberships, revocations, sessions
 from tests.support.application import Answer, Application
 from tests.support.people import add_member, add_session, add_user, browser, replicas, seen
 
@@ -104,6 +106,33 @@ async def test_who_is_removed_loses_sessions_there_and_no_others(v1: Application
     for cookie, status in zip(cookies, (401, 401, 200), strict=True):
         async with browser(v1.server, cookie) as api:
             assert (await api.get("/v1/me")).status == status
+
+
+async def test_who_is_removed_loses_what_clients_were_granted_there(v1: Application) -> None:
+    acme, beta = [(await v1.tenant(name))["status"]["tenantID"] for name in ("acme", "beta")]
+    user = await add_user(v1.server)
+    now, run = ids.now_micros(), v1.server.services.db.run
+    granted = {}
+    for tenant in (acme, beta):
+        await add_member(v1.server, tenant, user, Role.DEVELOPER)
+        granted[tenant] = TokenFamily(
+            id=ids.uuid7(),
+            client_id="cli",
+            user_id=user.id,
+            session_id="",
+            tenant_id=tenant,
+            scopes=("resources:read",),
+            amr=("pwd",),
+            auth_time=now,
+            auth_version=1,
+            created_at=now,
+            expires_at=now + 3_600_000_000,
+        )
+        await run(families.insert, granted[tenant], write=True)
+    assert (await v1.call("DELETE", f"{MEMBERS}/{user.id}")).status == 200
+    assert await run(families.of_user, user.id) == [granted[beta]]
+    assert await run(revocations.get, granted[acme].id)  # what its access tokens are compared with
+    assert await run(revocations.get, granted[beta].id) is None
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.OWNER])

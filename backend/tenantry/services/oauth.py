@@ -28,7 +28,6 @@ from tenantry.model.oauth import (
     OFFLINE_GRANT_SECONDS,
     REFRESH,
     SESSION_GRANT_SECONDS,
-    USER_TOKEN_SECONDS,
     AuthCode,
     Consent,
     DeviceCode,
@@ -40,6 +39,7 @@ from tenantry.model.oauth import (
 from tenantry.services.client_assertions import Assertion
 from tenantry.services.encryption import Encryption
 from tenantry.services.standing import notice
+from tenantry.services.withdrawal import end_tokens
 from tenantry.storage import audit, changes, codes, consents, devices, families, revocations, sessions, users
 from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
@@ -48,8 +48,6 @@ from tenantry.storage.unit import Unit
 T = TypeVar("T")
 
 _SECOND = 1_000_000  # microseconds
-#: how long a taken-back token could still be good, and a little more
-_REVOCATION_US = (USER_TOKEN_SECONDS + 300) * _SECOND
 #: the letters of a code that a person types: no vowels, so that it is no word, and few that look alike (RFC 8628, 6.1)
 USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 _BATCH = 100
@@ -274,10 +272,8 @@ class OAuthStore:
     def revoke_family(self, family_id: str, why: str) -> None:
         """Take back the family with every token of it."""
         if families.revoke(self._unit, family_id, self.now):
-            revocation = Revocation(id=family_id, expires_at=self.now + _REVOCATION_US)
-            revocations.add(self._unit, revocation)
             self._note("token-family.revoke", family_id, why)
-            self._notices.append(notice(revocation))
+            self._notices.append(end_tokens(self._unit, family_id, self.now))
 
     def withdraw(self, client_id: str) -> None:
         """Take back all that the actor's user lets the client have."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
 from tenantry.services.standing import notice
-from tenantry.storage import keys, sessions
+from tenantry.storage import families, keys, revocations, sessions
 from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
 
 _ALL = 2**31
+#: how long a token that was taken back could still be good, and a little more
+_REVOCATION_US = (USER_TOKEN_SECONDS + 300) * 1_000_000
 
 
 def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = "") -> list[Notice]:
-    """End the user's sessions in the tenant and their personal keys of it; what tells the replicas.
+    """End what the user has in the tenant: sessions, keys of their own, and what clients were granted there.
+
+    Returns what tells the replicas.
 
     Args:
         unit: the write unit.
@@ -29,4 +34,15 @@ def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = 
                 sessions.revoke(unit, session.id, now)
             notices.append(notice(session))
     own = keys.owned(unit, f"user:{user_id}", tenant_id=tenant_id, limit=_ALL)
-    return [*notices, *(notice(key) for key in own if keys.revoke(unit, key.id, now))]
+    notices += [notice(key) for key in own if keys.revoke(unit, key.id, now)]
+    for family in families.of_user(unit, user_id):
+        if family.tenant_id == tenant_id and families.revoke(unit, family.id, now):
+            notices.append(end_tokens(unit, family.id, now))
+    return notices
+
+
+def end_tokens(unit: Unit, family_id: str, now: int) -> Notice:
+    """Make the access tokens of a family that was revoked no good; what tells the replicas."""
+    revocation = Revocation(id=family_id, expires_at=now + _REVOCATION_US)
+    revocations.add(unit, revocation)
+    return notice(revocation)
