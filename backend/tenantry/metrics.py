@@ -171,6 +171,8 @@ AUTHENTICATIONS = LoopCounter(
 )
 #: outcome: ok, refused, throttled
 SIGN_INS = LoopCounter("tenantry_sign_ins", "Sign-ins of people, by how that ended.", ("outcome",))
+#: outcome: sent, failed, dropped
+MAILS = LoopCounter("tenantry_mails", "Mails to people, by how that ended.", ("outcome",))
 _BUILD = Info("tenantry_build", "Version of the server.", registry=REGISTRY)
 _BUILD.info({"version": __version__})
 _declare(Metric("tenantry_build_info", "gauge", ("version",), "Version of the server."))

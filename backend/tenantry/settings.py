@@ -14,7 +14,7 @@ import re
 import ssl
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -237,6 +237,20 @@ class Settings(BaseSettings):
     )
     tls_cert_file: Path | None = Field(default=None, description="Certificate chain for HTTPS; read again on change.")
     tls_key_file: Path | None = Field(default=None, description="Private key of TLS_CERT_FILE.")
+    smtp_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Server to send mail by: `smtp://user:password@host:587` with STARTTLS, `smtps://user@host:465` "
+        "with TLS from the start, `smtp+plain://host:25` without; no mail is sent when empty.",
+    )
+    smtp_password_file: Path | None = Field(
+        default=None, description="File with the password for SMTP, instead of one in SMTP_URL."
+    )
+    smtp_ca_file: Path | None = Field(
+        default=None, description="CA that signed the SMTP server's certificate; those of the system when not given."
+    )
+    smtp_from: str = Field(
+        default="", description="Sender of mails, such as `Tenantry <tenantry@example.com>`; needed with SMTP_URL."
+    )
     drain_seconds: float = Field(
         default=0, ge=0, le=300, description="How long readiness fails before the listeners close at shutdown."
     )
@@ -314,6 +328,20 @@ class Settings(BaseSettings):
             raise ValueError("two providers have the same name")
         return found
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp_url(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            read_smtp_url(value.get_secret_value())
+        return value
+
+    @field_validator("smtp_from")
+    @classmethod
+    def _is_sender(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[^@<>\s]+@[^@<>\s]+|[^@<>\r\n]*<[^@<>\s]+@[^@<>\s]+>", value):
+            raise ValueError("must be an address such as Tenantry <tenantry@example.com>")
+        return value
+
     @field_validator("clusters")
     @classmethod
     def _is_consistent(cls, clusters: tuple[Cluster, ...]) -> tuple[Cluster, ...]:
@@ -329,6 +357,8 @@ class Settings(BaseSettings):
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             missing = "TLS_CERT_FILE" if self.tls_cert_file is None else "TLS_KEY_FILE"
             raise ValueError(f"{missing}: must be set too")
+        if self.smtp_url.get_secret_value() and not self.smtp_from:
+            raise ValueError("SMTP_FROM: must be set too")
         return self
 
     @property
@@ -340,6 +370,21 @@ class Settings(BaseSettings):
     def issuer(self) -> str:
         """Who issues our tokens: the ``iss`` of each, and the prefix of the addresses of every OAuth endpoint."""
         return self.external_url or f"https://localhost:{self.tls_port}"
+
+    def pages_url(self) -> str:
+        """Where people open our pages; on a laptop over plain HTTP, since browsers do not know its CA."""
+        return self.external_url or f"http://localhost:{self.port}"
+
+    @property
+    def smtp(self) -> SMTPAddress | None:
+        """The server to send mail by, with its password; None for no mail."""
+        url = self.smtp_url.get_secret_value()
+        if not url:
+            return None
+        at = replace(read_smtp_url(url), ca_file=str(self.smtp_ca_file or ""))
+        if self.smtp_password_file is None:
+            return at
+        return replace(at, password=self.smtp_password_file.read_text(encoding="utf-8").rstrip("\n"))
 
     @property
     def database(self) -> str:
@@ -404,6 +449,50 @@ def read_database_url(url: str) -> MySQLAddress | Path:
     raise ValueError(
         "must be mysql://user:password@host:3306/database or sqlite:///path, with what is special in the user and the "
         "password percent-encoded, and no option but ?ssl-ca=FILE"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SMTPAddress:
+    """A server that takes mail, and how to get in."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: Literal["starttls", "implicit", "none"]
+    ca_file: str = ""
+
+
+_SMTP: dict[str, tuple[Literal["starttls", "implicit", "none"], int]] = {
+    "smtp": ("starttls", 587),
+    "smtps": ("implicit", 465),
+    "smtp+plain": ("none", 25),
+}
+
+
+def read_smtp_url(url: str) -> SMTPAddress:
+    """What ``smtp://user:password@host:587`` names.
+
+    Raises:
+        ValueError: it names nothing; the text does not tell the URL, which may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in _SMTP and parts.hostname and parts.path in {"", "/"} and not parts.query:
+            tls, port = _SMTP[parts.scheme]
+            return SMTPAddress(
+                host=parts.hostname,
+                port=parts.port or port,
+                user=unquote(parts.username or ""),
+                password=unquote(parts.password or ""),
+                tls=tls,
+            )
+    except ValueError:  # of a port
+        pass
+    raise ValueError(
+        "must be smtp://user:password@host:587, smtps://... or smtp+plain://..., with what is special in the user and "
+        "the password percent-encoded"
     )
 
 

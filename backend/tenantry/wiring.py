@@ -14,6 +14,7 @@ from tenantry.services.authentication import Authenticator
 from tenantry.services.clients import Clients
 from tenantry.services.encryption import Encryption, open_encryption
 from tenantry.services.explain import Explanations
+from tenantry.services.factors import Factors
 from tenantry.services.federation import Federation
 from tenantry.services.feed import Feed
 from tenantry.services.history import History
@@ -21,6 +22,7 @@ from tenantry.services.invites import Invites
 from tenantry.services.keys import Keys
 from tenantry.services.keysets import KeySets
 from tenantry.services.lookup import Lookup
+from tenantry.services.mail import Mail
 from tenantry.services.members import Members
 from tenantry.services.oauth import OAuth
 from tenantry.services.oidc import RelyingParty
@@ -61,7 +63,9 @@ class Services:
     passwords: Passwords
     throttle: Throttle
     sign_in: SignIn
+    mail: Mail
     accounts: Accounts
+    factors: Factors
     sessions: Sessions
     users: Users
     members: Members
@@ -113,6 +117,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         throttle = Throttle(db)
         sessions, outbound = Sessions(db), Outbound(settings.outbound_allow)
         providers = Providers(db, encryption, outbound, settings.providers)
+        mail = Mail(settings.smtp, settings.smtp_from)
+        stack.push_async_callback(mail.close)
+        accounts = Accounts(db, passwords, throttle, mail, settings.pages_url)
+        stack.push_async_callback(accounts.close)
+        factors = Factors(db, accounts, encryption, throttle)
         resources = ResourceService(db, Lookup(db))
         keys = Keys(db)
         yield Services(
@@ -129,8 +138,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             clients=Clients(db),
             passwords=passwords,
             throttle=throttle,
-            sign_in=SignIn(db, passwords, sessions, throttle, audit),
-            accounts=Accounts(db, passwords),
+            sign_in=SignIn(db, passwords, factors, sessions, throttle, audit),
+            mail=mail,
+            accounts=accounts,
+            factors=factors,
             sessions=sessions,
             users=Users(db, standing),
             members=Members(db),

@@ -19,6 +19,8 @@ from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Application
 from tests.support.server import ServerInProcess, running_server
 
+PASSWORD = "four unrelated old words"
+
 
 async def add_user(server: ServerInProcess, email: str = "ada@example.com", **columns: Any) -> User:
     """A user as the database has it."""
@@ -26,6 +28,11 @@ async def add_user(server: ServerInProcess, email: str = "ada@example.com", **co
     user = User(id=ids.uuid7(), email=email, created_at=now, updated_at=now, **columns)
     await server.services.db.run(users.insert, user, write=True)
     return user
+
+
+async def add_account(server: ServerInProcess, email: str = "ada@example.com", **columns: Any) -> User:
+    """One that signs in with ``PASSWORD``."""
+    return await add_user(server, email, password_hash=await server.services.passwords.hash(PASSWORD), **columns)
 
 
 async def add_member(server: ServerInProcess, tenant_id: str, user: User, role: Role) -> None:

@@ -1,17 +1,22 @@
 """The pages for people in a real browser: at phone and desktop width, in both colour schemes, by keyboard."""
 
+import re
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tenantry.model import totp
 from tenantry.services.local_admin import ACTOR
+from tenantry.services.throttle import PASSWORDS
 from tests.support.chromium import LOOKS, fits, picture, window
-from tests.support.server import ServerInProcess
+from tests.support.mailbox import mailbox, until
+from tests.support.people import PASSWORD, add_account
+from tests.support.server import ServerInProcess, running_server
 
 pytestmark = pytest.mark.browser
-
-PASSWORD = "four unrelated old words"
 
 
 @pytest.fixture(params=LOOKS)
@@ -77,3 +82,109 @@ async def test_how_the_pages_of_a_stranger_look(
         await see(page, f"login-wrong-{name}", "Sign in")
         await page.goto(f"{server.base_url}/setup/{token}x")
         await see(page, f"error-{name}", "Not found")
+
+
+async def test_how_the_pages_of_an_account_look_and_work(
+    server: ServerInProcess, chromium: Browser, look: tuple[str, dict[str, Any]]
+) -> None:
+    name, options = look
+    await add_account(server, name="Ada Lovelace")
+    url = server.base_url
+    async with window(chromium, **options) as page:
+
+        async def press(button: str) -> None:
+            await page.get_by_role("button", name=button).click()
+
+        async def sign_in() -> None:
+            await page.goto(f"{url}/login")
+            await page.get_by_label("E-mail").fill("ada@example.com")
+            await page.get_by_label("Password").fill(PASSWORD)
+            await press("Sign in")
+
+        await sign_in()
+        await see(page, f"account-{name}", "Your account")
+        await page.get_by_role("link", name="Change your password").click()
+        await page.get_by_label("Your password now").fill("wrong")
+        await page.get_by_label("New password", exact=True).fill(PASSWORD)
+        await page.get_by_label("New password, again").fill(PASSWORD)
+        await press("Change it")
+        await see(page, f"password-wrong-{name}", "Change your password")
+        await page.get_by_role("link", name="Back").click()
+
+        await page.get_by_role("link", name="Turn on two-step sign-in").click()
+        await see(page, f"factor-off-{name}", "Two-step sign-in")
+        await page.get_by_label("Your password").fill(PASSWORD)
+        await press("Go on")
+        await expect(page.get_by_role("img", name="QR code")).to_be_visible()
+        await see(page, f"factor-pending-{name}", "Two-step sign-in")
+        secret = await page.get_by_role("code").inner_text()
+        await page.get_by_role("textbox", name="Code").fill(
+            totp.code_of(secret, int(time.time()) // totp.STEP_SECONDS - 1)
+        )
+        await press("Turn it on")
+        await see(page, f"recovery-codes-{name}", "Your recovery codes")
+        codes = await page.get_by_role("code").all_inner_texts()
+        await page.get_by_role("link", name="I have kept them").click()
+        await page.get_by_role("link", name="Change two-step sign-in").click()
+        await see(page, f"factor-on-{name}", "Two-step sign-in")
+
+        await page.goto(f"{url}/logout")
+        await see(page, f"logout-{name}", "Sign out")
+        await press("Sign out")
+        await sign_in()
+        await expect(page.get_by_role("textbox", name="Code")).to_be_focused()
+        await page.keyboard.type("123456")
+        await page.keyboard.press("Enter")
+        await see(page, f"code-wrong-{name}", "Enter your code")
+        await page.keyboard.type(codes[0])
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("9 recovery codes left")).to_be_visible()
+        await press("Sign out")
+        await expect(page.get_by_role("status")).to_contain_text("signed out")
+
+
+async def test_how_the_pages_for_a_forgotten_password_look(
+    tmp_path: Path, chromium: Browser, look: tuple[str, dict[str, Any]]
+) -> None:
+    name, options = look
+    with mailbox(tmp_path) as box:
+        smtp = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "tenantry@example.com"}
+        async with running_server(tmp_path, **smtp) as server, window(chromium, **options) as page:
+            await add_account(server)
+            await page.goto(f"{server.base_url}/login")
+            await page.get_by_role("link", name="Forgotten").click()
+            await see(page, f"forgot-{name}", "Forgotten your password?")
+            await page.keyboard.type("ada@example.com")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("status")).to_contain_text("on its way")
+            await see(page, f"forgot-asked-{name}", "Forgotten your password?")
+            await until(lambda: box.mails)
+            path = re.findall(r"/password/reset/\S+", str(box.mails[0].get_content()))[0]
+            await page.goto(server.base_url + path)
+            await see(page, f"reset-{name}", "Set a new password")
+            await page.get_by_label("New password", exact=True).fill(PASSWORD)
+            await page.get_by_label("New password, again").fill(PASSWORD)
+            await page.get_by_role("button").click()
+            await expect(page.get_by_role("status")).to_contain_text("Sign in with it")
+
+
+async def test_a_page_for_who_asks_too_often(server: ServerInProcess, chromium: Browser) -> None:
+    async with window(chromium) as page:
+        for _ in range(PASSWORDS.attempts + 1):
+            await page.goto(f"{server.base_url}/login")
+            await page.keyboard.type("nobody@example.com")
+            await page.keyboard.press("Tab")
+            await page.keyboard.type("wrong")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("alert")).to_be_visible()
+        await see(page, "too-many", "Too many requests")
+        await expect(page.get_by_role("alert")).to_contain_text("try again in 15 minutes")
+        await page.goto(f"{server.base_url}/logout")
+        await see(page, "logout-stranger", "Sign out")
+
+
+async def test_a_server_without_mail_says_what_to_do(server: ServerInProcess, chromium: Browser) -> None:
+    async with window(chromium, **LOOKS["phone-light"]) as page:
+        await page.goto(f"{server.base_url}/password/forgot")
+        await see(page, "forgot-no-mail", "Forgotten your password?")
+        await expect(page.get_by_text("tenantry admin recover")).to_be_visible()

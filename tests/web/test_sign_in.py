@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 
 from tenantry.model.audit import Filter
 from tenantry.model.errors import TenantryError
-from tenantry.model.identity import Actor, User
+from tenantry.model.identity import Actor
 from tenantry.model.permissions import Permission
 from tenantry.services.local_admin import ACTOR
 from tenantry.services.throttle import FORMS, PASSWORDS
@@ -19,14 +19,8 @@ from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.routes import Cookie
 from tenantry.web.sign_in import DEVICE_COOKIE
 from tests.support.browsing import Browser, browsing, log_in
-from tests.support.people import add_user, seen
+from tests.support.people import PASSWORD, add_account, add_user, seen
 from tests.support.server import ServerInProcess
-
-PASSWORD = "four unrelated old words"
-
-
-async def add_account(server: ServerInProcess, email: str = "ada@example.com", **columns: object) -> User:
-    return await add_user(server, email, password_hash=await server.services.passwords.hash(PASSWORD), **columns)
 
 
 async def whoami(server: ServerInProcess, browser: Browser) -> int:

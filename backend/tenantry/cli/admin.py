@@ -21,7 +21,7 @@ from tenantry.model.permissions import SCOPES
 from tenantry.services.keys import LIFETIME, Keys
 from tenantry.services.local_admin import ACTOR
 from tenantry.settings import Settings, WrongSettingError, read_database_url, read_settings
-from tenantry.wiring import open_services
+from tenantry.wiring import Services, open_services
 
 _DAY = 86_400  # seconds
 _CENTURY = 36_500  # days; the API takes no more either
@@ -73,9 +73,9 @@ async def create_key(settings: Settings, name: str, scopes: tuple[str, ...], day
       tenantry admin key create alice
       tenantry admin key create grafana --scope platform:read --days 365 --from 10.0.0.0/8
     """
-    async with _open_keys(settings) as keys:
+    async with _open(settings) as services:
         try:
-            made = await keys.create(ACTOR, name, scopes, lifetime=days * _DAY, allowed_cidrs=cidrs)
+            made = await services.keys.create(ACTOR, name, scopes, lifetime=days * _DAY, allowed_cidrs=cidrs)
         except TenantryError as error:
             fields = [replace(each, path=_OPTIONS[each.path.partition("[")[0]]) for each in error.fields]
             raise TenantryError(error.code, error.message, fields) from None
@@ -90,10 +90,10 @@ async def create_key(settings: Settings, name: str, scopes: tuple[str, ...], day
 async def list_keys(settings: Settings) -> None:
     """Print the platform's API keys; never a token."""
     now = datetime.now(UTC)
-    async with _open_keys(settings) as keys:
+    async with _open(settings) as services:
         rows = [
             [found.id, _state(found, now), _scopes(found), _networks(found), _last_use(found), found.name]
-            async for found in _each(keys)
+            async for found in _each(services.keys)
         ]
     click.echo(table.render(["ID", "State", "Scopes", "From", "Last used", "Name"], rows))
 
@@ -104,8 +104,8 @@ def _complete_id(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     found: list[ApiKey] = []
 
     async def collect() -> None:
-        async with _open_keys(read_settings()) as keys:
-            found.extend([key async for key in _each(keys)])
+        async with _open(read_settings()) as services:
+            found.extend([key async for key in _each(services.keys)])
 
     with suppress(TenantryError, WrongSettingError, DataDirectoryError):
         asyncio.run(collect())
@@ -124,14 +124,43 @@ async def revoke_key(settings: Settings, identifier: str) -> None:
     Example:
       tenantry admin key revoke 7Qm2xW9LrT4bVh1c        an ID of `tenantry admin key list`
     """
-    async with _open_keys(settings) as keys:
-        found = await keys.revoke(ACTOR, identifier)
+    async with _open(settings) as services:
+        found = await services.keys.revoke(ACTOR, identifier)
         click.echo(f"revoked {found.id} ({found.name})")
 
 
+@admin.command(name="setup-link")
+@local
+async def setup_link(settings: Settings) -> None:
+    """Print a link by which the first administrator makes their account; it works once, for 15 minutes.
+
+    It is there while nobody can sign in yet. A link that was made before is void.
+    """
+    async with _open(settings) as services:
+        click.echo(services.accounts.link(f"/setup/{await services.accounts.setup_link(ACTOR)}"))
+
+
+@admin.command()
+@click.argument("email")
+@local
+async def recover(settings: Settings, email: str) -> None:
+    """Print a link by which a user sets a new password; it works once, for 15 minutes.
+
+    Two-step sign-in is off afterwards, and the user is signed out everywhere: for who has lost both, and nobody else
+    can help.
+
+    \b
+    Example:
+      tenantry admin recover ada@example.com
+    """
+    async with _open(settings) as services:
+        token = await services.accounts.recovery_link(ACTOR, email)
+        click.echo(services.accounts.link(f"/password/reset/{token}"))
+
+
 @asynccontextmanager
-async def _open_keys(settings: Settings) -> AsyncIterator[Keys]:
-    """The keys of a database that is there already: one that was made here would be no server's."""
+async def _open(settings: Settings) -> AsyncIterator[Services]:
+    """The services over a database that is there already: one that was made here would be no server's."""
     file = read_database_url(settings.database)
     if isinstance(file, Path) and not file.exists():
         raise TenantryError(
@@ -139,7 +168,7 @@ async def _open_keys(settings: Settings) -> AsyncIterator[Keys]:
             f"there is no database {file}: name the server's with TENANTRY_DATA_DIR or TENANTRY_DATABASE_URL",
         )
     async with open_services(settings) as services:
-        yield services.keys
+        yield services
 
 
 async def _each(keys: Keys) -> AsyncIterator[ApiKey]:

@@ -15,10 +15,11 @@ class Purpose(StrEnum):
     SETUP = "setup"  # become the first administrator of an empty database
     PASSWORD = "password"  # noqa: S105 - set a new password; the second factor stays
     RECOVERY = "recovery"  # the same, and the second factor goes
+    SIGN_IN = "sign-in"  # the password was right: go on with the second factor. It is a cookie, and no link at all
 
 
 #: how long a link works, in seconds
-LIFETIMES = {Purpose.SETUP: 15 * 60, Purpose.PASSWORD: 3600, Purpose.RECOVERY: 15 * 60}
+LIFETIMES = {Purpose.SETUP: 15 * 60, Purpose.PASSWORD: 3600, Purpose.RECOVERY: 15 * 60, Purpose.SIGN_IN: 10 * 60}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from dataclasses import replace
 
 from tenantry.model import email_address, ids
@@ -10,22 +12,65 @@ from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor, User, UserStatus
 from tenantry.model.links import Link, Purpose
 from tenantry.services import links
+from tenantry.services.mail import Mail
 from tenantry.services.passwords import Passwords
 from tenantry.services.standing import notice
-from tenantry.storage import audit, changes, users
+from tenantry.services.throttle import MAILS, Throttle
+from tenantry.storage import audit, changes, factors, users
 from tenantry.storage import links as link_rows
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 _NAME = 100  # characters
+#: links that are being made
+_SENDING = 64
+
+_RESET = """\
+Somebody, probably you, has asked to set a new password for this address.
+
+Open this within an hour; it works once:
+
+    {url}
+
+If it was not you, do nothing: your password stays as it is.
+"""
+_NEWS = """\
+{news} You were signed out everywhere.
+
+If it was not you, ask who runs this server for help. Your account is here:
+
+    {url}
+"""
+
+logger = logging.getLogger(__name__)
 
 
 class Accounts:
-    """What can be done with local accounts."""
+    """What can be done with local accounts.
 
-    def __init__(self, db: Database, hasher: Passwords) -> None:
+    Args:
+        db: where they are.
+        passwords: hashes and verifies.
+        throttle: counts what strangers ask for.
+        mail: brings links, and news of changes.
+        url: under which people open our pages.
+    """
+
+    def __init__(self, db: Database, passwords: Passwords, throttle: Throttle, mail: Mail, url: str) -> None:
         self._db = db
-        self._passwords = hasher
+        self._passwords = passwords
+        self._throttle = throttle
+        self._mail = mail
+        self._url = url
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Let the links be made that were asked for."""
+        await asyncio.gather(*self._sending)
+
+    def link(self, path: str) -> str:
+        """The address of one of our pages, for people."""
+        return self._url + path
 
     async def setup_link(self, actor: Actor) -> str:
         """The token of the link by which the first administrator comes in; one that was made before is void.
@@ -72,6 +117,18 @@ class Accounts:
         """
         return await self._db.run(_recovery_link, actor, email_address.normalise(email), write=True)
 
+    def send_reset_link(self, actor: Actor, email: str) -> None:
+        """Mail a link by which the password can be set, if there is an account with one.
+
+        It is done beside the request: nobody learns from the answer, or how long it takes, whether there is.
+        """
+        if len(self._sending) >= _SENDING:
+            logger.warning("too many ask for links to set their passwords: one is not sent")
+            return
+        task = asyncio.create_task(self._send_reset_link(actor, email_address.normalise(email)))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
     async def find_reset(self, token: str) -> User:
         """Whose password the token of a link sets.
 
@@ -88,17 +145,21 @@ class Accounts:
         """
         link, user = await self._find_reset(token)
         hashed = await self._passwords.hash(password)
-        return await self._db.run(_reset, actor, link, user.id, hashed, write=True)
+        changed = await self._db.run(_reset, actor, link, user.id, hashed, write=True)
+        self.tell(changed, "Your password was changed.")
+        return changed
 
     async def change_password(self, actor: Actor, current: str, new: str) -> User:
         """Set the actor's own password, and end all their sessions.
 
         Raises:
-            TenantryError: ``INVALID`` at ``current`` or ``new``.
+            TenantryError: ``INVALID`` at ``current`` or ``password``.
         """
         user = await self.confirm(actor, current, "current")
-        hashed = await self._passwords.hash(new, "new")
-        return await self._db.run(_change, actor, user, hashed, write=True)
+        hashed = await self._passwords.hash(new)
+        changed = await self._db.run(_change, actor, user, hashed, write=True)
+        self.tell(changed, "Your password was changed.")
+        return changed
 
     async def confirm(self, actor: Actor, password: str, field: str = "password") -> User:
         """The actor's own user, who has said their password again.
@@ -112,6 +173,21 @@ class Accounts:
             wrong = FieldError(field, FieldCode.INVALID, message)
             raise TenantryError(Code.INVALID, "the password is wrong", [wrong])
         return user
+
+    def tell(self, user: User, news: str) -> None:
+        """Mail ``user`` what has changed in how they sign in."""
+        self._mail.send(user.email, "Your account has changed", _NEWS.format(news=news, url=self.link("/account")))
+
+    async def _send_reset_link(self, actor: Actor, email: str) -> None:
+        try:
+            await self._throttle.admit(MAILS, email)
+            token = await self._db.run(_reset_link, actor, email, write=True)
+        except TenantryError as error:
+            logger.warning("a link to set a password is not sent: %s", error.message)
+            return
+        if token:
+            text = _RESET.format(url=self.link(f"/password/reset/{token}"))
+            self._mail.send(email, "Set a new password", text)
 
     async def _find_reset(self, token: str) -> tuple[Link, User]:
         link = await links.find(self._db, token, Purpose.PASSWORD, Purpose.RECOVERY)
@@ -150,11 +226,22 @@ def _recovery_link(unit: Unit, actor: Actor, email: str) -> str:
     return token
 
 
+def _reset_link(unit: Unit, actor: Actor, email: str) -> str:
+    user = users.find(unit, email)
+    if user is None or not user.password_hash or user.status is not UserStatus.ACTIVE:
+        return ""
+    token = links.make(unit, Purpose.PASSWORD, user.id)
+    audit.append(unit, event(actor, "reset-link.create", user.id, user.email))
+    return token
+
+
 def _reset(unit: Unit, actor: Actor, link: Link, user_id: str, hashed: str) -> User:
     links.redeem(unit, link)
     user = users.get(unit, user_id)
     if user is None or user.status is not UserStatus.ACTIVE:
         raise links.spent()
+    if link.purpose is Purpose.RECOVERY:
+        factors.remove(unit, user.id)
     return _set_password(unit, replace(actor, name=f"user:{user.id}"), user, hashed, "password.reset")
 
 
@@ -163,12 +250,20 @@ def _change(unit: Unit, actor: Actor, user: User, hashed: str) -> User:
 
 
 def _set_password(unit: Unit, actor: Actor, user: User, hashed: str, action: str) -> User:
-    """Write the new password, which ends all sessions and tokens, and void the links that would set another."""
+    link_rows.drop(unit, user.id)  # one of them would set yet another password
+    return renew(unit, actor, replace(user, password_hash=hashed), action)
+
+
+def renew(unit: Unit, actor: Actor, user: User, action: str) -> User:
+    """Write ``user``, who proves who they are in another way from now on, and end all their sessions and tokens.
+
+    Raises:
+        TenantryError: ``CONFLICT``, another has written the same user meanwhile.
+    """
     now = max(ids.now_micros(), user.updated_at + 1)
-    changed = replace(user, password_hash=hashed, auth_version=user.auth_version + 1, updated_at=now)
+    changed = replace(user, auth_version=user.auth_version + 1, updated_at=now)
     if not users.update(unit, changed, user):
         raise TenantryError(Code.CONFLICT, "the account was changed at the same moment: try again", raced=True)
-    link_rows.drop(unit, user.id)
     audit.append(unit, event(actor, action, user.id))
     changes.announce(unit, notice(changed), at=now)
     return changed

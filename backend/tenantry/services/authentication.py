@@ -235,6 +235,9 @@ class Authenticator:
             if session is None or not hmac.compare_digest(session.secret_sha, secret_sha):
                 raise _refusal("session", "unknown", "there is no such session")
             user = await self._standing.user(session.user_id)
+            if user and user.auth_version < session.auth_version:  # the news of the change is still on its way
+                self._standing.forget("User", user.id)
+                user = await self._standing.user(session.user_id)
         actor = Actor(
             name=f"user:{session.user_id}",
             groups=("system:authenticated",),

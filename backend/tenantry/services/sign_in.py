@@ -1,4 +1,4 @@
-"""Sign-in with a password.
+"""Sign-in with a password, and with a second factor where the user has one.
 
 Whoever fails learns nothing about whether there is such an account: the same work is done, and the same is said.
 """
@@ -11,12 +11,15 @@ from tenantry import metrics
 from tenantry.model import email_address, ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, User, UserStatus
+from tenantry.model.links import Link, Purpose
+from tenantry.services import factors, links
 from tenantry.services.audit import AuditLog
 from tenantry.services.devices import known_device, name_device
+from tenantry.services.factors import Factors
 from tenantry.services.passwords import Passwords
 from tenantry.services.sessions import NewSession, Sessions
 from tenantry.services.standing import notice
-from tenantry.services.throttle import Throttle
+from tenantry.services.throttle import CODES, CODES_OF_LOGIN, Throttle
 from tenantry.storage import changes, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -33,22 +36,36 @@ class SignedIn:
     device: str
 
 
+@dataclass(frozen=True, slots=True)
+class Halfway:
+    """The password was right, and the second factor is to follow: ``token`` is what :meth:`SignIn.with_code` takes."""
+
+    token: str
+
+
 class SignIn:
     """Begins sessions for who proves who they are."""
 
-    def __init__(
-        self, db: Database, passwords: Passwords, sessions: Sessions, throttle: Throttle, audit: AuditLog
+    def __init__(  # noqa: PLR0913, PLR0917 - the services that it brings together
+        self,
+        db: Database,
+        passwords: Passwords,
+        factors: Factors,
+        sessions: Sessions,
+        throttle: Throttle,
+        audit: AuditLog,
     ) -> None:
         self._db = db
         self._passwords = passwords
+        self._factors = factors
         self._sessions = sessions
         self._throttle = throttle
         self._audit = audit
 
     async def with_password(
         self, actor: Actor, email: str, password: str, *, device: str = "", user_agent: str = ""
-    ) -> SignedIn:
-        """Sign a user in.
+    ) -> SignedIn | Halfway:
+        """Sign a user in, or halfway when they have a second factor.
 
         Args:
             actor: the request.
@@ -68,7 +85,28 @@ class SignIn:
             raise self._refuse(actor, user)
         await self._throttle.give_back(ticket)
         user = await self._rehash(user, password)
+        if (await self._factors.state(user.id)).since:
+            return Halfway(await self._db.run(links.make, Purpose.SIGN_IN, user.id, write=True))
         return await self.begin(actor, user, ("pwd",), user_agent=user_agent)
+
+    async def with_code(self, actor: Actor, token: str, code: str, *, user_agent: str = "") -> SignedIn:
+        """Go on with a code of the user's authenticator app, or with a recovery code.
+
+        Raises:
+            TenantryError: ``NOT_FOUND``, the token does not work any more: begin again; ``UNAUTHENTICATED``, the code
+                is wrong; ``TOO_MANY_REQUESTS``.
+        """
+        link = await links.find(self._db, token, Purpose.SIGN_IN)
+        user = await self._db.run(users.get, link.user_id)
+        if user is None or user.status is not UserStatus.ACTIVE:
+            raise links.spent()
+        await self._throttle.admit(CODES_OF_LOGIN, link.id)
+        ticket = await self._throttle.admit(CODES, user.id)
+        step = await self._factors.step_of(user.id, code)
+        if not await self._db.run(_use, link, step, code, write=True):
+            raise self._refuse(actor, user, "the code is wrong, or was used before")
+        await self._throttle.give_back(ticket)
+        return await self.begin(actor, user, ("pwd", "otp", "mfa") if step else ("pwd", "mfa"), user_agent=user_agent)
 
     async def begin(self, actor: Actor, user: User, amr: tuple[str, ...], *, user_agent: str = "") -> SignedIn:
         """Begin the session of a user who has proved who they are."""
@@ -82,11 +120,19 @@ class SignIn:
             return user
         return await self._db.run(_rehash, user, await self._passwords.hash(password), write=True)
 
-    def _refuse(self, actor: Actor, user: User | None) -> TenantryError:
-        error = TenantryError(Code.UNAUTHENTICATED, _WRONG, kind="User", name=user.id if user else "")
+    def _refuse(self, actor: Actor, user: User | None, message: str = _WRONG) -> TenantryError:
+        error = TenantryError(Code.UNAUTHENTICATED, message, kind="User", name=user.id if user else "")
         metrics.SIGN_INS.count("refused")
         self._audit.note_denied(actor, "session.begin", "/login", error)
         return error
+
+
+def _use(unit: Unit, link: Link, step: int, code: str) -> bool:
+    """Use the code and the link up, both or neither."""
+    if not factors.use(unit, link.user_id, step, code):
+        return False
+    links.redeem(unit, link)
+    return True
 
 
 def _rehash(unit: Unit, user: User, hashed: str) -> User:

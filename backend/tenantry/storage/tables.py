@@ -544,6 +544,31 @@ class LoginTransaction(Model):
         table_name = "login_transaction"
 
 
+class MfaFactor(Model):
+    """Authenticator apps, one for each user at most."""
+
+    user_id = CharField(primary_key=True)
+    secret = CharField()  # encrypted
+    created_at = BigIntegerField()
+    confirmed_at = BigIntegerField()
+    last_step = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "mfa_factor"
+
+
+class RecoveryCode(Model):
+    """What stands in for an authenticator app, once."""
+
+    user_id = CharField()
+    code_sha = CharField()
+    used_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "recovery_code"
+        primary_key = CompositeKey("user_id", "code_sha")
+
+
 class Departure(Model):
     """Objects that their cluster has reported gone."""
 
@@ -598,6 +623,8 @@ ALL: tuple[type[Model], ...] = (
     IdentityProvider,
     Identity,
     LoginTransaction,
+    MfaFactor,
+    RecoveryCode,
     Departure,
     Instance,
 )

@@ -1,18 +1,22 @@
-"""The page where people see to their own account: where they are signed in."""
+"""The pages where people see to their own account: where they are signed in, and by what."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import segno
 from aiohttp import web
+from markupsafe import Markup
 
 from tenantry.model import user_agent
-from tenantry.model.identity import Session
+from tenantry.model.errors import TenantryError
+from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
 from tenantry.web import pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES, Route
+from tenantry.web.sign_in import give_session
 
 PATH = "/account"
 
@@ -23,8 +27,19 @@ async def _show(request: web.Request, form: Form) -> web.Response:
     user = await services.standing.user(actor.user_id)
     found = await services.sessions.list(actor)
     return pages.show(
-        request, "account.html", user=user, sessions=[_row(session, actor.session_id) for session in found]
+        request,
+        "account.html",
+        user=user,
+        sessions=[_row(session, actor.session_id) for session in found],
+        factor=await services.factors.state(actor.user_id),
+        notice=_NOTICES.get(request.query.get("notice", ""), ""),
     )
+
+
+_NOTICES = {
+    "password": "Your password is changed, and you are signed out everywhere else.",
+    "factor-off": "Your password alone signs you in from now on. You are signed out everywhere else.",
+}
 
 
 async def _end_session(request: web.Request, form: Form) -> web.Response:
@@ -34,6 +49,77 @@ async def _end_session(request: web.Request, form: Form) -> web.Response:
         return pages.redirect(request, PATH)
     response = pages.redirect(request, "/login?notice=signed-out")
     pages.drop_cookie(response, SESSION_COOKIE)
+    return response
+
+
+async def _show_password(request: web.Request, form: Form) -> web.Response:
+    return _password(request, form)
+
+
+async def _change_password(request: web.Request, form: Form) -> web.Response:
+    services, actor = request.app[SERVICES], request[ACTOR]
+    try:
+        pages.check_repeated(form)
+        user = await services.accounts.change_password(actor, form.get("current", ""), form.get("password", ""))
+    except TenantryError as error:
+        return _password(request, form, pages.wrong_fields(error))
+    return await _begin_anew(request, user, pages.redirect(request, f"{PATH}?notice=password"))
+
+
+def _password(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
+    del form
+    return pages.show(request, "password.html", status=422 if error else 200, problems=pages.problems_of(error))
+
+
+async def _show_factor(request: web.Request, form: Form) -> web.Response:
+    del form
+    return await _factor(request)
+
+
+async def _enrol_factor(request: web.Request, form: Form) -> web.Response:
+    try:
+        await request.app[SERVICES].factors.enrol(request[ACTOR], form.get("password", ""))
+    except TenantryError as error:
+        return await _factor(request, pages.wrong_fields(error))
+    return pages.redirect(request, f"{PATH}/mfa")
+
+
+async def _confirm_factor(request: web.Request, form: Form) -> web.Response:
+    try:
+        confirmed = await request.app[SERVICES].factors.confirm(request[ACTOR], form.get("code", ""))
+    except TenantryError as error:
+        return await _factor(request, pages.wrong_fields(error))
+    codes = pages.show(request, "recovery_codes.html", codes=confirmed.recovery_codes)
+    return await _begin_anew(request, confirmed.user, codes, "otp", "mfa")
+
+
+async def _disable_factor(request: web.Request, form: Form) -> web.Response:
+    try:
+        user = await request.app[SERVICES].factors.disable(request[ACTOR], form.get("password", ""))
+    except TenantryError as error:
+        return await _factor(request, pages.wrong_fields(error))
+    return await _begin_anew(request, user, pages.redirect(request, f"{PATH}?notice=factor-off"))
+
+
+async def _factor(request: web.Request, error: TenantryError | None = None) -> web.Response:
+    factors, actor = request.app[SERVICES].factors, request[ACTOR]
+    pending = await factors.pending(actor)
+    return pages.show(
+        request,
+        "factor.html",
+        status=422 if error else 200,
+        problems=pages.problems_of(error),
+        factor=await factors.state(actor.user_id),
+        pending=pending,
+        qr=Markup(segno.make_qr(pending.uri).svg_inline(scale=4, border=4, light="#fff")) if pending else "",  # noqa: S704 - made here
+    )
+
+
+async def _begin_anew(request: web.Request, user: User, response: web.Response, *amr: str) -> web.Response:
+    """Let the browser that changed how ``user`` signs in stay signed in, with another session."""
+    agent = request.headers.get("User-Agent", "")
+    signed_in = await request.app[SERVICES].sign_in.begin(request[ACTOR], user, ("pwd", *amr), user_agent=agent)
+    give_session(response, signed_in)
     return response
 
 
@@ -56,4 +142,13 @@ def _page(method: str, path: str, handle: pages.Handle) -> Route:
     return pages.page(method, path, handle, needs=Permission.SELF)
 
 
-ROUTES = [_page("GET", PATH, _show), _page("POST", f"{PATH}/sessions/end", _end_session)]
+ROUTES = [
+    _page("GET", PATH, _show),
+    _page("POST", f"{PATH}/sessions/end", _end_session),
+    _page("GET", f"{PATH}/password", _show_password),
+    _page("POST", f"{PATH}/password", _change_password),
+    _page("GET", f"{PATH}/mfa", _show_factor),
+    _page("POST", f"{PATH}/mfa/enrol", _enrol_factor),
+    _page("POST", f"{PATH}/mfa/confirm", _confirm_factor),
+    _page("POST", f"{PATH}/mfa/disable", _disable_factor),
+]

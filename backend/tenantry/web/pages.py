@@ -153,6 +153,13 @@ def check_repeated(form: Form) -> None:
         raise TenantryError(Code.INVALID, "the passwords differ", [wrong])
 
 
+def wrong_fields(error: TenantryError) -> TenantryError:
+    """``error``, when it is about fields of a form that is shown again; any other is raised."""
+    if error.code is not Code.INVALID:
+        raise error
+    return error
+
+
 def problems_of(error: TenantryError | None) -> dict[str, str]:
     """What a page says beside each field of its form."""
     return {each.path: sentence(each.message.removeprefix("Invalid value: ")) for each in error.fields} if error else {}

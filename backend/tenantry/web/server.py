@@ -7,14 +7,17 @@ import gc
 import logging
 import signal
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from tenantry import __version__, metrics, termination
 from tenantry.datadir import DataDirectoryError
 from tenantry.model.errors import TenantryError
+from tenantry.services.local_admin import ACTOR as LOCAL_ADMINISTRATOR
 from tenantry.services.local_admin import local_token
 from tenantry.services.setbacks import Setbacks
 from tenantry.settings import PortError, Settings, WrongSettingError
@@ -215,8 +218,24 @@ def _to_open(url: str) -> str:
 async def _print_hint(server: Server) -> None:
     await server.started.wait()
     if server.services.settings.on_loopback:
+        if sys.stdout.isatty():
+            await _print_setup_link(server)
         print(  # noqa: T201
             f"Your kubeconfig is {server.kubeconfig}. Try it in another terminal:\n\n"
             f"  kubectl --kubeconfig {server.kubeconfig} get tenants\n",
             flush=True,
         )
+
+
+async def _print_setup_link(server: Server) -> None:
+    """Let whoever sits before the terminal be the first administrator, while there is none."""
+    try:
+        token = await server.services.accounts.setup_link(LOCAL_ADMINISTRATOR)
+    except TenantryError:  # there are users already, or the database is away
+        return
+    url = server.services.settings.external_url or f"http://localhost:{urlsplit(server.url).port}"
+    print(  # noqa: T201 - and never to the log
+        f"Nobody can sign in yet. Open this within 15 minutes to make your account; it works once:\n\n"
+        f"  {url}/setup/{token}\n",
+        flush=True,
+    )

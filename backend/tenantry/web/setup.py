@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from tenantry.model.errors import Code, TenantryError
+from tenantry.model.errors import TenantryError
 from tenantry.web import pages
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
@@ -26,9 +26,7 @@ async def _set_up(request: web.Request, form: Form) -> web.Response:
             actor, request.match_info["token"], form.get("email", ""), form.get("name", ""), form.get("password", "")
         )
     except TenantryError as error:
-        if error.code is not Code.INVALID:
-            raise
-        return _page(request, form, error)
+        return _page(request, form, pages.wrong_fields(error))
     agent = request.headers.get("User-Agent", "")
     return let_in(request, await services.sign_in.begin(actor, user, ("pwd",), user_agent=agent))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.services.sign_in import SignedIn
+from tenantry.services.sign_in import Halfway, SignedIn
 from tenantry.web import pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
@@ -13,6 +15,8 @@ from tenantry.web.routes import ACTOR, SERVICES
 
 #: names a browser that has signed in before: for the throttle, not as a credential
 DEVICE_COOKIE = "__Host-tenantry-device"
+#: a sign-in that lacks its second factor yet
+HALFWAY_COOKIE = "__Host-tenantry-halfway"
 _DEVICE_SECONDS = 365 * 86_400
 #: where people are sent who have not said where they want to be
 HOME = "/account"
@@ -35,7 +39,47 @@ async def _log_in(request: web.Request, form: Form) -> web.Response:
         if error.code is not Code.UNAUTHENTICATED:
             raise
         return _login(request, form, pages.sentence(error.message))
-    return let_in(request, signed_in, pages.return_to(request, form))
+    wanted = pages.return_to(request, form)
+    if isinstance(signed_in, Halfway):
+        response = pages.redirect(request, "/login/mfa?" + urlencode({"return_to": wanted}))
+        pages.set_cookie(response, HALFWAY_COOKIE, signed_in.token)
+        return response
+    return let_in(request, signed_in, wanted)
+
+
+async def _show_code(request: web.Request, form: Form) -> web.Response:
+    if HALFWAY_COOKIE not in request.cookies:
+        return pages.redirect(request, "/login")
+    return _code(request, form)
+
+
+async def _send_code(request: web.Request, form: Form) -> web.Response:
+    try:
+        signed_in = await request.app[SERVICES].sign_in.with_code(
+            request[ACTOR],
+            request.cookies.get(HALFWAY_COOKIE, ""),
+            form.get("code", ""),
+            user_agent=request.headers.get("User-Agent", ""),
+        )
+    except TenantryError as error:
+        if error.code is Code.NOT_FOUND:
+            return pages.redirect(request, "/login?notice=begin-again")
+        if error.code is not Code.UNAUTHENTICATED:
+            raise
+        return _code(request, form, pages.sentence(error.message))
+    response = let_in(request, signed_in, pages.return_to(request, form))
+    pages.drop_cookie(response, HALFWAY_COOKIE)
+    return response
+
+
+def _code(request: web.Request, form: Form, problem: str = "") -> web.Response:
+    return pages.show(
+        request,
+        "code.html",
+        status=422 if problem else 200,
+        problem=problem,
+        return_to=pages.return_to(request, form),
+    )
 
 
 def _login(request: web.Request, form: Form, problem: str = "") -> web.Response:
@@ -54,16 +98,22 @@ def _login(request: web.Request, form: Form, problem: str = "") -> web.Response:
 _NOTICES = {
     "signed-out": "You are signed out.",
     "password-set": "Your password is set. Sign in with it.",
+    "begin-again": "That took too long. Sign in again.",
 }
 
 
 def let_in(request: web.Request, signed_in: SignedIn, path: str = "") -> web.Response:
     """Give the browser its new session, and send it to ``path``."""
     response = pages.redirect(request, path or HOME)
-    pages.set_cookie(response, SESSION_COOKIE, signed_in.session.cookie)
-    pages.set_cookie(response, DEVICE_COOKIE, signed_in.device, seconds=_DEVICE_SECONDS)
+    give_session(response, signed_in)
     pages.drop_cookie(response, pages.FORM_COOKIE)
     return response
+
+
+def give_session(response: web.Response, signed_in: SignedIn) -> None:
+    """Let ``response`` bring the browser its new session."""
+    pages.set_cookie(response, SESSION_COOKIE, signed_in.session.cookie)
+    pages.set_cookie(response, DEVICE_COOKIE, signed_in.device, seconds=_DEVICE_SECONDS)
 
 
 async def _show_logout(request: web.Request, form: Form) -> web.Response:
@@ -89,6 +139,8 @@ async def sign_out(request: web.Request, path: str) -> web.Response:
 ROUTES = [
     pages.page("GET", "/login", _show_login),
     pages.page("POST", "/login", _log_in),
+    pages.page("GET", "/login/mfa", _show_code),
+    pages.page("POST", "/login/mfa", _send_code),
     pages.page("GET", "/logout", _show_logout),
     pages.page("POST", "/logout", _log_out),
 ]

@@ -1,0 +1,56 @@
+"""The link for the first administrator that `tenantry serve` shows to a terminal, and to nothing else."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.server import server_process
+
+
+async def read_terminal(terminal: int, until: str) -> str:
+    """What was printed to a terminal until that text came."""
+    text = ""
+    async with asyncio.timeout(30):
+        while until not in text:
+            text += (await asyncio.to_thread(os.read, terminal, 4096)).decode()
+    return text.replace("\r\n", "\n")
+
+
+async def test_a_terminal_shows_it_once_and_the_log_never(tmp_path: Path) -> None:
+    terminal, inner = os.openpty()
+    settings = {"DATA_DIR": str(tmp_path / "data"), "PORT": "0", "TLS_PORT": "0", "OPS_PORT": "0", "LOG_LEVEL": "debug"}
+    with (tmp_path / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tenantry", "serve"),
+            env={**os.environ, **{f"TENANTRY_{name}": value for name, value in settings.items()}},
+            stdin=inner,
+            stdout=inner,
+            stderr=log,
+        )
+        os.close(inner)
+        try:
+            shown = await read_terminal(terminal, "get tenants")
+            (url,) = re.findall(r"http://localhost:\d+/setup/tnl_\S+", shown)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(url.replace("localhost", "127.0.0.1")) as answer,
+            ):
+                assert answer.status == 200
+                assert "first administrator" in await answer.text()
+        finally:
+            process.terminate()
+            await process.wait()
+            os.close(terminal)
+    secret = url.split("_")[2]
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}  # noqa: ASYNC240
+    assert [path for path, content in kept.items() if secret.encode() in content] == []
+    assert b"/setup/tnl_" in kept[tmp_path / "log"]  # the request, with its secret left out
+
+
+async def test_a_pipe_gets_no_link(tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server:
+        assert "/setup/" not in server.output
