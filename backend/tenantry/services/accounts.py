@@ -15,7 +15,7 @@ from tenantry.services import links
 from tenantry.services.mail import Mail
 from tenantry.services.passwords import Passwords
 from tenantry.services.standing import notice
-from tenantry.services.throttle import MAILS, Throttle
+from tenantry.services.throttle import CONFIRMATIONS, MAILS, Throttle
 from tenantry.storage import audit, changes, factors, users
 from tenantry.storage import links as link_rows
 from tenantry.storage.db import Database
@@ -165,13 +165,15 @@ class Accounts:
         """The actor's own user, who has said their password again.
 
         Raises:
-            TenantryError: ``INVALID`` at ``field``.
+            TenantryError: ``INVALID`` at ``field``; ``TOO_MANY_REQUESTS``.
         """
+        ticket = await self._throttle.admit(CONFIRMATIONS, actor.session_id)
         user = await self._db.run(users.get, actor.user_id)
         if not await self._passwords.verify(user.password_hash if user else "", password) or user is None:
             message = "Invalid value: is not your password"
             wrong = FieldError(field, FieldCode.INVALID, message)
             raise TenantryError(Code.INVALID, "the password is wrong", [wrong])
+        await self._throttle.give_back(ticket)
         return user
 
     def tell(self, user: User, news: str) -> None:

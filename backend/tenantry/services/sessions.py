@@ -45,21 +45,19 @@ class Sessions:
             amr: how (RFC 8176).
             user_agent: of the browser, for the list of sessions.
         """
-        cookie, identifier, secret_sha = new_token(SESSION_PREFIX)
-        now = ids.now_micros()
-        session = Session(
-            id=identifier,
-            secret_sha=secret_sha,
-            user_id=user.id,
-            auth_version=user.auth_version,
-            amr=tuple(amr),
-            auth_time=now,
-            created_at=now,
-            last_seen_at=now,
-            ip=actor.ip,
-            user_agent=user_agent[:_AGENT],
-        )
-        return NewSession(await self._db.run(_begin, actor, session, write=True), cookie)
+        made = _new(actor, user, amr, user_agent)
+        return NewSession(await self._db.run(_begin, actor, made.session, write=True), made.cookie)
+
+    async def renew(self, actor: Actor, user: User, amr: Sequence[str] = ()) -> NewSession:
+        """Another session in the place of the actor's own, in the same tenant: how they sign in has changed.
+
+        Args:
+            actor: the request.
+            user: as they are now.
+            amr: how they have proved who they are; as before when empty.
+        """
+        made = _new(actor, user, amr, "")
+        return NewSession(await self._db.run(_renew, actor, made.session, write=True), made.cookie)
 
     async def end(self, actor: Actor, session_id: str) -> None:
         """End a session of the actor's own user; one that has ended stays so.
@@ -95,16 +93,47 @@ class Sessions:
         return tenant_id
 
 
+def _new(actor: Actor, user: User, amr: Sequence[str], user_agent: str) -> NewSession:
+    cookie, identifier, secret_sha = new_token(SESSION_PREFIX)
+    now = ids.now_micros()
+    session = Session(
+        id=identifier,
+        secret_sha=secret_sha,
+        user_id=user.id,
+        auth_version=user.auth_version,
+        amr=tuple(amr),
+        auth_time=now,
+        created_at=now,
+        last_seen_at=now,
+        ip=actor.ip,
+        user_agent=user_agent[:_AGENT],
+    )
+    return NewSession(session, cookie)
+
+
 def _begin(unit: Unit, actor: Actor, session: Session) -> Session:
     places = memberships.of_user(unit, session.user_id)
     if len(places) == 1:
         session = replace(session, tenant_id=places[0].tenant_id)
+    sessions.forget(unit, session.user_id, session.created_at - SESSION_LIFE_US)
+    users.note_sign_in(unit, session.user_id, session.created_at)
+    return _insert(unit, actor, session, "session.begin")
+
+
+def _renew(unit: Unit, actor: Actor, session: Session) -> Session:
+    old = sessions.get(unit, actor.session_id)
+    if old is None or old.user_id != session.user_id:
+        raise TenantryError(Code.UNAUTHENTICATED, "the session was ended: sign in again")
+    session = replace(session, tenant_id=old.tenant_id, user_agent=old.user_agent, amr=session.amr or old.amr)
+    return _insert(unit, actor, session, "session.renew")
+
+
+def _insert(unit: Unit, actor: Actor, session: Session, action: str) -> Session:
+    """Add ``session``, and end the one that ``actor`` comes with."""
     now = session.created_at
-    sessions.forget(unit, session.user_id, now - SESSION_LIFE_US)
     sessions.insert(unit, session)
-    users.note_sign_in(unit, session.user_id, now)
     who = replace(actor, name=f"user:{session.user_id}", tenant_id=session.tenant_id)
-    audit.append(unit, _event(who, "session.begin", session, now, " ".join(session.amr)))
+    audit.append(unit, _event(who, action, session, now, " ".join(session.amr)))
     old = sessions.get(unit, actor.session_id) if actor.session_id else None
     if old and sessions.revoke(unit, old.id, now):
         changes.announce(unit, notice(old), at=now)

@@ -5,6 +5,7 @@ Whoever fails learns nothing about whether there is such an account: the same wo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tenantry import metrics
@@ -24,6 +25,10 @@ from tenantry.storage import changes, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
+#: how a session was begun (RFC 8176)
+WITH_PASSWORD = ("pwd",)
+WITH_APP = ("pwd", "otp", "mfa")
+WITH_RECOVERY_CODE = ("pwd", "mfa")
 #: what is wrong is not said: that there is no such account, or that it is disabled, is nobody's business
 _WRONG = "the e-mail address or the password is wrong"
 
@@ -87,7 +92,7 @@ class SignIn:
         user = await self._rehash(user, password)
         if (await self._factors.state(user.id)).since:
             return Halfway(await self._db.run(links.make, Purpose.SIGN_IN, user.id, write=True))
-        return await self.begin(actor, user, ("pwd",), user_agent=user_agent)
+        return await self.begin(actor, user, WITH_PASSWORD, user_agent=user_agent)
 
     async def with_code(self, actor: Actor, token: str, code: str, *, user_agent: str = "") -> SignedIn:
         """Go on with a code of the user's authenticator app, or with a recovery code.
@@ -106,13 +111,23 @@ class SignIn:
         if not await self._db.run(_use, link, step, code, write=True):
             raise self._refuse(actor, user, "the code is wrong, or was used before")
         await self._throttle.give_back(ticket)
-        return await self.begin(actor, user, ("pwd", "otp", "mfa") if step else ("pwd", "mfa"), user_agent=user_agent)
+        return await self.begin(actor, user, WITH_APP if step else WITH_RECOVERY_CODE, user_agent=user_agent)
 
-    async def begin(self, actor: Actor, user: User, amr: tuple[str, ...], *, user_agent: str = "") -> SignedIn:
+    async def begin(self, actor: Actor, user: User, amr: Sequence[str], *, user_agent: str = "") -> SignedIn:
         """Begin the session of a user who has proved who they are."""
         session = await self._sessions.begin(actor, user, amr, user_agent=user_agent)
         metrics.SIGN_INS.count("ok")
         return SignedIn(session=session, device=name_device(user))
+
+    async def renew(self, actor: Actor, user: User, amr: tuple[str, ...] = ()) -> SignedIn:
+        """Let the browser that has changed how ``user`` signs in stay signed in, by another session.
+
+        Args:
+            actor: the request.
+            user: as they are now.
+            amr: how they have proved who they are; as before when empty.
+        """
+        return SignedIn(session=await self._sessions.renew(actor, user, amr), device=name_device(user))
 
     async def _rehash(self, user: User, password: str) -> User:
         """Hash the password with today's parameters, if it was with others."""

@@ -39,6 +39,8 @@ ACCOUNT = Limit("account", 30, 3600)
 #: codes of one sign-in, and of one account
 CODES_OF_LOGIN = Limit("codes of a login", 5, 600)
 CODES = Limit("codes", 20, 3600)
+#: passwords that somebody who is signed in says again, by session: it may have been left open, or stolen
+CONFIRMATIONS = Limit("confirmations", 10, 900)
 #: mails that somebody asks for to one address
 MAILS = Limit("mails", 3, 3600)
 
@@ -116,7 +118,7 @@ def _too_many(ends_at: int) -> TenantryError:
     minutes = math.ceil(seconds / 60)
     wait = f"{seconds} seconds" if seconds < 100 else f"{minutes} minutes"  # noqa: PLR2004 - as people say it
     return TenantryError(
-        Code.TOO_MANY_REQUESTS, f"that were too many attempts: try again in {wait}", retry_after=seconds
+        Code.TOO_MANY_REQUESTS, f"there were too many attempts: try again in {wait}", retry_after=seconds
     )
 
 

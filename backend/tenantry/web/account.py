@@ -12,6 +12,7 @@ from tenantry.model import user_agent
 from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
+from tenantry.services.sign_in import WITH_APP, WITH_PASSWORD
 from tenantry.web import pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
@@ -90,7 +91,7 @@ async def _confirm_factor(request: web.Request, form: Form) -> web.Response:
     except TenantryError as error:
         return await _factor(request, pages.wrong_fields(error))
     codes = pages.show(request, "recovery_codes.html", codes=confirmed.recovery_codes)
-    return await _begin_anew(request, confirmed.user, codes, "otp", "mfa")
+    return await _begin_anew(request, confirmed.user, codes, WITH_APP)
 
 
 async def _disable_factor(request: web.Request, form: Form) -> web.Response:
@@ -98,7 +99,7 @@ async def _disable_factor(request: web.Request, form: Form) -> web.Response:
         user = await request.app[SERVICES].factors.disable(request[ACTOR], form.get("password", ""))
     except TenantryError as error:
         return await _factor(request, pages.wrong_fields(error))
-    return await _begin_anew(request, user, pages.redirect(request, f"{PATH}?notice=factor-off"))
+    return await _begin_anew(request, user, pages.redirect(request, f"{PATH}?notice=factor-off"), WITH_PASSWORD)
 
 
 async def _factor(request: web.Request, error: TenantryError | None = None) -> web.Response:
@@ -115,11 +116,11 @@ async def _factor(request: web.Request, error: TenantryError | None = None) -> w
     )
 
 
-async def _begin_anew(request: web.Request, user: User, response: web.Response, *amr: str) -> web.Response:
-    """Let the browser that changed how ``user`` signs in stay signed in, with another session."""
-    agent = request.headers.get("User-Agent", "")
-    signed_in = await request.app[SERVICES].sign_in.begin(request[ACTOR], user, ("pwd", *amr), user_agent=agent)
-    give_session(response, signed_in)
+async def _begin_anew(
+    request: web.Request, user: User, response: web.Response, amr: tuple[str, ...] = ()
+) -> web.Response:
+    """Let the browser that changed how ``user`` signs in stay signed in."""
+    give_session(response, await request.app[SERVICES].sign_in.renew(request[ACTOR], user, amr))
     return response
 
 

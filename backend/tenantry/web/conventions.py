@@ -26,6 +26,7 @@ from tenantry.services.offload import offload
 from tenantry.storage.idempotency import Answer
 from tenantry.web import bodies, cursors
 from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web.pages import set_cookie
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Handler, Operation, Route, Whole
 from tenantry.wiring import Services
 
@@ -65,12 +66,14 @@ class Reply:
         body: a model, or JSON text.
         etag: the entity tag without quotes; of the body when empty.
         kept: what an Idempotency-Key keeps in the place of a body with a secret: the name of what was made.
+        session: the cookie of the browser session that replaces the caller's.
     """
 
     body: Model | str
     etag: str = ""
     kept: str = ""
     location: str = ""
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +235,10 @@ def respond(request: web.Request, reply: Reply, status: int = 200) -> web.Respon
         headers["ETag"] = f'"{etag}"'
         if any(tag.value in {_ANY, etag} for tag in request.if_none_match or ()):
             return web.Response(status=304, headers=headers)
-    return web.Response(body=text.encode(), status=status, headers=headers, content_type="application/json")
+    response = web.Response(body=text.encode(), status=status, headers=headers, content_type="application/json")
+    if reply.session:
+        set_cookie(response, SESSION_COOKIE, reply.session)
+    return response
 
 
 def _headers(reply: Reply) -> dict[str, str]:

@@ -38,6 +38,7 @@ _PLACES: dict[str, Document] = {
     "user": {"description": "Identity of the user.", "schema": {"type": "string"}},
     "client": {"description": "Identity of the OAuth client.", "schema": {"type": "string"}},
     "secret": {"description": "Identity of the secret.", "schema": {"type": "string"}},
+    "session": {"description": "Identity of the session.", "schema": {"type": "string"}},
     "id": {"description": "Identity of what the path is about.", "schema": {"type": "string"}},
 }
 _TAGS = {

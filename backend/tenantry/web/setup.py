@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from tenantry.model.errors import TenantryError
+from tenantry.services.sign_in import WITH_PASSWORD
 from tenantry.web import pages
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
@@ -28,7 +29,7 @@ async def _set_up(request: web.Request, form: Form) -> web.Response:
     except TenantryError as error:
         return _page(request, form, pages.wrong_fields(error))
     agent = request.headers.get("User-Agent", "")
-    return let_in(request, await services.sign_in.begin(actor, user, ("pwd",), user_agent=agent))
+    return let_in(request, await services.sign_in.begin(actor, user, WITH_PASSWORD, user_agent=agent))
 
 
 def _page(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
