@@ -169,7 +169,7 @@ LOOP_LAG = _histogram(
 AUTHENTICATIONS = LoopCounter(
     "tenantry_authentications", "Credentials looked at, by how that ended.", ("method", "outcome")
 )
-#: outcome: ok, refused, throttled
+#: outcome: ok, refused
 SIGN_INS = LoopCounter("tenantry_sign_ins", "Sign-ins of people, by how that ended.", ("outcome",))
 #: outcome: sent, failed, dropped
 MAILS = LoopCounter("tenantry_mails", "Mails to people, by how that ended.", ("outcome",))

@@ -11,12 +11,18 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from itertools import count
+from urllib.parse import urlencode
 
 from tenantry.model import ids
+from tenantry.model.identity import User
 from tenantry.model.kinds import TENANT
 from tenantry.services import transactions
 from tenantry.services.candidate import Writer, create
+from tenantry.services.passwords import Passwords
+from tenantry.storage import users
 from tenantry.storage.db import Database
+from tenantry.web import csrf
+from tenantry.web.pages import FORM_COOKIE
 from tests.bench import seeding
 from tests.bench.load import Result, cpu_seconds, drive, request, rss_mb
 from tests.bench.operator import operator
@@ -377,10 +383,66 @@ async def large(target: Target, report: Report) -> None:
 
 async def _get_beside(target: Target, other: bytes) -> Result:
     """One connection's GETs, while another sends ``other`` if there is any."""
-    read = request("GET", f"{ROOT}/acme", token=target.token)
     others = [drive(target.url, target.pid, lambda _: other, seconds=3, connections=1)] if other else []
-    result, *_ = await asyncio.gather(drive(target.url, target.pid, lambda _: read, seconds=3, connections=1), *others)
+    result, *_ = await asyncio.gather(_gets(target), *others)
     return result
+
+
+async def _gets(target: Target) -> Result:
+    """One connection's GETs for three seconds."""
+    read = request("GET", f"{ROOT}/acme", token=target.token)
+    return await drive(target.url, target.pid, lambda _: read, seconds=3, connections=1)
+
+
+async def logins(target: Target, report: Report) -> None:
+    """How long a GET takes while 50 people at a time sign in with their passwords."""
+    people = [f"bench-{number}@example.com" for number in range(64)]
+    await _add_accounts(target, people)
+    form = "f" * 43  # what a browser's form belongs to
+    fields = {"csrf": csrf.token_of(form), "password": "a bench's password"}
+
+    def sign_in(number: int) -> bytes:
+        body = urlencode({**fields, "email": people[number % len(people)]}).encode()
+        address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"  # no throttle is measured here
+        head = f"Cookie: {FORM_COOKIE}={form}\r\nOrigin: http://localhost\r\nX-Forwarded-For: {address}"
+        return request("POST", "/login", body=body, content_type=f"application/x-www-form-urlencoded\r\n{head}")
+
+    alone, beside, signed_in = [], [], []
+    await _gets(target)
+    for _ in range(ROUNDS):
+        alone.append((await _gets(target)).percentile(0.99))
+        got, load = await asyncio.gather(
+            _gets(target), drive(target.url, target.pid, sign_in, seconds=3, connections=50)
+        )
+        if set(load.statuses) != {303}:
+            raise RuntimeError(f"the server answered {load.statuses}")
+        beside.append(got.percentile(0.99))
+        signed_in.append(load.rate)
+    value, baseline = statistics.median(beside), statistics.median(alone)
+    report.add(
+        Row(
+            name="get beside 50 logins: p99",
+            backend=target.backend,
+            value=value,
+            unit="ms",
+            baseline=baseline,
+            ratio=value / baseline,
+            target="<= 1.2",
+        )
+    )
+    report.add(Row(name="logins", backend=target.backend, value=statistics.median(signed_in), unit="1/s"))
+
+
+async def _add_accounts(target: Target, people: list[str]) -> None:
+    hasher = Passwords()
+    hashed = await hasher.hash("a bench's password")
+    hasher.close()
+    db = await Database.open(target.database_url)
+    for email in people:
+        now = ids.now_micros()
+        user = User(id=ids.uuid7(), email=email, password_hash=hashed, created_at=now, updated_at=now)
+        await db.run(users.insert, user, write=True)
+    await db.close()
 
 
 async def cli(target: Target, report: Report) -> None:
@@ -410,6 +472,7 @@ BENCHES: dict[str, Bench] = {
     "cli": cli,
     "mix": mix,
     "large": large,
+    "logins": logins,
     "watches": watches,
     "lists": lists,
     "operator": operator,

@@ -75,10 +75,11 @@ class _Connection(asyncio.Protocol):
 
 
 def request(  # noqa: PLR0913 - the parts of a request
-    method: str, path: str, *, token: str, body: bytes = b"", content_type: str = "", accept: str = ""
+    method: str, path: str, *, token: str = "", body: bytes = b"", content_type: str = "", accept: str = ""
 ) -> bytes:
     """One request, ready to send."""
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Authorization: Bearer {token}"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+    lines += [f"Authorization: Bearer {token}"] if token else []
     lines += [f"Content-Type: {content_type}"] if content_type else []
     lines += [f"Accept: {accept}"] if accept else []
     lines += [f"Content-Length: {len(body)}"] if body or method != "GET" else []

@@ -60,6 +60,7 @@ async def serving(backend: str, database_url: str = "") -> AsyncIterator[Target]
         settings = {
             "TENANTRY_DATA_DIR": folder,
             "TENANTRY_DATABASE_URL": database_url,
+            "TENANTRY_TRUSTED_PROXIES": "127.0.0.1/32",
             "TENANTRY_PORT": "0",
             "TENANTRY_TLS_PORT": "0",
             "TENANTRY_OPS_PORT": "0",

@@ -59,7 +59,8 @@ VALUES: dict[str, dict[str, set[str] | str]] = {
         "method": {"none", "key", "session", "token", "serviceaccount"},
         "outcome": {"ok", "malformed", "unknown", "expired", "revoked", "disabled", "address", "forged", "unavailable"},
     },
-    "tenantry_sign_ins*": {"outcome": {"ok", "refused", "throttled"}},
+    "tenantry_sign_ins*": {"outcome": {"ok", "refused"}},
+    "tenantry_mails*": {"outcome": {"sent", "failed", "dropped"}},
     "tenantry_*build_info": {"version": {__version__}},
     "workqueue_*": {"name": {"tenantry"}},
     "controller_runtime_*": {
