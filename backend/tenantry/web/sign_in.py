@@ -63,7 +63,9 @@ async def _send_code(request: web.Request, form: Form) -> web.Response:
         )
     except TenantryError as error:
         if error.code is Code.NOT_FOUND:
-            return pages.redirect(request, "/login?notice=begin-again")
+            response = pages.redirect(request, "/login?notice=begin-again")
+            pages.drop_cookie(response, HALFWAY_COOKIE)
+            return response
         if error.code is not Code.UNAUTHENTICATED:
             raise
         return _code(request, form, pages.sentence(error.message))
