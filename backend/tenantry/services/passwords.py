@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -45,10 +45,11 @@ class Passwords:
         """``password`` as the database keeps it: argon2id in PHC form.
 
         Raises:
-            TenantryError: ``INVALID`` at ``field``, it is too short or too long; ``UNAVAILABLE``, too many wait.
+            TenantryError: ``INVALID`` at ``field``, it is too short, too long or too common; ``UNAVAILABLE``, too many
+                wait.
         """
-        check(password, field)
-        return await self._run(lambda: self._hasher.hash(password))
+        _check_length(password, field)
+        return await self._run(lambda: self._hash(password, field))
 
     async def verify(self, hashed: str, password: str) -> bool:
         """Whether ``password`` is the one that ``hashed`` was made of.
@@ -73,6 +74,14 @@ class Passwords:
     def _nobodys(self) -> str:
         return self._hasher.hash(secrets.token_urlsafe())
 
+    def _hash(self, password: str, field: str) -> str:
+        if password.lower() in _common():
+            message = "Invalid value: is one that many people take, and so the first to be tried"
+            raise TenantryError(
+                Code.INVALID, "the password is too common", [FieldError(field, FieldCode.INVALID, message)]
+            )
+        return self._hasher.hash(password)
+
     def _verify(self, hashed: str, password: bytes) -> bool:
         nobodys = self._nobodys  # the first time takes twice as long, whosever it is
         try:
@@ -90,18 +99,21 @@ class Passwords:
             self._waiting -= 1
 
 
-def check(password: str, field: str = "password") -> None:
-    """Refuse a new password that is too short or too long.
-
-    Raises:
-        TenantryError: ``INVALID`` at ``field``.
-    """
+def _check_length(password: str, field: str) -> None:
     if len(password) >= LEAST_CHARACTERS and _encode(password):
         return
     message = f"Invalid value: must have at least {LEAST_CHARACTERS} characters, and at most {MOST_BYTES} bytes"
     raise TenantryError(
         Code.INVALID, "the password is too short or too long", [FieldError(field, FieldCode.INVALID, message)]
     )
+
+
+@cache
+def _common() -> frozenset[str]:
+    """What many people take; read when it is wanted: the lists of the library are large."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - as the docstring says
+
+    return frozenset(word for word in FREQUENCY_LISTS["passwords"] if len(word) >= LEAST_CHARACTERS)
 
 
 def _stand_back() -> None:
