@@ -371,6 +371,7 @@ class Settings(BaseSettings):
         """Who issues our tokens: the ``iss`` of each, and the prefix of the addresses of every OAuth endpoint."""
         return self.external_url or f"https://localhost:{self.tls_port}"
 
+    @property
     def pages_url(self) -> str:
         """Where people open our pages; on a laptop over plain HTTP, since browsers do not know its CA."""
         return self.external_url or f"http://localhost:{self.port}"
