@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from tenantry.cli import table
 from tenantry.cli.local import local
 from tenantry.datadir import DataDirectoryError
+from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import ApiKey
 from tenantry.model.permissions import SCOPES
@@ -156,6 +157,55 @@ async def recover(settings: Settings, email: str) -> None:
     async with _open(settings) as services:
         token = await services.accounts.recovery_link(ACTOR, email)
         click.echo(services.accounts.link(f"/password/reset/{token}"))
+
+
+@admin.group()
+def signing_keys() -> None:
+    """Keys that sign OAuth tokens: they replace one another by themselves, every 30 days."""
+
+
+@signing_keys.command(name="list")
+@local
+async def list_signing_keys(settings: Settings) -> None:
+    """Print the keys that are published, and what each does now."""
+    async with _open(settings) as services:
+        rows = await services.signing_keys.list()
+    now = ids.now_micros()
+    signer = max((row.active_from for row in rows if row.active_from <= now), default=0)
+    states = ["next" if row.active_from > now else "active" if row.active_from == signer else "retired" for row in rows]
+    lines = [
+        [row.id, row.alg, state, f"{_time(row.active_from):%Y-%m-%d %H:%M}"]
+        for row, state in zip(rows, states, strict=True)
+    ]
+    click.echo(table.render(["ID", "Algorithm", "State", "Active from"], lines))
+
+
+@signing_keys.command(name="rotate")
+@local
+async def rotate_signing_keys(settings: Settings) -> None:
+    """Let a new key sign in 15 minutes, when everybody can know it; what is signed already stays good."""
+    async with _open(settings) as services:
+        made = await services.signing_keys.rotate(ACTOR)
+    click.echo(f"key {made.id} signs from {_time(made.active_from):%Y-%m-%d %H:%M} UTC on")
+
+
+@signing_keys.command(name="drop-active")
+@click.confirmation_option(prompt="Every access token that was issued stops working. Go on?")
+@local
+async def drop_signing_key(settings: Settings) -> None:
+    """Delete the key that signs, when somebody else may have it, and let a new one sign at once.
+
+    Every token that it has signed is refused within a second; people stay signed in, and clients get new tokens.
+    """
+    async with _open(settings) as services:
+        made = await services.signing_keys.drop_active(ACTOR)
+    click.echo(f"key {made.id} signs now")
+
+
+@asynccontextmanager
+async def _open_keys(settings: Settings) -> AsyncIterator[Keys]:
+    async with _open(settings) as services:
+        yield services.keys
 
 
 @asynccontextmanager

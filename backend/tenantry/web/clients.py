@@ -21,7 +21,7 @@ _OF_TENANT = "/v1/tenants/{tenant}/clients"
 _CENTURY = 100 * 365 * 86_400  # seconds
 
 _Text = Annotated[str, Field(max_length=500)]
-_Texts = Annotated[list[_Text], Field(max_length=32)]
+_Texts = Annotated[list[_Text], Field(max_length=64)]
 
 
 class ClientBody(Model):
@@ -29,7 +29,7 @@ class ClientBody(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     """For people: who is asked for consent sees it."""
-    kind: ClientKind = ClientKind.CONFIDENTIAL
+    kind: Literal["Confidential", "Public"] = "Confidential"
     """`Public` for a program that cannot keep a secret: in a browser, on a phone, on a desk."""
     grant_types: Annotated[_Texts, Field(min_length=1)]
     """`authorization_code`, `refresh_token`, `client_credentials`, `urn:ietf:params:oauth:grant-type:device_code`."""
@@ -37,7 +37,7 @@ class ClientBody(Model):
     """Where a browser may be sent back to. They are matched to the letter, but for the port of a loopback address."""
     post_logout_uris: _Texts = Field(default=[], alias="postLogoutURIs")
     """Where a browser may be sent after it was signed out."""
-    scopes: Annotated[_Texts, Field(max_length=64)] = Field(default=[])
+    scopes: _Texts = Field(default=[])
     """What its tokens may be used for at most; a person's token never does more than the person may."""
     jwks: dict[str, Any] | None = None
     """Its public keys (RFC 7517), for `private_key_jwt` in the place of a secret."""
@@ -56,7 +56,7 @@ class ClientChange(Model):
     """Where a browser may be sent back to."""
     post_logout_uris: Annotated[_Texts | None, Field(alias="postLogoutURIs")] = None
     """Where a browser may be sent after it was signed out."""
-    scopes: Annotated[_Texts, Field(max_length=64)] | None = None
+    scopes: _Texts | None = None
     """What its tokens may be used for at most."""
     jwks: dict[str, Any] | None = None
     """Its public keys; `{}` for none any more."""
@@ -147,7 +147,7 @@ async def create_client(call: Call[Nothing, ClientBody]) -> Reply:
     wanted = OAuthClient(
         id="",
         name=body.name,
-        kind=body.kind,
+        kind=ClientKind(body.kind),
         redirect_uris=tuple(body.redirect_uris),
         post_logout_uris=tuple(body.post_logout_uris),
         grant_types=tuple(body.grant_types),

@@ -1,0 +1,150 @@
+"""The life of the keys that sign tokens, by a clock of the test, on every database and with two replicas."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tenantry.model.identity import Actor
+from tenantry.services.encryption import Encryption
+from tenantry.services.feed import Feed
+from tenantry.services.signing_keys import ACTIVE_US, PUBLISH_US, RETIRED_US, SigningKeys
+from tenantry.services.standing import Standing
+from tenantry.storage import changes, signing_keys
+from tenantry.storage.db import Database
+from tests.support.databases import opened
+
+SECONDS = 20
+KEY = b"k" * 32
+ADMIN = Actor(name="local-admin")
+DAY_US = 86_400 * 1_000_000
+
+
+@dataclass
+class Clock:
+    """Now, in microseconds."""
+
+    now: int = 1_800_000_000 * 1_000_000
+
+    def __call__(self) -> float:
+        """Now, in seconds."""
+        return self.now / 1_000_000
+
+
+@dataclass
+class Replica:
+    """What one server has of the keys."""
+
+    db: Database
+    feed: Feed
+    keys: SigningKeys
+
+    async def current(self) -> list[str]:
+        """All that are published, once it has heard of everything."""
+        assert await self.feed.wait_for(await self.db.run(changes.current_seq), SECONDS)
+        return [key.id for key in (await self.keys.ring()).keys]
+
+    async def signer(self, clock: Clock) -> str:
+        """The one that signs."""
+        await self.current()
+        return (await self.keys.ring()).signer(clock.now).id
+
+
+@asynccontextmanager
+async def replica(url: str, clock: Clock, alg: str = "RS256") -> AsyncIterator[Replica]:
+    async with opened(url) as db:
+        feed = Feed(db)
+        standing = Standing(db, feed)
+        running = asyncio.create_task(feed.run())
+        assert await feed.wait_for(await db.run(changes.current_seq), SECONDS)
+        yield Replica(db, feed, SigningKeys(db, standing, Encryption([KEY]), alg, now=clock))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await standing.close()
+
+
+async def test_keys_are_published_used_replaced_and_deleted(database_url: str) -> None:
+    clock = Clock()
+    async with replica(database_url, clock) as one:
+        await one.keys.rotate_when_due()
+        assert await one.keys.list() == ()  # nobody has asked for a token yet
+        first = await one.signer(clock)
+        clock.now += ACTIVE_US - 3 * PUBLISH_US
+        await one.keys.rotate_when_due()
+        assert await one.current() == [first]
+        clock.now += PUBLISH_US
+        await one.keys.rotate_when_due()
+        await one.keys.rotate_when_due()
+        published = await one.current()
+        assert published[0] == first
+        assert len(published) == 2
+        assert await one.signer(clock) == first
+        clock.now += 2 * PUBLISH_US
+        assert await one.signer(clock) == published[1]
+        await one.keys.rotate_when_due()
+        assert await one.current() == published  # what the first has signed is still good
+        clock.now += RETIRED_US
+        await one.keys.rotate_when_due()
+        assert await one.current() == published[1:]
+
+
+async def test_a_server_that_was_away_publishes_a_key_before_it_signs(database_url: str) -> None:
+    clock = Clock()
+    async with replica(database_url, clock) as one:
+        first = await one.signer(clock)
+        clock.now += 90 * DAY_US
+        await one.keys.rotate_when_due()
+        assert len(await one.current()) == 2
+        assert await one.signer(clock) == first
+        clock.now += PUBLISH_US
+        assert await one.signer(clock) != first
+
+
+async def test_replicas_agree_on_the_first_key(database_url: str) -> None:
+    clock = Clock()
+    async with AsyncExitStack() as stack:
+        replicas = [await stack.enter_async_context(replica(database_url, clock)) for _ in range(2)]
+        await asyncio.gather(*(each.keys.ring() for each in replicas for _ in range(10)))
+        found = [await each.current() for each in replicas]
+        assert found[0] == found[1]
+        assert len(found[0]) == 1
+
+
+async def test_a_key_that_is_dropped_is_gone_everywhere(database_url: str) -> None:
+    clock = Clock()
+    async with replica(database_url, clock) as one, replica(database_url, clock) as other:
+        first = await one.signer(clock)
+        assert await other.signer(clock) == first
+        upcoming = await one.keys.rotate(ADMIN)
+        clock.now += 1
+        dropped = await one.keys.drop_active(ADMIN)
+        for each in (one, other):
+            assert await each.current() == [dropped.id, upcoming.id]
+            assert await each.signer(clock) == dropped.id
+
+
+async def test_another_algorithm_comes_with_another_key(database_url: str) -> None:
+    clock = Clock()
+    async with replica(database_url, clock) as one:
+        first = await one.signer(clock)
+    async with replica(database_url, clock, "ES256") as other:
+        await other.keys.rotate_when_due()
+        assert await other.signer(clock) == first
+        clock.now += PUBLISH_US
+        ring = await other.keys.ring()
+        assert [key.alg for key in ring.keys] == ["RS256", "ES256"]
+        assert ring.signer(clock.now).alg == "ES256"
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+async def test_neither_the_database_nor_the_key_set_tells_a_private_key(database_url: str, alg: str) -> None:
+    async with replica(database_url, Clock(), alg) as one:
+        (key,) = (await one.keys.ring()).keys
+        private = str(key.key.as_dict(private=True)["d"])
+        assert private not in json.dumps(key.public())
+        (row,) = await one.db.run(signing_keys.all_keys)
+        assert private not in row.private
+        assert "kty" not in row.private
