@@ -52,9 +52,8 @@ async def add_session(server: ServerInProcess, user: User, tenant_id: str = "", 
         user_id=user.id,
         auth_version=user.auth_version,
         amr=("pwd",),
-        auth_time=now,
         tenant_id=tenant_id,
-        **{"created_at": now, "last_seen_at": now, **columns},
+        **{"auth_time": now, "created_at": now, "last_seen_at": now, **columns},
     )
 
     def insert(unit: Unit) -> None:
