@@ -226,3 +226,38 @@ async def test_a_client_signs_a_person_out(platform: Application, drive: Drive, 
         assert (await person.get("/v1/me")).status == 401
     bearer = {"Authorization": f"Bearer {found['tokens']['access_token']}"}
     assert (await platform.get("/v1/me", **bearer)).status == 401  # it ends with the session
+
+
+async def test_an_application_that_does_everything(platform: Application, drive: Drive, ada: Person) -> None:
+    client, secret = await add_client(platform.server, first_party=True)
+    found = await drive(
+        "everything",
+        script="openid-client.mjs",
+        client=client.id,
+        secret=secret,
+        cookie=ada.cookie,
+        redirect=CALLBACK,
+        bye="https://app.example.com/bye",
+        scope="openid profile email offline_access resources:read",
+    )
+    assert found["claims"]["sub"] == found["user"]["sub"] == ada.user.id
+    assert found["user"]["email"] == ada.user.email
+    assert (found["before"]["active"], found["after"]["active"]) == (True, False)
+    assert found["machine"]["scope"] == "resources:read"
+    assert found["reached"] == "https://app.example.com/bye"
+
+
+async def test_an_application_on_a_device(drive: Drive, ada: Person) -> None:
+    given = {"client": CLI.id, "cookie": ada.cookie, "scope": "openid resources:read"}
+    found = await drive("device", script="openid-client.mjs", **given)
+    assert found["claims"]["sub"] == ada.user.id
+
+
+async def test_tokens_can_be_signed_with_another_algorithm(tmp_path: Path) -> None:
+    async with issuing_server(tmp_path, signing_algorithm="ES256") as server, server.session() as session:
+        platform = Application(session, server)
+        client, secret = await add_client(server)
+        given = {"flow": "clientCredentials", "issuer": server.services.settings.issuer, "client": client.id}
+        script = SCRIPTS / "oauth4webapi.mjs"
+        answer = await run_script(script, tmp_path, {**given, "secret": secret}, ca=server.ca)
+        assert (await me(platform, answer["access_token"]))["name"] == f"client:{client.id}"

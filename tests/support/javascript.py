@@ -36,7 +36,8 @@ async def run_script(script: Path, tmp_path: Path, given: dict[str, Any], *, ca:
     if not home.exists():
         home.mkdir()
         (home / "node_modules").symlink_to(modules(script.parent))
-    shutil.copy(script, home)  # modules are looked for beside the script
+    for each in script.parent.glob("*.mjs"):
+        shutil.copy(each, home)  # modules are looked for beside the script
     process = await asyncio.create_subprocess_exec(
         "node",
         script.name,

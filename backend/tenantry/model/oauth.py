@@ -204,7 +204,7 @@ class TokenFamily:
         id: identity; the ``gid`` of its access tokens.
         client_id: to whom.
         user_id: by whom.
-        session_id: the browser session that it ends with; empty when it outlives that.
+        session_id: the browser session that it was given in; empty for a device.
         tenant_id: the tenant that its tokens act in, if any.
         scopes: what for.
         amr: how the person had proved who they are (RFC 8176).
@@ -225,6 +225,11 @@ class TokenFamily:
     created_at: int = 0
     expires_at: int = 0
     revoked_at: int = 0
+
+    @property
+    def ends_with(self) -> str:
+        """The session that it ends with; empty when it outlives that."""
+        return "" if "offline_access" in self.scopes else self.session_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -201,7 +201,7 @@ class OAuthStore:
             id=code.family_id,
             client_id=code.client_id,
             user_id=code.user_id,
-            session_id="" if offline else code.session_id,
+            session_id=code.session_id,
             tenant_id=code.tenant_id,
             scopes=code.scopes,
             amr=code.amr,
@@ -375,8 +375,8 @@ class OAuthStore:
     def _is_good(self, family: TokenFamily) -> bool:
         if family.revoked_at or family.expires_at <= self.now or self.user(family) is None:
             return False
-        session = sessions.get(self._unit, family.session_id) if family.session_id else None
-        return not family.session_id or (session is not None and not session.revoked_at)
+        session = sessions.get(self._unit, family.ends_with) if family.ends_with else None
+        return not family.ends_with or (session is not None and not session.revoked_at)
 
     def _note(self, action: str, name: str, message: str = "") -> None:
         kind = {"consent": "Consent", "token": "AccessToken", "token-family": "TokenFamily", "device": "DeviceCode"}

@@ -2,10 +2,12 @@
 // Called with a JSON object: {flow, issuer, client, secret, cookie, ...}; prints what the flow ends with as JSON.
 import assert from "node:assert/strict";
 import * as oauth from "oauth4webapi";
+import { browser, field } from "./browser.mjs";
 
 const given = JSON.parse(process.argv[2]);
 const issuer = new URL(given.issuer);
 const client = { client_id: given.client };
+const browse = browser(given.cookie);
 
 async function discover(algorithm = "oidc") {
   return oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm }));
@@ -14,26 +16,6 @@ async function discover(algorithm = "oidc") {
 function proof() {
   if (given.secret === undefined) return oauth.None();
   return given.proof === "post" ? oauth.ClientSecretPost(given.secret) : oauth.ClientSecretBasic(given.secret);
-}
-
-// The browser of a person who is signed in: follows our own redirects, answers pages, and stops at the client's.
-async function browse(url, form) {
-  const headers = { Cookie: `__Host-tenantry=${given.cookie}` };
-  const options = { headers, redirect: "manual" };
-  if (form !== undefined) {
-    options.method = "POST";
-    options.body = new URLSearchParams(form);
-    headers.Origin = issuer.origin;
-  }
-  const answer = await fetch(url, options);
-  if (answer.status === 303) return new URL(answer.headers.get("location"), url);
-  const text = await answer.text();
-  assert.equal(answer.status, 200, text);
-  return text;
-}
-
-function field(page, name) {
-  return page.match(new RegExp(`name="${name}" value="([^"]*)"`))[1].replaceAll("&amp;", "&").replaceAll("&#39;", "'");
 }
 
 async function authorize(server, more = {}) {

@@ -68,7 +68,7 @@ class OurGrant:
             scopes=" ".join(scopes),
             seconds=USER_TOKEN_SECONDS,
             tid=family.tenant_id,
-            sid=family.session_id,
+            sid=family.ends_with,
             gid=family.id,
             amr=list(family.amr),
             auth_time=family.auth_time // 1_000_000,
@@ -81,7 +81,7 @@ class OurGrant:
             "scope": " ".join(scopes),
         }
         if "openid" in scopes:
-            token["id_token"] = _id_token(claims, self.nonce)
+            token["id_token"] = _id_token(claims, sid=family.session_id, nonce=self.nonce)
         refresh_token = self.next_refresh_token(family)
         return {**token, "refresh_token": refresh_token} if refresh_token else token
 
@@ -270,8 +270,8 @@ def check_resource(request: Request, server: Server) -> None:
         raise InvalidTargetError(f"There is no resource but {server.issuer} here.")
 
 
-def _id_token(access: Claims, nonce: str) -> Claims:
+def _id_token(access: Claims, **more: str) -> Claims:
     """The claims of the ID token that goes with an access token (OpenID Connect Core, 2)."""
-    same: Claims = {name: access[name] for name in ("iss", "sub", "iat", "auth_time", "amr", "sid") if name in access}
-    more = {"nonce": nonce} if nonce else {}
-    return {**same, "aud": access["client_id"], "exp": access["iat"] + ID_TOKEN_SECONDS, **more}
+    same: Claims = {name: access[name] for name in ("iss", "sub", "iat", "auth_time", "amr") if name in access}
+    given = {name: value for name, value in more.items() if value}
+    return {**same, "aud": access["client_id"], "exp": access["iat"] + ID_TOKEN_SECONDS, **given}
