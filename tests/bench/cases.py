@@ -24,6 +24,7 @@ from tenantry.storage.db import Database
 from tenantry.web import csrf
 from tenantry.web.pages import FORM_COOKIE
 from tests.bench import seeding
+from tests.bench.identity import identity
 from tests.bench.load import Result, cpu_seconds, drive, request, rss_mb
 from tests.bench.operator import operator
 from tests.bench.report import Report, Row
@@ -475,6 +476,7 @@ BENCHES: dict[str, Bench] = {
     "logins": logins,
     "watches": watches,
     "lists": lists,
+    "identity": identity,
     "operator": operator,
     "shipping": shipping,
 }

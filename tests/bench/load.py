@@ -75,11 +75,19 @@ class _Connection(asyncio.Protocol):
 
 
 def request(  # noqa: PLR0913 - the parts of a request
-    method: str, path: str, *, token: str = "", body: bytes = b"", content_type: str = "", accept: str = ""
+    method: str,
+    path: str,
+    *,
+    token: str = "",
+    basic: str = "",
+    body: bytes = b"",
+    content_type: str = "",
+    accept: str = "",
 ) -> bytes:
-    """One request, ready to send."""
+    """One request, ready to send, with a bearer token, or with HTTP Basic, or without a credential."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
     lines += [f"Authorization: Bearer {token}"] if token else []
+    lines += [f"Authorization: Basic {basic}"] if basic else []
     lines += [f"Content-Type: {content_type}"] if content_type else []
     lines += [f"Accept: {accept}"] if accept else []
     lines += [f"Content-Length: {len(body)}"] if body or method != "GET" else []

@@ -42,11 +42,14 @@ async def _constant(request: web.Request) -> web.Response:
     return web.Response(body=b"x" * int(request.match_info["size"]), content_type="application/json")
 
 
-BASELINE = Route("GET", "/bench/constant/{size}", _constant, needs=Permission.RESOURCES_READ)
+BASELINES = (
+    Route("GET", "/bench/constant/{size}", _constant, needs=Permission.RESOURCES_READ),
+    Route("GET", "/bench/public/{size}", _constant, needs=Permission.PUBLIC),
+)
 
 
 async def _serve() -> None:
-    async with run(read_settings(os.environ), (*ROUTES, BASELINE)) as server:
+    async with run(read_settings(os.environ), (*ROUTES, *BASELINES)) as server:
         await server.started.wait()
         print(server.url, server.ops_url, flush=True)
         await asyncio.Event().wait()

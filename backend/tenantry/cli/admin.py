@@ -203,12 +203,6 @@ async def drop_signing_key(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def _open_keys(settings: Settings) -> AsyncIterator[Keys]:
-    async with _open(settings) as services:
-        yield services.keys
-
-
-@asynccontextmanager
 async def _open(settings: Settings) -> AsyncIterator[Services]:
     """The services over a database that is there already: one that was made here would be no server's."""
     file = read_database_url(settings.database)
