@@ -12,6 +12,7 @@ from tenantry.services.accounts import Accounts
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
 from tenantry.services.clients import Clients
+from tenantry.services.deliveries import Deliveries
 from tenantry.services.encryption import Encryption, open_encryption
 from tenantry.services.explain import Explanations
 from tenantry.services.factors import Factors
@@ -40,6 +41,7 @@ from tenantry.services.standing import Standing
 from tenantry.services.throttle import Throttle
 from tenantry.services.tombstones import Tombstones
 from tenantry.services.users import Users
+from tenantry.services.webhooks import Webhooks
 from tenantry.services.worker import Worker
 from tenantry.settings import Settings
 from tenantry.storage.db import Database
@@ -81,6 +83,7 @@ class Services:
     tombstones: Tombstones
     records: Records
     feed: Feed
+    webhooks: Webhooks
     worker: Worker
 
 
@@ -157,5 +160,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             tombstones=Tombstones(db),
             records=Records(db),
             feed=feed,
-            worker=Worker(db, feed, chores=(signing_keys.rotate_when_due, oauth.forget_expired)),
+            webhooks=Webhooks(db, encryption, outbound),
+            worker=Worker(
+                db,
+                feed,
+                Deliveries(db, encryption, outbound),
+                chores=(signing_keys.rotate_when_due, oauth.forget_expired),
+            ),
         )

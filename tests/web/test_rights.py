@@ -38,6 +38,7 @@ SECRET = "Known to nobody else"  # the display name of the other tenant
 #: what takes the places of a path; that of a tenant is the tenant that is asked for
 PLACES = {
     "tenant": "{tenant}",
+    "delivery": NOTHING,
     "name": NOTHING,
     "namespace": "tenantry-system",
     "revision": "1",
@@ -52,6 +53,8 @@ PLACES = {
 #: what is sent, where something must be
 BODIES: dict[tuple[str, str], Callable[[], Any]] = {
     ("POST", "/v1/tenants"): lambda: {"name": f"new-{next(NUMBERS)}", "displayName": "New"},
+    ("POST", "/v1/webhooks"): lambda: {"url": "https://receiver.example.com"},
+    ("POST", "/v1/tenants/{tenant}/webhooks"): lambda: {"url": "https://receiver.example.com"},
     ("POST", "/v1/me/tenant"): lambda: {"tenant": NOTHING},
     ("POST", "/v1/me/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
     ("POST", "/v1/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},

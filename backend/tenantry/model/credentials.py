@@ -12,15 +12,18 @@ ID_LENGTH = 16
 SECRET_LENGTH = 43  # 256 bit
 CRC_LENGTH = 6
 
-#: what a text may hold of a credential: an API key, with or without its checksum, and a ServiceAccount token, whose
-#: first part is taken whole also where no other follows, so that no part of a text is looked at again and again
+#: what a text may hold of a credential: an API key, with or without its checksum, a webhook's secret, and a
+#: ServiceAccount token, whose first part is taken whole also where no other follows, so that no part of a text is
+#: looked at again and again
 _KEY = re.compile(rf"([a-z]{{2,4}}_[0-9A-Za-z]{{{ID_LENGTH}}}_)[0-9A-Za-z]{{8,}}(?:_[0-9A-Za-z]*)?")
+_WEBHOOK = re.compile(r"\bwhsec_[0-9A-Za-z+/=_-]+")
 _JWT = re.compile(r"\b(eyJ[\w-]{5,}+)(\.[\w-]++\.[\w-]*)?")
 
 
 def redact(text: str) -> str:
     """``text`` without the secret part of credentials: what is kept or logged of a request goes through here."""
-    return _JWT.sub(lambda match: f"{match[1]}.***" if match[2] else match[0], _KEY.sub(r"\1***", text))
+    text = _WEBHOOK.sub("whsec_***", _KEY.sub(r"\1***", text))
+    return _JWT.sub(lambda match: f"{match[1]}.***" if match[2] else match[0], text)
 
 
 def new_token(prefix: str = "tnk") -> tuple[str, str, str]:

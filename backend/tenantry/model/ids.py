@@ -18,6 +18,11 @@ def uuid7() -> str:
     return str(uuid.UUID(int=value))
 
 
+def first_uuid7(micros: int) -> str:
+    """The least text that :func:`uuid7` can have given at that time."""
+    return str(uuid.UUID(int=(max(micros, 0) // 1000 << 80) | (0x7 << 76)))
+
+
 def generate_name(base: str) -> str:
     """``base`` and five random characters, as kube-apiserver makes a name from ``generateName``."""
     return base[:_MAX_BASE] + "".join(secrets.choice(_SUFFIX) for _ in range(5))

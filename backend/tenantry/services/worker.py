@@ -1,8 +1,8 @@
 """The one worker: what follows from a write for other objects, and what time brings about.
 
 Every replica runs it and one of them holds the lease. It recomputes the status of objects whose plan, claims or count
-changed (queued by ``services.meaning``), in batches, within a second; and it compacts the change log, purges
-tombstones, removes expired answers and forgets old departures and attempts to sign in.
+changed (queued by ``services.meaning``), in batches, within a second; it has webhooks told of what has happened; and it
+compacts the change log, purges tombstones, removes expired answers and forgets old departures, sign-ins and attempts.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
 from tenantry.services import meaning, transactions
+from tenantry.services.deliveries import Deliveries
 from tenantry.services.feed import Feed
 from tenantry.services.setbacks import Setbacks
 from tenantry.storage import (
@@ -63,12 +64,16 @@ class Worker:
     Args:
         db: where the work is.
         feed: tells whether anything was written.
+        deliveries: sends messages to webhooks.
         chores: what else is to be looked at now and then, by one replica.
     """
 
-    def __init__(self, db: Database, feed: Feed, chores: Sequence[Callable[[], Awaitable[None]]] = ()) -> None:
+    def __init__(
+        self, db: Database, feed: Feed, deliveries: Deliveries, chores: Sequence[Callable[[], Awaitable[None]]] = ()
+    ) -> None:
         self._db = db
         self._feed = feed
+        self._deliveries = deliveries
         self._chores = chores
         self._holder = ids.uuid7()
         self._rested = -1  # the feed's seq at which there was nothing to do
@@ -95,6 +100,7 @@ class Worker:
                     setbacks.clear()
                 await asyncio.sleep(TICK)
         finally:
+            await self._deliveries.close()
             if lease:
                 await self._give_back(lease)
 
@@ -119,7 +125,7 @@ class Worker:
     async def _try_work(self, *, tidy: bool) -> bool:
         """Do what there is to do; False when it is left for the next look because a write was faster."""
         try:
-            if tidy or self._feed.seq != self._rested:
+            if tidy or self._feed.seq != self._rested or self._deliveries.is_due():
                 await self._work()
             if tidy:
                 await self._tidy()
@@ -142,6 +148,7 @@ class Worker:
                 if batch:
                     await self._db.run(do, batch, ids.now_micros(), write=True)
                     done += len(batch)
+        await self._deliveries.work()  # so webhooks were told of everything that is compacted after this
         self._rested = -1 if done else seq
 
     async def _tidy(self) -> None:

@@ -108,7 +108,10 @@ class ClaimWaiter(Model):
 
 
 class Clock(Model):
-    """Named counters of the change log: ``seq``, the last one taken, and ``compacted_to``, the last one removed."""
+    """Named counters of the change log.
+
+    ``seq``: the last one taken; ``compacted_to``: the last one removed; ``webhooks``: the last that those were told of.
+    """
 
     name = CharField(primary_key=True)
     seq = BigIntegerField()
@@ -569,6 +572,51 @@ class RecoveryCode(Model):
         primary_key = CompositeKey("user_id", "code_sha")
 
 
+class Webhook(Model):
+    """URLs that are told of events; lists are JSON arrays, secrets are encrypted."""
+
+    id = CharField(primary_key=True)
+    tenant_id = CharField()
+    url = CharField()
+    description = CharField()
+    events = CharField()
+    secret = CharField()
+    old_secret = CharField()
+    old_secret_until = BigIntegerField()
+    state = CharField()
+    reason = CharField()
+    since = BigIntegerField()
+    failing_since = BigIntegerField()
+    created_by = CharField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "webhook"
+
+
+class WebhookDelivery(Model):
+    """What they are told."""
+
+    id = CharField(primary_key=True)
+    webhook_id = CharField()
+    event_id = CharField()
+    type = CharField()
+    body = TextField()
+    state = CharField()
+    tries = IntegerField()
+    next_at = BigIntegerField()
+    created_at = BigIntegerField()
+    tried_at = BigIntegerField()
+    milliseconds = IntegerField()
+    status = IntegerField()
+    error = CharField()
+    excerpt = CharField()
+
+    class Meta:  # noqa: D106
+        table_name = "webhook_delivery"
+
+
 class Departure(Model):
     """Objects that their cluster has reported gone."""
 
@@ -625,6 +673,8 @@ ALL: tuple[type[Model], ...] = (
     LoginTransaction,
     MfaFactor,
     RecoveryCode,
+    Webhook,
+    WebhookDelivery,
     Departure,
     Instance,
 )

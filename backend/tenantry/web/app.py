@@ -42,6 +42,7 @@ from tenantry.web import (
     sign_up,
     tombstones,
     users,
+    webhooks,
 )
 from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.oauth import device
@@ -70,6 +71,7 @@ _TABLES: tuple[Route, ...] = (
     *keys.ROUTES,
     *providers.ROUTES,
     *federation.ROUTES,
+    *webhooks.ROUTES,
     *records.ROUTES,
     *pages.ROUTES,
     *sign_in.ROUTES,

@@ -39,6 +39,7 @@ _PLACES: dict[str, Document] = {
     "client": {"description": "Identity of the OAuth client.", "schema": {"type": "string"}},
     "secret": {"description": "Identity of the secret.", "schema": {"type": "string"}},
     "session": {"description": "Identity of the session.", "schema": {"type": "string"}},
+    "delivery": {"description": "Identity of the delivery.", "schema": {"type": "string"}},
     "id": {"description": "Identity of what the path is about.", "schema": {"type": "string"}},
 }
 _TAGS = {
@@ -49,6 +50,7 @@ _TAGS = {
     "tombstones": "Deleted tenants, and their names.",
     "keys": "API keys.",
     "clients": "OAuth clients.",
+    "webhooks": "Who is told of what, by HTTP.",
     "identity-providers": "Where people may sign in, beside here.",
     "service-accounts": "Programs with rights of their own.",
     "me": "Whom the server takes the caller for, and what people decide about themselves.",
