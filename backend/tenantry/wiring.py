@@ -119,6 +119,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(audit.close)
         throttle = Throttle(db)
         sessions, outbound = Sessions(db), Outbound(settings.outbound_allow)
+        invites = Invites(db, standing, passwords)
         providers = Providers(db, encryption, outbound, settings.providers)
         mail = Mail(settings.smtp, settings.smtp_from)
         stack.push_async_callback(mail.close)
@@ -148,11 +149,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             sessions=sessions,
             users=Users(db, standing),
             members=Members(db),
-            invites=Invites(db, standing, passwords),
+            invites=invites,
             providers=providers,
-            federation=Federation(db, providers, RelyingParty(outbound), sessions, audit),
             sign_up=SignUp(db, settings),
             service_accounts=ServiceAccounts(db, keys, [cluster.name for cluster in settings.clusters]),
+            federation=Federation(db, providers, RelyingParty(outbound), sessions, invites, audit),
             audit=audit,
             resources=resources,
             history=History(db, resources),

@@ -174,11 +174,19 @@ class Visitor:
 
     async def get(self, url: str) -> Page:
         """Open a page of ours, which may be a path, or of the provider, which sees no cookie of ours."""
+        return await self._ask("GET", url)
+
+    async def post(self, path: str, fields: dict[str, str]) -> Page:
+        """Send the fields of a form of ours."""
+        return await self._ask("POST", path, data=fields, Origin=self.base_url)
+
+    async def _ask(self, method: str, url: str, *, data: dict[str, str] | None = None, **headers: str) -> Page:
         ours = not urlsplit(url).netloc or url.startswith(self.base_url)
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        headers = {"Cookie": cookies} if ours and cookies else {}
+        if ours and cookies:
+            headers["Cookie"] = cookies
         target = url if urlsplit(url).netloc else self.base_url + url
-        async with self.session.get(target, headers=headers, allow_redirects=False) as answer:
+        async with self.session.request(method, target, data=data, headers=headers, allow_redirects=False) as answer:
             for line in answer.headers.getall("Set-Cookie", []) if ours else ():
                 for name, morsel in SimpleCookie(line).items():
                     assert (morsel["secure"], morsel["httponly"], morsel["samesite"]) == (True, True, "Lax")

@@ -413,6 +413,45 @@ async def test_the_last_way_to_sign_in_stays(world: World) -> None:
         assert (refused.status, refused.code) == (409, "conflict")
 
 
+async def test_who_accepts_an_invite_may_become_a_user(world: World, tmp_path: Path) -> None:
+    await world.admin.call("PATCH", "/v1/identity-providers/idp", {"autoProvision": False})
+    await world.admin.tenant("acme")
+    made = await world.admin.post("/v1/tenants/acme/invites", {"email": "ada@work.example", "role": "developer"})
+    assert made.status == 201, made.body
+    page = made.body["link"].removeprefix(world.admin.server.base_url)
+    await world.refused(f"/login/with/idp?return_to={page[:-1]}0", why="ask for an invite")
+    back = await world.visitor.leave(f"/login/with/idp?return_to={page}")
+    files = b"".join(file.read_bytes() for file in (tmp_path / "data").glob("tenantry.db*"))
+    assert page.rpartition("/")[2].encode() not in files
+    arrived = await world.visitor.get(back)
+    assert (arrived.status, arrived.location) == (303, page)
+    assert "Join as ada@example.com" in (await world.visitor.get(page)).text
+
+
+async def test_the_login_page_has_a_button(world: World) -> None:
+    page = await world.visitor.get("/login?return_to=/here")
+    assert 'href="/login/with/idp?return_to=%2Fhere"' in page.text
+    assert "Sign in with Example" in page.text
+    assert (await world.visitor.sign_in("/login/with/idp?return_to=%2Fhere")).location == "/here"
+
+
+async def test_the_accounts_page_adds_and_removes(world: World) -> None:
+    user = await add_user(world.admin.server, email="ada@home.example", password_hash="x")
+    world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
+    page = await world.visitor.get("/account")
+    assert "Add Example" in page.text
+    href = page.text.partition('href="/login/with')[2].partition('"')[0].replace("&amp;", "&")
+    assert (await world.visitor.sign_in(f"/login/with{href}")).location == "/account"
+    page = await world.visitor.get("/account")
+    assert "ada@example.com" in page.text
+    fields = {
+        name: page.text.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("csrf", "identity")
+    }  # fmt: skip
+    removed = await world.visitor.post("/account/identities/remove", fields)
+    assert (removed.status, removed.location) == (303, "/account")
+    assert not await world.admin.server.services.db.run(identities.of_user, user.id)
+
+
 async def test_nothing_of_it_is_in_the_database(world: World, tmp_path: Path) -> None:
     url = await world.visitor.leave("/login/with/idp")
     cookie = world.visitor.cookies["__Host-tenantry-login"]

@@ -59,14 +59,14 @@ def identity_id(issuer: str, subject: str) -> str:
 class LoginTransaction:
     """A browser that was sent to a provider, and comes back once.
 
-    Nothing in it is a secret: what proves the browser is in its cookie, and the nonce and PKCE's verifier are made of
-    that.
+    Nothing in it is a secret: what proves the browser is in its cookie, and the nonce, PKCE's verifier and the key of
+    ``return_to`` are made of that.
     """
 
     id: str  # the ``state``
     browser_sha: str  # SHA-256 of the cookie, in hex
     provider: str
-    return_to: str = ""
+    return_to: str = ""  # and the invite that is accepted there; encrypted under what is in the cookie
     user_id: str = ""  # who links an identity to their account; empty: somebody signs in
     session_id: str = ""  # theirs
     created_at: int = 0  # epoch microseconds, as below

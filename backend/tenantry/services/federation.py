@@ -12,10 +12,14 @@ import hashlib
 import hmac
 import logging
 import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tenantry import metrics
 from tenantry.model import email_address, ids
 from tenantry.model.audit import AuditEvent, Result
 from tenantry.model.errors import Code, TenantryError
@@ -23,6 +27,7 @@ from tenantry.model.identity import Actor, Session, User, UserStatus
 from tenantry.model.providers import TRANSACTION_LIFE_US, Identity, LoginTransaction, Provider, identity_id
 from tenantry.services.audit import AuditLog, event
 from tenantry.services.idtokens import UnbelievableError
+from tenantry.services.invites import Invites
 from tenantry.services.oidc import RelyingParty, Request
 from tenantry.services.outbound import OutboundError
 from tenantry.services.providers import Providers
@@ -33,8 +38,9 @@ from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 _MESSAGE = 1000  # characters of an audit row
-_RETURN_TO = 1000  # characters
+_RETURN_TO = 500  # characters
 _BEGIN = "session.begin"
+_NONCE = bytes(12)  # each key encrypts one text
 _METHODS = 8  # of authentication that a session remembers
 
 logger = logging.getLogger(__name__)
@@ -63,17 +69,32 @@ class Arrival:
 class Federation:
     """Sign-ins at all providers."""
 
-    def __init__(
-        self, db: Database, providers: Providers, party: RelyingParty, begun: Sessions, denied: AuditLog
+    def __init__(  # noqa: PLR0913, PLR0917 - the services that it brings together
+        self,
+        db: Database,
+        providers: Providers,
+        party: RelyingParty,
+        begun: Sessions,
+        invites: Invites,
+        denied: AuditLog,
     ) -> None:
         self._db = db
         self._providers = providers
         self._party = party
         self._sessions = begun
+        self._invites = invites
         self._audit = denied
 
     async def depart(  # noqa: PLR0913 - what a browser has with it
-        self, actor: Actor, provider: str, *, here: str, browser: str = "", return_to: str = "", link: str = ""
+        self,
+        actor: Actor,
+        provider: str,
+        *,
+        here: str,
+        browser: str = "",
+        return_to: str = "",
+        invite: str = "",
+        link: str = "",
     ) -> Departure:
         """Send a browser to a provider.
 
@@ -83,6 +104,7 @@ class Federation:
             here: URL to which the browser comes back.
             browser: what the browser has from a departure before.
             return_to: where it wants to be in the end.
+            invite: the token of an invite that is about to be accepted; with it a stranger may become a user.
             link: what :meth:`link_token` gave for the actor's session; nobody signs in then, but the identity becomes
                 one of the actor's user.
 
@@ -95,11 +117,12 @@ class Federation:
             raise TenantryError(Code.FORBIDDEN, "the link is not of this session: begin again on your account's page")
         now = ids.now_micros()
         browser = browser or secrets.token_urlsafe(32)
+        state = secrets.token_urlsafe(24)
         login = LoginTransaction(
-            id=secrets.token_urlsafe(24),
+            id=state,
             browser_sha=_sha(browser),
             provider=found.name,
-            return_to=return_to if len(return_to) <= _RETURN_TO else "",
+            return_to=_seal(browser, state, f"{invite} {return_to if len(return_to) <= _RETURN_TO else ''}"),
             user_id=actor.user_id if link else "",
             session_id=actor.session_id if link else "",
             created_at=now,
@@ -132,30 +155,21 @@ class Federation:
             self._audit.note_denied(actor, _BEGIN, provider, TenantryError(Code.FORBIDDEN, why))
             raise NotSignedInError(why)
         try:
-            return await self._let_in(actor, found, login, answer, _request(login, browser, here), user_agent)
+            invite, _, return_to = _open(browser, login).partition(" ")
+            claims = await self._claims(actor, found, login, answer, _request(login, browser, here))
+            if login.user_id:
+                await self._db.run(_link, actor, found, claims, write=True)
+                return Arrival(None, return_to)
+            may_join = found.auto_provision or await self._is_invited(invite)
+            user = await self._db.run(_user_of, actor, found, claims, may_join, write=True)
+            session = await self._sessions.begin(actor, user, _methods(claims), user_agent=user_agent)
+            metrics.SIGN_INS.count("ok")
+            return Arrival(session, return_to)
         except NotSignedInError as refusal:
+            metrics.SIGN_INS.count("refused")
             logger.info("nobody is signed in with %s: %s", found.name, refusal)
             await self._db.run(audit.append, _denied(actor, found, login, str(refusal)), write=True)
             raise
-
-    async def _let_in(  # noqa: PLR0913, PLR0917 - as above
-        self,
-        actor: Actor,
-        provider: Provider,
-        login: LoginTransaction,
-        answer: Mapping[str, str],
-        request: Request,
-        user_agent: str,
-    ) -> Arrival:
-        if login.user_id and (actor.user_id, actor.session_id) != (login.user_id, login.session_id):
-            raise NotSignedInError("the session in which this was begun is over: sign in, and begin again")
-        claims = await self._claims(provider, answer, request)
-        if login.user_id:
-            await self._db.run(_link, actor, provider, claims, write=True)
-            return Arrival(None, login.return_to)
-        user = await self._db.run(_user_of, actor, provider, claims, write=True)
-        session = await self._sessions.begin(actor, user, _methods(claims), user_agent=user_agent)
-        return Arrival(session, login.return_to)
 
     async def link_token(self, actor: Actor, provider: str) -> str:
         """What lets the actor's session, and no page of another site, depart to link an identity at the provider.
@@ -184,8 +198,22 @@ class Federation:
             raise TenantryError(Code.FORBIDDEN, "only who is signed in with a browser links identities")
         return _sha(f"link:{session.secret_sha}")
 
-    async def _claims(self, provider: Provider, answer: Mapping[str, str], request: Request) -> Mapping[str, Any]:
+    async def _is_invited(self, invite: str) -> bool:
+        """Whether that is the token of an invite which can be accepted now."""
+        try:
+            await self._invites.open(invite)
+        except TenantryError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            return False
+        return True
+
+    async def _claims(
+        self, actor: Actor, provider: Provider, login: LoginTransaction, answer: Mapping[str, str], request: Request
+    ) -> Mapping[str, Any]:
         """What the provider says of who has signed in."""
+        if login.user_id and (actor.user_id, actor.session_id) != (login.user_id, login.session_id):
+            raise NotSignedInError("the session in which this was begun is over: sign in, and begin again")
         try:
             await self._party.check_issuer(provider, answer.get("iss"))
             if "error" in answer:
@@ -197,8 +225,14 @@ class Federation:
             raise NotSignedInError(f"what {provider.display_name} says cannot be believed: {error}") from None
 
 
-def _user_of(unit: Unit, actor: Actor, provider: Provider, claims: Mapping[str, Any]) -> User:
-    """The user whose identity it is, or becomes."""
+def _user_of(
+    unit: Unit,
+    actor: Actor,
+    provider: Provider,
+    claims: Mapping[str, Any],
+    may_join: bool,  # noqa: FBT001 - of a unit
+) -> User:
+    """The user whose identity it is, or becomes, where a stranger may join."""
     identity = _identity(provider, claims)
     if not provider.admits(identity.email):
         domains = ", ".join(provider.email_domains)
@@ -217,14 +251,14 @@ def _user_of(unit: Unit, actor: Actor, provider: Provider, claims: Mapping[str, 
             f"there is an account with the address {identity.email}: sign in to it as you did before, and add "
             f"{provider.display_name} on your account's page"
         )
+    if not may_join:
+        raise NotSignedInError(
+            f"nobody here has an account that {provider.display_name} is added to: ask for an invite"
+        )
     return _provision(unit, actor, provider, identity, claims)
 
 
 def _provision(unit: Unit, actor: Actor, provider: Provider, identity: Identity, claims: Mapping[str, Any]) -> User:
-    if not provider.auto_provision:
-        raise NotSignedInError(
-            f"nobody here has an account that {provider.display_name} is added to: ask for an invite"
-        )
     if not identity.email:
         raise NotSignedInError(
             f"{provider.display_name} does not vouch for your e-mail address, without which no account is"
@@ -313,6 +347,19 @@ def _request(login: LoginTransaction, browser: str, here: str) -> Request:
 
 def _derive(browser: str, purpose: str, state: str) -> str:
     return hmac.digest(browser.encode(errors="replace"), f"{purpose}:{state}".encode(), "sha256").hex()
+
+
+def _seal(browser: str, state: str, text: str) -> str:
+    """``text`` as only the browser can have it read: it may hold the token of an invite."""
+    return urlsafe_b64encode(_cipher(browser, state).encrypt(_NONCE, text.encode(), None)).decode()
+
+
+def _open(browser: str, login: LoginTransaction) -> str:
+    return _cipher(browser, login.id).decrypt(_NONCE, urlsafe_b64decode(login.return_to), None).decode()
+
+
+def _cipher(browser: str, state: str) -> AESGCM:
+    return AESGCM(bytes.fromhex(_derive(browser, "return_to", state)))
 
 
 def _sha(text: str) -> str:

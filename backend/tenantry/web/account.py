@@ -13,7 +13,7 @@ from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
 from tenantry.services.sign_in import WITH_APP, WITH_PASSWORD
-from tenantry.web import pages
+from tenantry.web import federation, pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES, Route
@@ -34,6 +34,7 @@ async def _show(request: web.Request, form: Form) -> web.Response:
         sessions=[_row(session, actor.session_id) for session in found],
         factor=await services.factors.state(actor.user_id),
         notice=_NOTICES.get(request.query.get("notice", ""), ""),
+        **await federation.account(request),
     )
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 from multidict import MultiMapping
 
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.permissions import Permission
 from tenantry.services.federation import NotSignedInError
-from tenantry.web import pages
+from tenantry.web import invites, pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
 #: what a sign-in under way belongs to
 LOGIN_COOKIE = "__Host-tenantry-login"
-#: where people are sent who have not said where they want to be
-HOME = "/account"
+#: where people add to their account, and are sent who have not said where they want to be
+ACCOUNT = "/account"
 
 _PATH = "/login/with/{provider}"
 
@@ -37,19 +39,43 @@ async def buttons(request: web.Request, return_to: str = "") -> list[dict[str, s
 
 def link_href(provider: str, token: str) -> str:
     """Where somebody adds who they are at ``provider`` to their account, below our prefix."""
-    return f"{_PATH.format(provider=provider)}?{urlencode({'link': token, 'return_to': HOME})}"
+    return f"{_PATH.format(provider=provider)}?{urlencode({'link': token, 'return_to': ACCOUNT})}"
+
+
+async def account(request: web.Request) -> dict[str, Any]:
+    """For the account's page: ``identities`` that one has, and ``providers`` at which one may add another."""
+    services, actor = request.app[SERVICES], request[ACTOR]
+    offered = await services.providers.offered()
+    names = {provider.issuer: provider.display_name for provider in offered}
+    base = pages.base(request)
+    return {
+        "identities": [
+            {"id": each.id, "name": names.get(each.issuer, each.issuer), "who": each.email or each.subject}
+            for each in await services.federation.identities(actor)
+        ],
+        "providers": [
+            {
+                "name": each.name,
+                "display_name": each.display_name,
+                "href": base + link_href(each.name, await services.federation.link_token(actor, each.name)),
+            }
+            for each in offered
+        ],
+    }
 
 
 async def _depart(request: web.Request, form: Form) -> web.Response:
     del form
     query = _once(request.query)
     wanted = query.get("return_to", "")
+    wanted = wanted if pages.is_ours(wanted) else ""
     departure = await request.app[SERVICES].federation.depart(
         request[ACTOR],
         request.match_info["provider"],
         here=_here(request),
         browser=request.cookies.get(LOGIN_COOKIE, ""),
-        return_to=wanted if pages.is_ours(wanted) else "",
+        return_to=wanted,
+        invite=_invite(wanted),
         link=query.get("link", ""),
     )
     response = pages.leave(departure.url)
@@ -70,11 +96,22 @@ async def _arrive(request: web.Request, form: Form) -> web.Response:
         )
     except NotSignedInError as refusal:
         return pages.show(request, "not_signed_in.html", status=403, message=str(refusal))
-    response = pages.redirect(request, arrival.return_to or HOME)
+    response = pages.redirect(request, arrival.return_to or ACCOUNT)
     if arrival.session:
         pages.set_cookie(response, SESSION_COOKIE, arrival.session.cookie)
         pages.drop_cookie(response, pages.FORM_COOKIE)
     return response
+
+
+async def _unlink(request: web.Request, form: Form) -> web.Response:
+    await request.app[SERVICES].federation.unlink(request[ACTOR], form.get("identity", ""))
+    return pages.redirect(request, ACCOUNT)
+
+
+def _invite(path: str) -> str:
+    """The token of the invite whose page that is; empty when it is none."""
+    before, _, after = invites.PAGE.partition("{token}")
+    return path[len(before) :].removesuffix(after) if path.startswith(before) and " " not in path else ""
 
 
 def _once(query: MultiMapping[str]) -> dict[str, str]:
@@ -93,4 +130,5 @@ def _here(request: web.Request) -> str:
 ROUTES = [
     pages.page("GET", _PATH, _depart),
     pages.page("GET", f"{_PATH}/callback", _arrive),
+    pages.page("POST", f"{ACCOUNT}/identities/remove", _unlink, needs=Permission.SELF),
 ]

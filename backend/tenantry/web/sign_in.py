@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.services.sign_in import Halfway, SignedIn
-from tenantry.web import pages
+from tenantry.web import federation, pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
@@ -23,7 +23,7 @@ HOME = "/account"
 
 
 async def _show_login(request: web.Request, form: Form) -> web.Response:
-    return _login(request, form)
+    return await _login(request, form)
 
 
 async def _log_in(request: web.Request, form: Form) -> web.Response:
@@ -38,7 +38,7 @@ async def _log_in(request: web.Request, form: Form) -> web.Response:
     except TenantryError as error:
         if error.code is not Code.UNAUTHENTICATED:
             raise
-        return _login(request, form, pages.sentence(error.message))
+        return await _login(request, form, pages.sentence(error.message))
     wanted = pages.return_to(request, form)
     if isinstance(signed_in, Halfway):
         response = pages.redirect(request, "/login/mfa?" + urlencode({"return_to": wanted}))
@@ -84,7 +84,8 @@ def _code(request: web.Request, form: Form, problem: str = "") -> web.Response:
     )
 
 
-def _login(request: web.Request, form: Form, problem: str = "") -> web.Response:
+async def _login(request: web.Request, form: Form, problem: str = "") -> web.Response:
+    return_to = pages.return_to(request, form)
     return pages.show(
         request,
         "login.html",
@@ -92,7 +93,8 @@ def _login(request: web.Request, form: Form, problem: str = "") -> web.Response:
         problem=problem,
         notice=_NOTICES.get(request.query.get("notice", ""), "") if not problem else "",
         email=form.get("email", ""),
-        return_to=pages.return_to(request, form),
+        return_to=return_to,
+        providers=await federation.buttons(request, return_to),
     )
 
 
