@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import urllib.request
@@ -15,19 +16,22 @@ import pytest
 
 from tenantry import __version__
 from tests.cluster import tools
+from tests.cluster.processes import execute
 from tests.image import standins
 from tests.image.engine import Engine
 from tests.support.cluster import demand
 from tests.support.operator import eventually
+from tests.support.pages import commands, script
 from tests.worktree import named, tracked
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
 
+PAGE = "docs/how-to/docker-compose.md"
 PLAN = {
     "apiVersion": "tenantry.dev/v1alpha1",
     "kind": "Plan",
-    "metadata": {"name": "pro"},
-    "spec": {"displayName": "Pro"},
+    "metadata": {"name": "kept"},
+    "spec": {"displayName": "Kept"},
 }
 
 
@@ -41,6 +45,13 @@ class Project:
     def compose(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of Compose."""
         return self.engine.docker("compose", f"--project-directory={self.folder}", *arguments, check=check)
+
+    def paste(self, *blocks: str) -> str:
+        """What commands of a page print, in a shell in the folder, where the ports that they name are."""
+        environment = self.engine.environment | {"HOME": str(self.folder), "USER": "somebody"}
+        environment["PATH"] = f"{tools.program('kubectl').parent}:{os.environ['PATH']}"
+        command = self.engine.within.command(*script(f"cd {self.folder}", *blocks))
+        return execute(command, input="", env=os.environ | environment).stdout
 
     def containers(self) -> dict[str, dict[str, Any]]:
         """Service -> its container, as the engine sees it."""
@@ -71,7 +82,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The API over MySQL, as `make secrets` and `docker compose up --wait` start it."""
+    """The API over MySQL, as the README starts it."""
     demand("kubectl")
     standins.provide(engine, *standins.STANDINS)
     folder = tmp_path_factory.mktemp("project")
@@ -80,10 +91,9 @@ def project(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         target = folder / named(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    subprocess.run(["make", "--silent", "secrets"], cwd=folder, check=True)
     found = Project(engine, folder)
     try:
-        found.compose("up", "--wait")
+        found.paste(*commands("README.md", "Start with Docker Compose"))
         yield found
     finally:
         found.compose("--profile=dev", "--profile=observability", "down", "--volumes")
@@ -110,12 +120,20 @@ def test_everything_came_up_in_its_order(project: Project) -> None:
     assert password not in json.dumps(containers) + project.compose("logs").stdout
 
 
+def test_the_page_works_as_it_stands(project: Project) -> None:
+    """From its start, which changes nothing that is there, to tenants that kubectl shows."""
+    headings = ("Start", "The first administrator", "kubectl")
+    said = project.paste(*(block for heading in headings for block in commands(PAGE, heading)))
+    assert json.loads(said[said.index("{") : said.index("}") + 1])["gitVersion"].endswith(__version__)
+    assert re.search(r"\nacme +pro +Active +", said)
+
+
 def test_kubectl_reaches_it_and_what_was_applied_outlives_it(project: Project) -> None:
     port, token = project.engine.forward(8443), project.token()
-    assert "plan.tenantry.dev/pro created" in project.kubectl(port, token, "apply", "-f", "-", text=json.dumps(PLAN))
+    assert "plan.tenantry.dev/kept created" in project.kubectl(port, token, "apply", "-f", "-", text=json.dumps(PLAN))
     project.compose("down")
     project.compose("up", "--wait")
-    assert project.kubectl(port, token, "get", "plans", "--output=name") == "plan.tenantry.dev/pro\n"
+    assert project.kubectl(port, token, "get", "plan/kept", "--output=name") == "plan.tenantry.dev/kept\n"
 
 
 @pytest.fixture
@@ -143,7 +161,7 @@ def test_a_wrong_password_is_the_last_line(project: Project, secret: Path) -> No
 
 
 def test_the_profile_dev_starts_again_when_a_file_changes(project: Project) -> None:
-    project.compose("up", "--wait", "dev")
+    project.paste(*commands(PAGE, "Work on it"))
     here = project.engine.forward(8081)
 
     def version() -> str:
@@ -162,7 +180,7 @@ def test_the_profile_dev_starts_again_when_a_file_changes(project: Project) -> N
 
 
 def test_the_profile_observability_scrapes_the_api(project: Project) -> None:
-    project.compose("--profile=observability", "up", "--wait", "prometheus")
+    project.paste(*commands(PAGE, "Prometheus"))
     here = project.engine.forward(9091)
 
     def value(query: str) -> list[str]:
