@@ -10,6 +10,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,7 @@ async def applying(server: RunningServer, tmp_path: Path) -> AsyncIterator[Proce
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tenantry", "apply", "-f", str(file),
         env={**os.environ, "TENANTRY_DATA_DIR": str(server.data_dir)}, stdout=PIPE, stderr=PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell ignores it for what it puts aside
     )  # fmt: skip
     assert process.stdout is not None
     assert await process.stdout.readline() == b"plan.tenantry.dev/plan-0 created\n"
