@@ -250,8 +250,6 @@ def _render_error(error: Exception) -> web.Response:
         }
         headers = {"Retry-After": str(error.retry_after or 1)} if unavailable else {}
         return _render(Answer(503 if unavailable else 400, body, headers))
-    if isinstance(error, ValueError) and "forbidden characters" in str(error):  # Authlib quotes what it was sent
-        return _render(Answer(400, {"error": "invalid_request"}))
     raise error
 
 
