@@ -59,6 +59,12 @@ async def add_user(database: Database, email: str = "ada@example.com") -> User:
     return user
 
 
+async def test_a_link_is_used_up_once(pair: list[Database]) -> None:
+    token = await pair[0].run(links.make, Purpose.PASSWORD, "somebody", write=True)
+    link = await links.find(pair[1], token, Purpose.PASSWORD)
+    assert await winners([pair[n % 2].run(links.redeem, link, write=True) for n in range(20)]) == 1
+
+
 async def test_a_setup_link_makes_one_administrator(pair: list[Database]) -> None:
     accounts = [accounts_of(each) for each in pair]
     token = await accounts[0].setup_link(ACTOR)

@@ -47,9 +47,10 @@ async def test_a_server_whose_certificate_is_not_believed_gets_nothing(tmp_path:
     assert (box.mails, box.logins) == ([], [])
 
 
-async def test_a_password_is_not_sent_without_tls(tmp_path: Path) -> None:
+@pytest.mark.parametrize("login", [{}, {"user": "", "password": ""}], ids=["password", "anonymous"])
+async def test_nothing_is_sent_without_the_tls_that_was_asked_for(tmp_path: Path, login: dict[str, str]) -> None:
     with mailbox(tmp_path) as box:
-        sender = Mail(address("starttls", box.port, box.ca), SENDER, pauses=())
+        sender = Mail(address("starttls", box.port, box.ca, **login), SENDER, pauses=())
         sender.send("ada@example.com", "Subject", "Text")
         await until(lambda: not sender._sending)
     assert (box.mails, box.logins) == ([], [])

@@ -107,6 +107,16 @@ async def test_all_sessions_of_a_user_end_at_once(v1: Application, columns: dict
         assert (await api.get("/v1/me")).status == 401
 
 
+async def test_a_session_may_be_newer_than_the_news_of_its_user(v1: Application) -> None:
+    user = await add_user(v1.server)
+    async with browser(v1.server, await add_session(v1.server, user)) as api:
+        assert (await api.get("/v1/me")).status == 200
+    changed = replace(user, auth_version=2, updated_at=user.updated_at + 1)
+    assert await v1.server.services.db.run(users.update, changed, user, write=True)  # and nobody is told yet
+    async with browser(v1.server, await add_session(v1.server, changed)) as api:
+        assert (await api.get("/v1/me")).status == 200
+
+
 async def test_a_session_in_use_lasts_longer(v1: Application) -> None:
     user, now = await add_user(v1.server), ids.now_micros()
     cookie = await add_session(v1.server, user, last_seen_at=now - sessions.USE_INTERVAL_US)
