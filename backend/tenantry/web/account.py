@@ -137,7 +137,7 @@ def _row(session: Session, current: str) -> dict[str, object]:
 
 
 def _time(micros: int) -> str:
-    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d %H:%M}"
 
 
 def _page(method: str, path: str, handle: pages.Handle) -> Route:
