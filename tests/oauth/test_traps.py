@@ -19,7 +19,7 @@ from tenantry.model.oauth import CLI, GRACE_SECONDS
 from tenantry.model.permissions import Role
 from tenantry.storage import changes
 from tenantry.web import csrf
-from tests.support.application import Application
+from tests.support.application import KUBERNETES, Application
 from tests.support.oauth import CALLBACK, add_client
 from tests.support.oauth_http import Sent, Wire
 from tests.support.people import add_member, add_session, add_user
@@ -372,6 +372,26 @@ async def test_what_was_allowed_can_be_taken_back(v1: Application, wire: Wire) -
         assert (await person.call("DELETE", f"/v1/me/grants/{wire.client_id}", None, **unsafe)).status == 404
     assert await status(v1, tokens["access_token"]) == 401
     assert error(await wire.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_who_is_removed_from_a_tenant_leaves_no_token_there(v1: Application, wire: Wire) -> None:
+    tokens = (await wire.redeem(await wire.code(scope=OPEN))).body
+    session = await v1.server.services.standing.session(wire.cookie.split("_")[1])
+    assert session
+    removed = await v1.call("DELETE", f"/v1/tenants/acme/members/{session.user_id}")
+    assert removed.status == 200, removed.body
+    assert await status(v1, tokens["access_token"]) == 401
+    assert error(await wire.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_the_clients_of_a_tenant_go_with_it(v1: Application, wire: Wire) -> None:
+    tenant = (await v1.get(f"{KUBERNETES}/tenants/acme")).body["status"]["tenantID"]
+    client, secret = await add_client(v1.server, tenant_id=tenant)
+    own = Wire(wire.http, client.id, secret)
+    assert (await own.post("/oauth/token", grant_type="client_credentials")).status == 200
+    await v1.delete("tenants/acme")
+    assert await status(v1, "none") == 401  # it has heard of that
+    assert error(await own.post("/oauth/token", grant_type="client_credentials")) == (401, "invalid_client")
 
 
 class Assertions:
