@@ -1,6 +1,7 @@
 """Members: who sees them, who changes them, what they lose with their place, and the owner who must stay."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,18 @@ import pytest
 from tenantry.model import ids
 from tenantry.model.oauth import TokenFamily
 from tenantry.model.permissions import Role
-from tenantry.storage import families, memberships, revocations, sessions
+from tenantry.services import worker
+from tenantry.storage import families, invites, memberships, revocations, service_accounts, sessions
 from tests.support.application import Answer, Application
 from tests.support.people import add_member, add_session, add_user, browser, replicas, seen
 
 MEMBERS = "/v1/tenants/acme/members"
+
+
+@pytest.fixture
+def often_tidied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has had its time goes at once."""
+    monkeypatch.setattr(worker, "HOUSEKEEPING", 0.1)
 
 
 async def member(v1: Application, tenant_id: str, role: Role, email: str = "") -> tuple[str, str]:
@@ -149,6 +157,31 @@ async def test_one_leaves_by_oneself_and_stays_signed_in(v1: Application, role: 
     found = await v1.server.services.db.run(sessions.of_user, user)
     assert [session.tenant_id for session in found] == [""]
     assert [row["actor"] for row in await v1.items("/v1/audit?action=member.leave")] == [f"user:{user}"]
+
+
+@pytest.mark.parametrize("end", ["undelete", "release", "purge"])
+@pytest.mark.usefixtures("often_tidied")
+async def test_who_belonged_to_a_tenant_comes_back_with_it_or_is_forgotten(v1: Application, end: str) -> None:
+    acme = (await v1.tenant("acme", purgeAfter="1s" if end == "purge" else "1h"))["status"]["tenantID"]
+    user, _ = await member(v1, acme, Role.OWNER)
+    await v1.post("/v1/tenants/acme/invites", {"email": "bob@example.com", "role": "viewer"})
+    account = await v1.post("/v1/tenants/acme/service-accounts", {"name": "ci", "role": "viewer"})
+    await v1.delete("tenants/acme")
+    run = v1.server.services.db.run
+    if end == "undelete":
+        assert (await v1.post("/v1/tombstones/acme:undelete")).status == 200
+        assert [item["user"]["id"] for item in await v1.items(MEMBERS)] == [user]
+        assert (await v1.get(account.headers["Location"])).status == 200
+        return
+    if end == "release":
+        assert (await v1.call("DELETE", "/v1/tombstones/acme")).status == 200
+    else:
+        async with asyncio.timeout(60):
+            while not await v1.items("/v1/audit?action=purge"):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.1)
+    assert await run(memberships.of_user, user) == []
+    assert await run(partial(invites.page, tenant_id=acme, limit=9)) == []
+    assert await run(service_accounts.get, account.body["id"]) is None
 
 
 async def test_the_last_owner_stays(v1: Application) -> None:

@@ -19,6 +19,7 @@ from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
 from tenantry.services.candidate import Candidate, Writer
 from tenantry.services.offload import offload
+from tenantry.services.withdrawal import forget_tenant
 from tenantry.storage import audit, tombstones
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -107,6 +108,7 @@ def _revived(buried: Tombstone) -> Candidate:
 def _release(unit: Unit, buried: Tombstone, event: AuditEvent) -> None:
     if not tombstones.remove(unit, buried):
         raise TenantryError(Code.CONFLICT, "somebody else was faster; try again", raced=True)
+    forget_tenant(unit, buried.tenant_id)
     audit.append(unit, event)
 
 

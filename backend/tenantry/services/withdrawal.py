@@ -1,10 +1,10 @@
-"""What a person loses with their place in a tenant, in the transaction that takes the place away."""
+"""What goes with something else, in the same transaction: with a person's place in a tenant, and with the tenant."""
 
 from __future__ import annotations
 
 from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
 from tenantry.services.standing import notice
-from tenantry.storage import families, keys, revocations, sessions
+from tenantry.storage import families, invites, keys, memberships, revocations, service_accounts, sessions
 from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
 
@@ -46,3 +46,11 @@ def end_tokens(unit: Unit, family_id: str, now: int) -> Notice:
     revocation = Revocation(id=family_id, expires_at=now + _REVOCATION_US)
     revocations.add(unit, revocation)
     return notice(revocation)
+
+
+def forget_tenant(unit: Unit, tenant_id: str) -> None:
+    """Delete who belonged to a tenant that cannot come back any more, and let others have what its programs were."""
+    memberships.forget(unit, tenant_id)
+    invites.forget(unit, tenant_id)
+    for account in service_accounts.page(unit, tenant_id=tenant_id, limit=_ALL):
+        service_accounts.delete(unit, account)

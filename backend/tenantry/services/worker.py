@@ -23,6 +23,7 @@ from tenantry.services import meaning, transactions
 from tenantry.services.deliveries import Deliveries
 from tenantry.services.feed import Feed
 from tenantry.services.setbacks import Setbacks
+from tenantry.services.withdrawal import forget_tenant
 from tenantry.storage import (
     audit,
     changes,
@@ -173,6 +174,7 @@ def _purge(unit: Unit, now: int) -> int:
     due = tombstones.find_due(unit, now, BATCH)
     for tombstone in due:
         tombstones.purge(unit, tombstone.slug)
+        forget_tenant(unit, tombstone.tenant_id)
         audit.append(unit, _purged(tombstone, now))
     return len(due)
 

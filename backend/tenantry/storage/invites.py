@@ -24,6 +24,7 @@ _ACCEPT = Statement(
         _waits & (_table.expires_at > arg("at"))
     )
 )
+_FORGET = Statement(_table.delete().where(_table.tenant_id == arg("tenant_id")))
 _REVOKE = Statement(_table.update({_table.revoked_at: arg("at")}).where(_waits))
 
 
@@ -50,3 +51,8 @@ def accept(unit: Unit, invite_id: str, user_id: str, at: int) -> bool:
 def revoke(unit: Unit, invite_id: str, at: int) -> bool:
     """Take the invite back; False when it was accepted or taken back already."""
     return unit.execute(_REVOKE, id=invite_id, at=at).rowcount == 1
+
+
+def forget(unit: Unit, tenant_id: str) -> None:
+    """Delete all invites of the tenant."""
+    unit.execute(_FORGET, tenant_id=tenant_id)

@@ -24,6 +24,7 @@ _OF_TENANT = Statement(
 )
 _UPDATE = Statement(_table.update({_table.role: arg("role"), _table.updated_at: arg("at")}).where(_this))
 _DELETE = Statement(_table.delete().where(_this))
+_FORGET = Statement(_table.delete().where(_table.tenant_id == arg("tenant_id")))
 _is_owner = _table.role == str(Role.OWNER)
 _LOCK = Statement(
     _table.update({_table.updated_at: _table.updated_at + 1}).where(
@@ -76,3 +77,8 @@ def set_role(unit: Unit, tenant_id: str, user_id: str, role: Role, at: int) -> b
 def delete(unit: Unit, tenant_id: str, user_id: str) -> bool:
     """Take the place away; False when there is none."""
     return unit.execute(_DELETE, tenant_id=tenant_id, user_id=user_id).rowcount == 1
+
+
+def forget(unit: Unit, tenant_id: str) -> None:
+    """Delete all places in the tenant."""
+    unit.execute(_FORGET, tenant_id=tenant_id)
