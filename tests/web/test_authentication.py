@@ -153,7 +153,7 @@ async def test_a_service_account_is_who_its_cluster_says(tmp_path: Path, cluster
                     "user": None,
                     "tenant": None,
                     "tenants": None,
-                    "platformAdmin": False,
+                    "platformAdmin": None,
                     "cluster": "east",
                     "scopes": ["platform:reconcile"],
                     "permissions": ["authenticated", "platform:reconcile", "resources:read", "resources:write"],

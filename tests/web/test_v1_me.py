@@ -53,7 +53,7 @@ async def test_a_session_is_told_whole(v1: Application) -> None:
 async def test_what_does_not_apply_is_null(v1: Application) -> None:
     me = (await v1.get("/v1/me")).body
     assert {name for name, value in me.items() if value is None} == {
-        "user", "tenant", "tenants", "cluster", "csrfToken",
+        "user", "tenant", "tenants", "cluster", "csrfToken", "platformAdmin",
     }  # fmt: skip
     assert me["signedIn"]["credential"] == "ApiKey"
 

@@ -83,7 +83,7 @@ class Me(View):
     """The tenant that the caller acts in; null for the platform, and for who has chosen none."""
     tenants: list[TenantPlace] | None
     """All tenants that the person belongs to, by name."""
-    platform_admin: bool
+    platform_admin: bool | None
     """Whether the person administers the platform: they do so while no tenant is the active one."""
     cluster: str | None
     """Name of the cluster that vouches for the caller."""
@@ -220,7 +220,7 @@ async def _me(call: Call[Nothing, Nothing]) -> Me:
         user=Person(id=user.id, email=user.email, name=user.name) if user else None,
         tenant=_tenant(tenant, actor.role) if tenant else None,
         tenants=None if places is None else [_place(place) for place in places],
-        platform_admin=bool(user and user.platform_admin),
+        platform_admin=user.platform_admin if user else None,
         cluster=actor.cluster or None,
         scopes=None if actor.session_id else sorted(actor.scopes),
         permissions=sorted(actor.permissions),
