@@ -47,6 +47,7 @@ PLACES = {
     "session": NOTHING,
     "id": NOTHING,
     "token": NOTHING,
+    "session": NOTHING,
     "provider": NOTHING,
     "client": NOTHING,
     "secret": NOTHING,
@@ -64,6 +65,10 @@ BODIES: dict[tuple[str, str], Callable[[], Any]] = {
     ("POST", "/v1/me/mfa:disable"): lambda: {"password": NOTHING},
     ("POST", "/v1/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
     ("PATCH", "/v1/tenants/{tenant}/members/{user}"): lambda: {"role": "viewer"},
+    ("POST", "/v1/me/password"): lambda: {"current": "wrong", "password": "four unrelated old words"},
+    ("POST", "/v1/me/mfa:enrol"): lambda: {"password": "wrong"},
+    ("POST", "/v1/me/mfa:confirm"): lambda: {"code": "000000"},
+    ("POST", "/v1/me/mfa:disable"): lambda: {"password": "wrong"},
     ("POST", "/v1/me/identities"): lambda: {"provider": NOTHING},
     ("POST", "/v1/identity-providers"): lambda: {
         "name": f"p-{next(NUMBERS)}",
