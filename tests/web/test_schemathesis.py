@@ -78,7 +78,7 @@ def _choose_what_exists(context: HookContext, parameters: dict[str, Any]) -> dic
     del context
     if len(str(parameters)) % 2:
         return {
-            name: "acme" if name in {"name", "namespace"} and isinstance(value, str) else value
+            name: "acme" if name in {"name", "namespace", "tenant"} and isinstance(value, str) else value
             for name, value in parameters.items()
         }
     return parameters
