@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from tenantry.model.identity import INVITE_LIFE_US, User
 from tenantry.model.permissions import Role
@@ -13,7 +14,9 @@ from tenantry.services import invites as module
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Application
 from tests.support.browsing import Browser, Page, browsing, log_in
+from tests.support.mailbox import mailbox, until
 from tests.support.people import add_member, add_session, add_user, browser, replicas, seen
+from tests.support.server import running_server
 
 INVITES = "/v1/tenants/acme/invites"
 ADA = {"email": "Ada@Example.com", "role": "developer"}
@@ -231,3 +234,21 @@ async def test_of_twenty_who_accept_at_once_one_does(tmp_path: Path, database_ur
             answers = await asyncio.gather(*(person.submit(page) for person, page in ready))
         assert Counter(answer.status for answer in answers) == {303: 1, 404: 19}
         assert len(await roles(v1)) == 2
+
+
+async def test_an_invite_is_mailed_where_that_is_configured_and_not_too_often(tmp_path: Path) -> None:
+    with mailbox(tmp_path) as box:
+        url = SecretStr(f"smtp+plain://127.0.0.1:{box.port}")
+        async with (
+            running_server(tmp_path, smtp_url=url, smtp_from="t@example.com") as server,
+            server.session() as session,
+        ):
+            v1 = Application(session, server)
+            await v1.tenant("acme")
+            made = [(await v1.post(INVITES, ADA)).body for _ in range(4)]
+            assert [each["mailed"] for each in made] == [True, True, True, False]
+            await until(lambda: len(box.mails) == 3)
+            mails = {mail.get_content() for mail in box.mails}
+            assert all(mail["To"] == "ada@example.com" for mail in box.mails)
+            for each in made[:3]:
+                assert sum(each["link"] in mail for mail in mails) == 1

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from tenantry.model.errors import TenantryError
 from tenantry.model.fields import Model, View
 from tenantry.model.identity import Invite
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
 from tenantry.services.invites import NewInvite, state_of
+from tenantry.services.throttle import MAILS
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 
 #: the page that a link leads to
 PAGE = "/invite/{token}"
+
+_MAIL = """\
+You are invited to be {role} of {tenant}. Who follows this link becomes it, once, within seven days:
+
+{link}
+
+If you know nothing of it, do nothing.
+"""
 
 
 class NewInviteBody(Model):
@@ -59,7 +69,9 @@ class CreatedInvite(View):
     invite: InviteView
     """The invite."""
     link: str
-    """What to give to the person: whoever holds it first becomes a member. It is shown this once and kept nowhere."""
+    """What to give to the person: whoever uses it first becomes a member. It is shown this once and kept nowhere."""
+    mailed: bool
+    """Whether it is mailed to the person too."""
 
 
 class InviteList(View):
@@ -74,21 +86,20 @@ class InviteList(View):
 async def create_invite(call: Call[Nothing, NewInviteBody]) -> Reply:
     """Invite somebody into a tenant.
 
-    The link works once, for seven days, for whoever holds it. It is shown this once: the answer to a repeated
-    `Idempotency-Key` is 409 `secret_already_shown`.
+    The link works once, for seven days, for whoever holds it. It is mailed where that is configured, and shown this
+    once: the answer to a repeated `Idempotency-Key` is 409 `secret_already_shown`.
     """
+    tenant = call.path["tenant"]
 
-    def created(made: NewInvite) -> Reply:
+    def created(made: NewInvite, *, mailed: bool = False) -> Reply:
         return Reply(
-            body=CreatedInvite(invite=_view(made.invite), link=call.base + PAGE.format(token=made.token)),
+            body=CreatedInvite(invite=_view(made.invite), link=_link(call, made), mailed=mailed),
             kept=f"invite {made.invite.id}",
-            location=f"/v1/tenants/{call.path['tenant']}/invites/{made.invite.id}",
+            location=f"/v1/tenants/{tenant}/invites/{made.invite.id}",
         )
 
-    made = await call.services.invites.create(
-        call.actor, call.path["tenant"], call.body.email, call.body.role, call.once(created)
-    )
-    return created(made)
+    made = await call.services.invites.create(call.actor, tenant, call.body.email, call.body.role, call.once(created))
+    return created(made, mailed=await _mail(call, made))
 
 
 async def list_invites(call: Call[PageQuery, Nothing]) -> Reply:
@@ -115,6 +126,24 @@ async def revoke_invite(call: Call[Nothing, Nothing]) -> Reply:
     return _reply(
         await call.services.invites.revoke(call.actor, call.path["tenant"], call.path["id"], call.once(_reply))
     )
+
+
+def _link(call: Call[Any, Any], made: NewInvite) -> str:
+    return call.base + PAGE.format(token=made.token)
+
+
+async def _mail(call: Call[Any, Any], made: NewInvite) -> bool:
+    """Mail the link to whom it is meant for; nobody is mailed more often than the throttle permits."""
+    mail, invite = call.services.mail, made.invite
+    if not mail.is_on:
+        return False
+    try:
+        await call.services.throttle.admit(MAILS, invite.email)
+    except TenantryError:
+        return False
+    tenant = call.path["tenant"]
+    mail.send(invite.email, f"Join {tenant}", _MAIL.format(role=invite.role, tenant=tenant, link=_link(call, made)))
+    return True
 
 
 def _reply(invite: Invite) -> Reply:
