@@ -196,6 +196,9 @@ class Settings(BaseSettings):
         default="RS256",
         description="What tokens are signed with; a change makes a new key, which signs after 15 minutes.",
     )
+    audit_retention_days: int = Field(
+        default=400, ge=0, description="Days that rows of the audit log are kept; 0 for ever."
+    )
     external_url: str = Field(
         default="",
         description="URL under which clients reach the server, with its path prefix; https unless on loopback.",

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from tenantry.datadir import DataDirectory
+from tenantry.model.audit_chain import Seals
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.accounts import Accounts
 from tenantry.services.audit import AuditLog
@@ -32,6 +33,7 @@ from tenantry.services.passwords import Passwords
 from tenantry.services.providers import Providers
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
+from tenantry.services.sealing import Sealer
 from tenantry.services.service_accounts import ServiceAccounts
 from tenantry.services.sessions import Sessions
 from tenantry.services.sign_in import SignIn
@@ -77,6 +79,8 @@ class Services:
     sign_up: SignUp
     service_accounts: ServiceAccounts
     audit: AuditLog
+    seals: Seals
+    sealer: Sealer
     resources: ResourceService
     history: History
     explain: Explanations
@@ -126,6 +130,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         accounts = Accounts(db, passwords, throttle, mail, settings.pages_url)
         stack.push_async_callback(accounts.close)
         factors = Factors(db, accounts, encryption, throttle)
+        seals = Seals(encryption.derive("audit"))
         resources = ResourceService(db, Lookup(db))
         keys = Keys(db)
         yield Services(
@@ -155,6 +160,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             service_accounts=ServiceAccounts(db, keys, [cluster.name for cluster in settings.clusters]),
             federation=Federation(db, providers, RelyingParty(outbound), sessions, invites, audit),
             audit=audit,
+            seals=seals,
+            sealer=Sealer(db, seals, retention_days=settings.audit_retention_days),
             resources=resources,
             history=History(db, resources),
             explain=Explanations(db, resources),

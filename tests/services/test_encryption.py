@@ -25,6 +25,15 @@ def test_what_is_encrypted_is_read_again_in_its_place() -> None:
         assert caught.value.code is Code.UNAVAILABLE
 
 
+def test_a_key_of_each_key_for_each_purpose() -> None:
+    assert Encryption([]).derive("a") == []
+    new, old = Encryption([NEW, OLD]).derive("a")
+    assert [old] == Encryption([OLD]).derive("a") != [new]
+    assert Encryption([OLD]).derive("b") != [old]
+    assert {len(new), len(old)} == {32}
+    assert not {new, old} & {NEW, OLD}
+
+
 def test_a_laptop_makes_a_key_and_keeps_it(tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path / "data")
     directory.open()

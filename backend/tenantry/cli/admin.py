@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
 from click.shell_completion import CompletionItem
 
 from tenantry.cli import table
-from tenantry.cli.local import local
+from tenantry.cli.local import local, open_existing
 from tenantry.datadir import DataDirectoryError
 from tenantry.model import ids
-from tenantry.model.errors import Code, TenantryError
+from tenantry.model.errors import TenantryError
 from tenantry.model.identity import ApiKey
 from tenantry.model.permissions import SCOPES
 from tenantry.services.keys import LIFETIME, Keys
 from tenantry.services.local_admin import ACTOR
-from tenantry.settings import Settings, WrongSettingError, read_database_url, read_settings
-from tenantry.wiring import Services, open_services
+from tenantry.settings import Settings, WrongSettingError, read_settings
 
 _DAY = 86_400  # seconds
 _CENTURY = 36_500  # days; the API takes no more either
@@ -74,7 +72,7 @@ async def create_key(settings: Settings, name: str, scopes: tuple[str, ...], day
       tenantry admin key create alice
       tenantry admin key create grafana --scope platform:read --days 365 --from 10.0.0.0/8
     """
-    async with _open(settings) as services:
+    async with open_existing(settings) as services:
         try:
             made = await services.keys.create(ACTOR, name, scopes, lifetime=days * _DAY, allowed_cidrs=cidrs)
         except TenantryError as error:
@@ -91,7 +89,7 @@ async def create_key(settings: Settings, name: str, scopes: tuple[str, ...], day
 async def list_keys(settings: Settings) -> None:
     """Print the platform's API keys; never a token."""
     now = datetime.now(UTC)
-    async with _open(settings) as services:
+    async with open_existing(settings) as services:
         rows = [
             [found.id, _state(found, now), _scopes(found), _networks(found), _last_use(found), found.name]
             async for found in _each(services.keys)
@@ -105,7 +103,7 @@ def _complete_id(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     found: list[ApiKey] = []
 
     async def collect() -> None:
-        async with _open(read_settings()) as services:
+        async with open_existing(read_settings()) as services:
             found.extend([key async for key in _each(services.keys)])
 
     with suppress(TenantryError, WrongSettingError, DataDirectoryError):
@@ -125,7 +123,7 @@ async def revoke_key(settings: Settings, identifier: str) -> None:
     Example:
       tenantry admin key revoke 7Qm2xW9LrT4bVh1c        an ID of `tenantry admin key list`
     """
-    async with _open(settings) as services:
+    async with open_existing(settings) as services:
         found = await services.keys.revoke(ACTOR, identifier)
         click.echo(f"revoked {found.id} ({found.name})")
 
@@ -137,7 +135,7 @@ async def setup_link(settings: Settings) -> None:
 
     It is there while nobody can sign in yet. A link that was made before is void.
     """
-    async with _open(settings) as services:
+    async with open_existing(settings) as services:
         click.echo(services.accounts.link(f"/setup/{await services.accounts.setup_link(ACTOR)}"))
 
 
@@ -154,7 +152,7 @@ async def recover(settings: Settings, email: str) -> None:
     Example:
       tenantry admin recover ada@example.com
     """
-    async with _open(settings) as services:
+    async with open_existing(settings) as services:
         token = await services.accounts.recovery_link(ACTOR, email)
         click.echo(services.accounts.link(f"/password/reset/{token}"))
 
@@ -168,7 +166,7 @@ def signing_keys() -> None:
 @local
 async def list_signing_keys(settings: Settings) -> None:
     """Print the keys that are published, and what each does now."""
-    async with _open(settings) as services:
+    async with open_existing(settings) as services:
         rows = await services.signing_keys.list()
     now = ids.now_micros()
     signer = max((row.active_from for row in rows if row.active_from <= now), default=0)
@@ -184,7 +182,7 @@ async def list_signing_keys(settings: Settings) -> None:
 @local
 async def rotate_signing_keys(settings: Settings) -> None:
     """Let a new key sign in 15 minutes, when everybody can know it; what is signed already stays good."""
-    async with _open(settings) as services:
+    async with open_existing(settings) as services:
         made = await services.signing_keys.rotate(ACTOR)
     click.echo(f"key {made.id} signs from {_time(made.active_from):%Y-%m-%d %H:%M} UTC on")
 
@@ -197,22 +195,9 @@ async def drop_signing_key(settings: Settings) -> None:
 
     Every token that it has signed is refused within a second; people stay signed in, and clients get new tokens.
     """
-    async with _open(settings) as services:
+    async with open_existing(settings) as services:
         made = await services.signing_keys.drop_active(ACTOR)
     click.echo(f"key {made.id} signs now")
-
-
-@asynccontextmanager
-async def _open(settings: Settings) -> AsyncIterator[Services]:
-    """The services over a database that is there already: one that was made here would be no server's."""
-    file = read_database_url(settings.database)
-    if isinstance(file, Path) and not file.exists():
-        raise TenantryError(
-            Code.NOT_FOUND,
-            f"there is no database {file}: name the server's with TENANTRY_DATA_DIR or TENANTRY_DATABASE_URL",
-        )
-    async with open_services(settings) as services:
-        yield services
 
 
 async def _each(keys: Keys) -> AsyncIterator[ApiKey]:

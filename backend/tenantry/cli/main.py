@@ -24,7 +24,7 @@ COMMANDS = {
         "undelete": "undelete",
         "export": "export",
     },
-    "Look into the past": {"history": "history", "diff": "history", "rollback": "history"},
+    "Look into the past": {"history": "history", "diff": "history", "rollback": "history", "audit": "audit"},
     "Without a server": {
         "validate": "validate",
         "completion": "completion",

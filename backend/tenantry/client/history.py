@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -48,16 +48,16 @@ class History:
         return found
 
 
-async def pages(session: Session, path: str) -> AsyncIterator[Document]:
+async def pages(session: Session, path: str, query: Mapping[str, str] | None = None) -> AsyncIterator[Document]:
     """Every item of a list below ``/v1``."""
-    params = {"limit": str(_PAGE)}
+    params = {"limit": str(_PAGE), **(query or {})}
     while True:
         page = await session.send(Request(method="GET", path=path, params=params))
         for item in page["items"]:
             yield item
         if not page.get("next"):
             return
-        params = {"limit": str(_PAGE), "cursor": page["next"]}
+        params["cursor"] = page["next"]
 
 
 def _path(at: Address) -> str:

@@ -24,6 +24,7 @@ class AuditEvent:
     """One audit row.
 
     ``actor`` is the principal's stable name (``key:<id>``, ``serviceaccount:<cluster>:<ns>:<name>``, ``local-admin``);
+    ``on_behalf_of`` is the person for whom a client or key did it;
     ``diff`` is what :func:`describe` says of it, never a secret. ``seq`` is the change it belongs to, 0 for none.
     """
 
@@ -41,6 +42,7 @@ class AuditEvent:
     ip: str = ""
     message: str = ""
     diff: str = "{}"
+    on_behalf_of: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

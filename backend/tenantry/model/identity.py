@@ -46,6 +46,12 @@ class Actor:
     request_id: str = ""
     ip: str = ""
 
+    @property
+    def on_behalf_of(self) -> str:
+        """The name of the person for whom it acts, empty for none and for themselves."""
+        person = f"user:{self.user_id}" if self.user_id else ""
+        return "" if person == self.name else person
+
     def may(self, permission: Permission) -> bool:
         """Whether this actor holds ``permission``."""
         return permission is Permission.PUBLIC or permission in self.permissions

@@ -63,6 +63,7 @@ def event(  # noqa: PLR0913 - the parts of a row
         ip=actor.ip,
         message=message,
         diff=diff,
+        on_behalf_of=actor.on_behalf_of,
     )
 
 
@@ -115,6 +116,7 @@ class AuditLog:
             request_id=actor.request_id,
             ip=actor.ip,
             message=error.message[:_MESSAGE],
+            on_behalf_of=actor.on_behalf_of,
         )
         task = asyncio.create_task(self._write(event))
         self._writing.add(task)

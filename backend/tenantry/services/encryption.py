@@ -11,6 +11,8 @@ from base64 import b64decode, b64encode
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tenantry.datadir import DataDirectory
 from tenantry.model.errors import Code, TenantryError
@@ -25,7 +27,12 @@ class Encryption:
     """Encrypts with the first of its keys and decrypts with each: to replace a key, put another before it."""
 
     def __init__(self, keys: list[bytes]) -> None:
+        self._material = keys
         self._keys = [AESGCM(key) for key in keys]
+
+    def derive(self, purpose: str) -> list[bytes]:
+        """A key for ``purpose`` of each of the keys (HKDF, RFC 5869), in their order; none when the server has none."""
+        return [HKDF(SHA256(), _KEY_BYTES, None, purpose.encode()).derive(key) for key in self._material]
 
     def encrypt(self, secret: bytes, context: str) -> str:
         """``secret`` as the database keeps it, for :meth:`decrypt` with the same ``context``.

@@ -211,6 +211,7 @@ def _event(actor: Actor, action: str, key: ApiKey, now: int) -> AuditEvent:
         tenant_id=key.tenant_id,
         request_id=actor.request_id,
         ip=actor.ip,
+        on_behalf_of=actor.on_behalf_of,
         message=key.name,
     )
 

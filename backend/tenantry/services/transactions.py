@@ -278,4 +278,5 @@ def _audit(actor: Actor, action: str, some: Resource, message: str = "", differe
         ip=actor.ip,
         message=message,
         diff=difference,
+        on_behalf_of=actor.on_behalf_of,
     )

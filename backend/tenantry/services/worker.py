@@ -15,7 +15,7 @@ import orjson
 
 from tenantry.model import ids
 from tenantry.model.audit import AuditEvent
-from tenantry.model.errors import Code, TenantryError
+from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
@@ -23,6 +23,7 @@ from tenantry.services import meaning, transactions
 from tenantry.services.deliveries import Deliveries
 from tenantry.services.feed import Feed
 from tenantry.services.setbacks import Setbacks
+from tenantry.services.turns import Turn
 from tenantry.services.withdrawal import forget_tenant
 from tenantry.storage import (
     audit,
@@ -30,7 +31,6 @@ from tenantry.storage import (
     claims,
     departures,
     idempotency,
-    leases,
     logins,
     resources,
     throttle,
@@ -44,7 +44,6 @@ from tenantry.storage.unit import Unit
 log = logging.getLogger(__name__)
 
 LEASE = "worker"
-LEASE_SECONDS = 10.0
 TICK = 0.3  # seconds between two looks at what was written; to be woken by each commit would cost each a query
 BATCH = 100
 #: the change log keeps an hour and at most this many bytes
@@ -76,22 +75,19 @@ class Worker:
         self._feed = feed
         self._deliveries = deliveries
         self._chores = chores
-        self._holder = ids.uuid7()
+        self._turn = Turn(db, LEASE)
+        self._token = 0  # of the turn in which it worked last
         self._rested = -1  # the feed's seq at which there was nothing to do
 
     async def run(self) -> None:
         """Work until cancelled; give the lease back then."""
         loop = asyncio.get_running_loop()
-        lease: leases.Lease | None = None
-        renew_at = tidy_at = 0.0
+        tidy_at = 0.0
         setbacks = Setbacks(log, "the work waits")
         try:
             while True:
                 try:
-                    if loop.time() >= renew_at:
-                        lease = await self._hold(lease)
-                        renew_at = loop.time() + (LEASE_SECONDS / 3 if lease else 1)
-                    if lease:
+                    if await self._turn.is_mine():
                         tidy = loop.time() >= tidy_at
                         if await self._try_work(tidy=tidy) and tidy:
                             tidy_at = loop.time() + HOUSEKEEPING
@@ -102,29 +98,12 @@ class Worker:
                 await asyncio.sleep(TICK)
         finally:
             await self._deliveries.close()
-            if lease:
-                await self._give_back(lease)
-
-    async def _hold(self, lease: leases.Lease | None) -> leases.Lease | None:
-        if lease is None:
-            self._rested = -1
-            return await self._db.run(leases.acquire, LEASE, self._holder, LEASE_SECONDS, write=True)
-        try:
-            return await self._db.run(leases.renew, lease, LEASE_SECONDS, write=True)
-        except TenantryError as error:
-            if error.code is not Code.CONFLICT:
-                raise
-            log.warning("the worker rests: %s", error.message)
-            return None
-
-    async def _give_back(self, lease: leases.Lease) -> None:
-        try:
-            await asyncio.shield(self._db.run(leases.release, lease, write=True))
-        except Exception as error:  # noqa: BLE001 - it expires by itself
-            log.warning("the lease %s was not given back: %s", lease.name, error)
+            await self._turn.give_back()
 
     async def _try_work(self, *, tidy: bool) -> bool:
         """Do what there is to do; False when it is left for the next look because a write was faster."""
+        if self._token != self._turn.token:  # another has worked, and may have left something
+            self._token, self._rested = self._turn.token, -1
         try:
             if tidy or self._feed.seq != self._rested or self._deliveries.is_due():
                 await self._work()

@@ -67,13 +67,14 @@ class Rows(Generic[T]):
     def one(self, cursor: Cursor) -> T | None:
         """The object of the first row, if there is one."""
         row = cursor.fetchone()
-        return None if row is None else self._item(row)
+        return None if row is None else self.item(row)
 
     def all(self, cursor: Cursor) -> list[T]:
         """The objects of all rows."""
-        return [self._item(row) for row in cursor.fetchall()]
+        return [self.item(row) for row in cursor.fetchall()]
 
-    def _item(self, row: Sequence[Any]) -> T:
+    def item(self, row: Sequence[Any]) -> T:
+        """The object of what a query gave for ``columns``."""
         short, *texts = row
         columns = dict(zip(self._short, orjson.loads(short), strict=True))
         columns.update(zip(self._texts, texts, strict=True))

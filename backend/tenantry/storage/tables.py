@@ -196,9 +196,26 @@ class AuditEvent(Model):
     ip = CharField()
     message = CharField()
     diff = TextField()
+    position = BigIntegerField()  # in the chain of its tenant; 0 until it is sealed
+    seal = CharField()
+    on_behalf_of = CharField()
 
     class Meta:  # noqa: D106
         table_name = "audit_event"
+
+
+class AuditChain(Model):
+    """Where the chains of audit rows begin and end."""
+
+    tenant_id = CharField(primary_key=True)
+    position = BigIntegerField()
+    seal = CharField()
+    removed = BigIntegerField()
+    removed_seal = CharField()
+    signature = CharField()
+
+    class Meta:  # noqa: D106
+        table_name = "audit_chain"
 
 
 class ApiKey(Model):
@@ -651,6 +668,7 @@ ALL: tuple[type[Model], ...] = (
     Idempotency,
     Work,
     AuditEvent,
+    AuditChain,
     ApiKey,
     User,
     Membership,

@@ -45,6 +45,8 @@ class AuditEntry(View):
     """When, as RFC 3339."""
     actor: str
     """Who: `key:<id>`, `serviceaccount:<cluster>:<namespace>:<name>`, `local-admin`, `worker`."""
+    on_behalf_of: str | None = None
+    """For whom, when a client or key acts for a person: `user:<id>`."""
     action: str
     """What was done; the HTTP method of a request that was refused."""
     result: Literal["ok", "denied"]
@@ -106,6 +108,7 @@ def _entry(event: AuditEvent) -> AuditEntry:
         id=event.id,
         at=timestamp(event.at),
         actor=event.actor,
+        on_behalf_of=event.on_behalf_of or None,
         action=event.action,
         result=event.result.value,
         kind=event.kind or None,

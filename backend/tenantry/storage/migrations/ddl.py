@@ -72,6 +72,13 @@ def add_column(database: Connection, table: str, name: str, kind: str, *, defaul
     database.run(f"ALTER TABLE {table} ADD COLUMN {name} {types[kind]} NOT NULL DEFAULT '{default}'")
 
 
+def add_index(database: Connection, table: str, columns: Sequence[str]) -> None:
+    """Index ``columns`` of ``table`` unless they are."""
+    if list(columns) in [index.columns for index in database.get_indexes(table)]:
+        return
+    database.run(f"CREATE INDEX {'_'.join([table, *columns])} ON {table} ({', '.join(columns)})")
+
+
 def _write_sqlite(
     table: str, columns: Mapping[str, str], primary_key: Sequence[str], keys: Iterable[tuple[str, Sequence[str]]]
 ) -> Iterable[str]:
