@@ -173,6 +173,8 @@ AUTHENTICATIONS = LoopCounter(
 SIGN_INS = LoopCounter("tenantry_sign_ins", "Sign-ins of people, by how that ended.", ("outcome",))
 #: outcome: sent, failed, dropped
 MAILS = LoopCounter("tenantry_mails", "Mails to people, by how that ended.", ("outcome",))
+#: by: credential, tenant, address
+RATE_LIMITED = LoopCounter("tenantry_rate_limited", "Requests refused because there were too many.", ("by",))
 _BUILD = Info("tenantry_build", "Version of the server.", registry=REGISTRY)
 _BUILD.info({"version": __version__})
 _declare(Metric("tenantry_build_info", "gauge", ("version",), "Version of the server."))

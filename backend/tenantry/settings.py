@@ -207,6 +207,25 @@ class Settings(BaseSettings):
         default=(),
         description="Further host names that requests may name, comma-separated, such as the Service's in the cluster.",
     )
+    cors_origins: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="Origins of other sites whose scripts may call the API, also with a session's cookie, "
+        "comma-separated, such as `https://app.example.com`; never one where tenants put content.",
+    )
+    rate_limit: int = Field(
+        default=200,
+        ge=0,
+        le=100_000,
+        description="Requests a second that one credential may make, ten times as many at once; 0 for any number. An "
+        "operator's may make twenty times as many. A plan limits the credentials of a tenant together.",
+    )
+    rate_limit_anonymous: int = Field(
+        default=20,
+        ge=0,
+        le=100_000,
+        description="The same for requests without a valid credential, by address (IPv6: by /64): behind a proxy, set "
+        "TRUSTED_PROXIES.",
+    )
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(), description="Networks of proxies whose `X-Forwarded-For` is believed, comma-separated CIDRs."
     )
@@ -265,6 +284,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split_hosts(cls, value: object) -> object:
         return _split(value) if isinstance(value, str) else value
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return frozenset(map(_origin, _split(value))) if isinstance(value, str) else value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -408,6 +432,17 @@ class Settings(BaseSettings):
 
 #: names of this machine that a ``Host`` header may have anywhere
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _origin(text: str) -> str:
+    """``text``, if it is an origin as browsers write it."""
+    parts = urlsplit(text)
+    is_bare = parts.scheme in ("http", "https") and text == f"{parts.scheme}://{parts.netloc}" and "@" not in text
+    if not is_bare or text != text.lower() or not parts.hostname or "*" in text:
+        raise ValueError(f"{text} is no origin such as https://app.example.com, in lower case and without a path")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(f"{text} must begin with https:// unless its host is loopback")
+    return text
 
 
 def _split(text: str) -> tuple[str, ...]:
@@ -578,6 +613,6 @@ def table() -> str:
     lines = ["| Variable | Default | What it does |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-        shown = f"`{default}`" if default not in (None, "", ()) else ""
+        shown = f"`{default}`" if default not in (None, "", (), frozenset()) else ""
         lines.append(f"| `{PREFIX}{name.upper()}` | {shown} | {field.description} |")
     return "\n".join(lines) + "\n"

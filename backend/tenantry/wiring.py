@@ -31,6 +31,7 @@ from tenantry.services.oidc import RelyingParty
 from tenantry.services.outbound import Outbound
 from tenantry.services.passwords import Passwords
 from tenantry.services.providers import Providers
+from tenantry.services.rate_limits import RateLimits
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
 from tenantry.services.sealing import Sealer
@@ -64,6 +65,7 @@ class Services:
     access_tokens: AccessTokens
     oauth: OAuth
     clients: Clients
+    rate_limits: RateLimits
     passwords: Passwords
     throttle: Throttle
     sign_in: SignIn
@@ -145,6 +147,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             access_tokens=access_tokens,
             oauth=oauth,
             clients=Clients(db),
+            rate_limits=RateLimits(settings),
             passwords=passwords,
             throttle=throttle,
             sign_in=SignIn(db, passwords, factors, sessions, throttle, audit),

@@ -67,6 +67,8 @@ async def serving(backend: str, database_url: str = "") -> AsyncIterator[Target]
             "TENANTRY_PORT": "0",
             "TENANTRY_TLS_PORT": "0",
             "TENANTRY_OPS_PORT": "0",
+            "TENANTRY_RATE_LIMIT": "100000",  # counted, and never too many
+            "TENANTRY_RATE_LIMIT_ANONYMOUS": "100000",
         }
         environment = {**os.environ, **settings}
         if database_url:

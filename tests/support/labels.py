@@ -61,6 +61,7 @@ VALUES: dict[str, dict[str, set[str] | str]] = {
     },
     "tenantry_sign_ins*": {"outcome": {"ok", "refused"}},
     "tenantry_mails*": {"outcome": {"sent", "failed", "dropped"}},
+    "tenantry_rate_limited*": {"by": {"credential", "tenant", "address"}},
     "tenantry_*build_info": {"version": {__version__}},
     "workqueue_*": {"name": {"tenantry"}},
     "controller_runtime_*": {

@@ -85,7 +85,15 @@ async def running_server(
     tmp_path: Path, routes: Iterable[Route] = ROUTES, **settings: Any
 ) -> AsyncIterator[ServerInProcess]:
     """A server in this process with its data below `tmp_path`, once it is ready."""
-    settings = {"data_dir": tmp_path / "data", "port": 0, "tls_port": 0, "ops_port": 0, **settings}
+    settings = {
+        "data_dir": tmp_path / "data",
+        "port": 0,
+        "tls_port": 0,
+        "ops_port": 0,
+        "rate_limit": 0,
+        "rate_limit_anonymous": 0,
+        **settings,
+    }
     async with run(Settings(**settings), routes) as server:
         async with asyncio.timeout(START_SECONDS):
             await server.started.wait()
@@ -105,7 +113,14 @@ async def server_process(tmp_path: Path, environment: Mapping[str, str] | None =
     `environment` holds settings as variables. At the end the process is stopped by SIGTERM, if it still runs.
     """
     log, data_dir = tmp_path / "server.log", tmp_path / "data"
-    settings = {"DATA_DIR": str(data_dir), "PORT": "0", "TLS_PORT": "0", "OPS_PORT": "0"}
+    settings = {
+        "DATA_DIR": str(data_dir),
+        "PORT": "0",
+        "TLS_PORT": "0",
+        "OPS_PORT": "0",
+        "RATE_LIMIT": "0",
+        "RATE_LIMIT_ANONYMOUS": "0",
+    }
     variables = {f"TENANTRY_{name}": value for name, value in settings.items()}
     with log.open("ab") as stderr:
         process = await asyncio.create_subprocess_exec(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tenantry.model.permissions import ROLES, Permission, Role, permissions_of
+from tenantry.model.rate import Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Actor:
         session_id: the browser session that it comes from.
         client_id: the OAuth client that acts.
         suspended: why little or nothing passes: the tenant is suspended. The reason, for people.
+        rate: how often the credentials of the tenant may ask together, if its plan says so.
         cluster: the registered name of the cluster whose key set verified the token, if one did.
         namespace: that of the ServiceAccount there.
         request_id: of the request that it is acting in.
@@ -41,6 +43,7 @@ class Actor:
     session_id: str = ""
     client_id: str = ""
     suspended: str = ""
+    rate: Rate | None = None
     cluster: str = ""
     namespace: str = ""
     request_id: str = ""
@@ -191,3 +194,5 @@ class TenantStanding:
     name: str
     mode: str = ""
     reason: str = ""
+    plan: str = ""
+    rate: Rate | None = None  # of the plan

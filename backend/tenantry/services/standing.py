@@ -12,7 +12,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple, cast
 
@@ -20,8 +20,9 @@ import orjson
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import ApiKey, Membership, ServiceAccount, Session, TenantStanding, User
-from tenantry.model.kinds import TENANT
+from tenantry.model.kinds import PLAN, TENANT
 from tenantry.model.oauth import CLI, OAuthClient, Registered, Revocation, SigningKey
+from tenantry.model.rate import Rate
 from tenantry.model.resource import Change, Resource
 from tenantry.services.feed import Feed
 from tenantry.storage import (
@@ -95,7 +96,10 @@ class Standing:
 
     async def tenant(self, tenant_id: str) -> TenantStanding | None:
         """The living tenant of that identity."""
-        return await self._get(TENANT.name, tenant_id, _tenant, tenant_id)
+        found = await self._get(TENANT.name, tenant_id, _tenant, tenant_id)
+        if found is None:
+            return None
+        return replace(found, rate=await self._get(PLAN.name, found.plan, _rate, found.plan))
 
     async def client(self, client_id: str) -> Registered | None:
         """The OAuth client of that id, and its secrets."""
@@ -216,4 +220,11 @@ def _standing(tenant: Resource) -> TenantStanding:
         name=tenant.name,
         mode=suspension.get("mode", "Blocked") if suspended else "",
         reason=suspension.get("reason", "") if suspended else "",
+        plan=tenant.plan,
     )
+
+
+def _rate(unit: Unit, plan: str) -> Rate | None:
+    found = resources.get(unit, PLAN.name, "", plan)
+    limit = orjson.loads(found.spec).get("rateLimit") if found else None
+    return Rate(limit["requestsPerSecond"], limit["burst"]) if limit else None

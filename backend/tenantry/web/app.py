@@ -44,6 +44,7 @@ from tenantry.web import (
     users,
     webhooks,
 )
+from tenantry.web.cors import Cors
 from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.oauth import device
 from tenantry.web.oauth import routes as oauth
@@ -97,7 +98,11 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
     docs.prepare(pages.prepare(app))
-    app.middlewares.append(create_middleware(services, _register(app, routes)))
+    known = _register(app, routes)
+    cors = Cors(services.settings.cors_origins, known) if services.settings.cors_origins else None
+    if cors:
+        app.on_response_prepare.append(cors.label)
+    app.middlewares.append(create_middleware(services, known, cors))
     return app
 
 

@@ -24,7 +24,13 @@ class Credentials:
 
     def __init__(self, services: Services) -> None:
         self._authenticator = services.authenticator
-        self._origins = frozenset(filter(None, [origin(services.settings.external_url)]))
+        settings = services.settings
+        self._origins = settings.cors_origins.union(filter(None, [origin(settings.external_url)]))
+
+    def are_unknown(self, request: web.Request, cookie: Cookie) -> bool:
+        """Whether ``request`` carries a credential that was not found good before."""
+        token = _find(request, cookie)
+        return token is not None and not self._authenticator.knows(token)
 
     async def read(self, request: web.Request, address: str, cookie: Cookie) -> Actor:
         """The actor whose bearer token (RFC 6750) or session ``request`` carries, :data:`ANONYMOUS` without one.
@@ -33,14 +39,13 @@ class Credentials:
             TenantryError: ``UNAUTHENTICATED``, the credential is not valid now; ``UNAVAILABLE``, that cannot be told.
             RefusedError: ``FORBIDDEN`` too, another site may have made the browser send the request.
         """
-        header = None if cookie is Cookie.CLIENT else request.headers.get("Authorization")
-        if header is not None:
-            return await self._authenticator.authenticate(_token(header), address)
-        session = "" if cookie in {Cookie.IGNORED, Cookie.CLIENT} else request.cookies.get(SESSION_COOKIE, "")
-        if not session.startswith(SESSION_PREFIX):
+        token = _find(request, cookie)
+        if token is None:
             return ANONYMOUS
+        if not token.startswith(SESSION_PREFIX):
+            return await self._authenticator.authenticate(token, address)
         try:
-            actor = await self._authenticator.authenticate(session, address)
+            actor = await self._authenticator.authenticate(token, address)
         except TenantryError as error:
             if cookie is Cookie.FORM and error.code is Code.UNAUTHENTICATED:
                 return ANONYMOUS
@@ -48,7 +53,7 @@ class Credentials:
         if cookie is Cookie.COUNTS and request.method not in csrf.SAFE:
             try:
                 csrf.check_origin(request, self._origins)
-                csrf.check_token(session, request.headers.get(csrf.HEADER, ""))
+                csrf.check_token(token, request.headers.get(csrf.HEADER, ""))
             except TenantryError as error:
                 raise RefusedError(error.message, actor, error.code) from None
         return actor
@@ -65,6 +70,15 @@ def origin(url: str) -> str:
     """The origin of ``url`` (RFC 6454); empty for none."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}".lower() if parts.netloc else ""
+
+
+def _find(request: web.Request, cookie: Cookie) -> str | None:
+    """The credential of ``request``; that of a browser session begins with its prefix, and no other does."""
+    header = None if cookie is Cookie.CLIENT else request.headers.get("Authorization")
+    if header is not None:
+        return _token(header)
+    session = "" if cookie in {Cookie.IGNORED, Cookie.CLIENT} else request.cookies.get(SESSION_COOKIE, "")
+    return session if session.startswith(SESSION_PREFIX) else None
 
 
 def _token(header: str) -> str:

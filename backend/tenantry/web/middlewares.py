@@ -29,9 +29,11 @@ from tenantry.model.permissions import Permission
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import RefusedError
 from tenantry.services.offload import offload
-from tenantry.web import errors, pages
-from tenantry.web.authentication import ANONYMOUS, Credentials
+from tenantry.web import csrf, errors, pages
+from tenantry.web.admission import Admission
+from tenantry.web.authentication import ANONYMOUS
 from tenantry.web.client_address import client_address
+from tenantry.web.cors import Cors, is_preflight
 from tenantry.web.permissions import refusal
 from tenantry.web.routes import ACTOR, DRAINING, Cookie, Handler, Route
 from tenantry.wiring import Services
@@ -55,15 +57,13 @@ _MESSAGES = {
 logger = logging.getLogger(__name__)
 
 
-def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route]) -> Middleware:
-    """The middleware for an application with these routes."""
+def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route], cors: Cors | None) -> Middleware:
+    """The middleware for an application with these routes, which other sites' scripts may use as ``cors`` says."""
     bindings = {
         known: _Binding(known.method, route.path, route.needs, route.session) for known, route in routes.items()
     }
-    # a stranger learns from a Kubernetes path only that a credential is needed, as from kube-apiserver
-    unknown = _Binding("any", UNKNOWN, Permission.PUBLIC)
-    unknown_in_kubernetes = _Binding("any", UNKNOWN, Permission.AUTHENTICATED)
-    proxies, credentials = services.settings.trusted_proxies, Credentials(services)
+    unbound = _Unbound(cors)
+    proxies, admission = services.settings.trusted_proxies, Admission(services)
     check_host = _host_check(services.settings.hosts)
 
     @web.middleware
@@ -75,13 +75,13 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
         address = client_address(request, proxies)
         binding = bindings.get(request.match_info.route)
         if binding is None:
-            binding = unknown_in_kubernetes if errors.is_kubernetes(request.path) else unknown
+            binding, handler = unbound.bind(request, handler)
         metrics.HTTP_IN_FLIGHT.value += 1
         response: web.StreamResponse | None = None
         try:
             try:
                 check_host(headers.get("Host"))
-                actor = await credentials.read(request, address, binding.session)
+                actor = await admission.admit(request, address, binding.session, is_free=binding.is_free)
                 scope.actor = actor.name
                 request[ACTOR] = _on_request(actor, scope.request_id, address)
                 if actor.may(binding.needs):
@@ -116,11 +116,30 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route])
 class _Binding:
     """What is known of a route before a request comes."""
 
-    __slots__ = ("method", "needs", "observe", "session", "template")
+    __slots__ = ("is_free", "method", "needs", "observe", "session", "template")
 
     def __init__(self, method: str, template: str, needs: Permission, session: Cookie = Cookie.IGNORED) -> None:
         self.method, self.template, self.needs, self.session = method, template, needs, session
+        # what is the same for everybody, such as discovery and style sheets, costs nothing and is not counted
+        self.is_free = needs is Permission.PUBLIC and method in csrf.SAFE and session in {Cookie.IGNORED, Cookie.CLIENT}
         self.observe = metrics.HTTP_DURATION.series(template, method)
+
+
+class _Unbound:
+    """Requests that have no route."""
+
+    def __init__(self, cors: Cors | None) -> None:
+        self._cors = cors
+        # a stranger learns from a Kubernetes path only that a credential is needed, as from kube-apiserver
+        self._kubernetes = _Binding("any", UNKNOWN, Permission.AUTHENTICATED)
+        self._other = _Binding("any", UNKNOWN, Permission.PUBLIC)
+        self._preflight = _Binding("OPTIONS", "preflight", Permission.PUBLIC)
+
+    def bind(self, request: web.Request, handler: Handler) -> tuple[_Binding, Handler]:
+        """What is known of ``request`` all the same, and what answers it."""
+        if self._cors and is_preflight(request):
+            return self._preflight, self._cors.preflight
+        return self._kubernetes if errors.is_kubernetes(request.path) else self._other, handler
 
 
 def log_access(  # noqa: PLR0913, PLR0917 - the parts of a line, in its order
@@ -172,6 +191,7 @@ def _on_request(actor: Actor, request_id: str, address: str) -> Actor:
         session_id=actor.session_id,
         client_id=actor.client_id,
         suspended=actor.suspended,
+        rate=actor.rate,
         cluster=actor.cluster,
         namespace=actor.namespace,
         request_id=request_id,

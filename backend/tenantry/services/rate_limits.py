@@ -1,0 +1,105 @@
+"""How many requests each credential, each tenant and each stranger's address has made, and whether it is too many.
+
+A token bucket each (GCRA): all that is kept of one is the time at which it will be full again, so that a full bucket
+is none, and nothing has to be filled. Exact in this process; :mod:`tenantry.services.rate_exchange` tells the others.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from tenantry import metrics
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Actor
+from tenantry.model.permissions import Permission
+from tenantry.model.rate import Rate
+from tenantry.services.throttle import network_of
+from tenantry.settings import Settings
+
+#: buckets in memory
+SIZE = 100_000
+#: an operator looks at each tenant of its cluster whenever something has changed
+_OPERATOR = 20
+
+#: part of a request that floating point may lose
+_ROUNDING = 1e-6
+
+_network_of = lru_cache(maxsize=4096)(network_of)
+
+
+class Key(NamedTuple):
+    """Whose bucket: ``by`` is credential, tenant or address."""
+
+    by: str
+    name: str
+    client_id: str = ""
+
+
+class RateLimits:
+    """The buckets of one process."""
+
+    def __init__(self, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._credential = Rate.of(settings.rate_limit)
+        self._operator = Rate.of(settings.rate_limit * _OPERATOR)
+        self._address = Rate.of(settings.rate_limit_anonymous)
+        self._full_at: dict[Key, float] = {}
+
+    def admit(self, actor: Actor) -> None:
+        """Count a request of ``actor``, who is authenticated.
+
+        Raises:
+            TenantryError: ``TOO_MANY_REQUESTS``; the request is not counted.
+        """
+        is_operator = Permission.PLATFORM_RECONCILE in actor.permissions
+        rate = self._operator if is_operator else self._credential
+        own = Key("credential", actor.name, actor.client_id)
+        if actor.rate is None:
+            self._take((own, rate))
+        else:
+            self._take((own, rate), (Key("tenant", actor.tenant_id), actor.rate))
+
+    def admit_stranger(self, address: str) -> None:
+        """Count a request without a valid credential.
+
+        Raises:
+            TenantryError: ``TOO_MANY_REQUESTS``, from that address.
+        """
+        self._take((Key("address", _network_of(address)), self._address))
+
+    def is_exhausted(self, address: str) -> bool:
+        """Whether :meth:`admit_stranger` would refuse that address."""
+        now, full_at = self._monotonic(), self._full_at.get(Key("address", _network_of(address)))
+        return full_at is not None and self._wait(full_at, self._address, now) > 0
+
+    def _take(self, *claims: tuple[Key, Rate]) -> None:
+        """Take one request out of each bucket, or out of none."""
+        now = self._monotonic()
+        for key, rate in claims:
+            if rate.per_second and (wait := self._wait(self._full_at.get(key, now), rate, now)) > 0:
+                metrics.RATE_LIMITED.count(key.by)
+                seconds = max(1, math.ceil(wait))
+                message = (
+                    f"too many requests by this {key.by}: at most {rate.per_second} a second, {rate.burst} at once"
+                )
+                raise TenantryError(Code.TOO_MANY_REQUESTS, message, retry_after=seconds)
+        for key, rate in claims:
+            if rate.per_second:
+                self._full_at[key] = max(self._full_at.get(key, now), now) + 1 / rate.per_second
+        if len(self._full_at) > SIZE:
+            self._make_room(now)
+
+    @staticmethod
+    def _wait(full_at: float, rate: Rate, now: float) -> float:
+        """Seconds until one more request fits into a bucket, 0 or less when it does now."""
+        return max(full_at, now) - now - (rate.burst - 1 + _ROUNDING) / rate.per_second
+
+    def _make_room(self, now: float) -> None:
+        """Forget the buckets that are full, and else those that are known longest."""
+        self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
+        for key in list(self._full_at)[: max(0, len(self._full_at) - SIZE * 9 // 10)]:
+            del self._full_at[key]

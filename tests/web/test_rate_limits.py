@@ -1,0 +1,122 @@
+"""429: in the client's own words, before anything is done; who is limited, and who is not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+
+from tenantry.model.credentials import new_token
+from tenantry.services.rate_limits import RateLimits
+from tests.support.application import KUBERNETES, Application
+from tests.support.server import running_server
+
+
+class Still:
+    """A clock that a test moves."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """It."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Still:
+    """The time of the limits."""
+    clock = Still()
+    make = RateLimits.__init__
+
+    def init(self: RateLimits, *args: object, **named: object) -> None:
+        make(self, *args, **{**named, "monotonic": clock})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RateLimits, "__init__", init)
+    return clock
+
+
+@pytest.fixture
+async def api(tmp_path: Path, clock: Still) -> AsyncIterator[Application]:
+    """A server with small limits: 20 at once for a credential, 10 for an address."""
+    del clock
+    async with running_server(tmp_path, rate_limit=2, rate_limit_anonymous=1) as server, server.session() as session:
+        yield Application(session, server)
+
+
+async def test_one_too_many_is_refused_before_anything_is_done(api: Application, clock: Still) -> None:
+    async with api.as_key("platform:admin") as robot:
+        for _ in range(20):
+            assert (await robot.get("/v1/me")).status == 200
+        refused = await robot.get("/v1/me")
+        assert (refused.status, refused.code, refused.headers["Retry-After"]) == (429, "too_many_requests", "1")
+        body = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Plan", "metadata": {"name": "pro"}}
+        refused = await robot.post(f"{KUBERNETES}/plans", body | {"spec": {"displayName": "Pro"}})
+        assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+        assert (refused.body["kind"], refused.body["reason"]) == ("Status", "TooManyRequests")
+        assert refused.body["details"]["retryAfterSeconds"] == 1
+        assert (await api.get(f"{KUBERNETES}/plans")).body["items"] == []  # and others go on
+        clock.now += 1
+        assert [(await robot.get("/v1/me")).status for _ in range(3)] == [200, 200, 429]
+        # what is the same for everybody is free
+        for path in ("/apis/tenantry.dev/v1alpha1", "/version", "/openapi.json"):
+            assert (await robot.get(path)).status == 200
+
+
+async def test_a_watch_goes_on(api: Application) -> None:
+    made = await api.tenant("acme")
+    path = f"{KUBERNETES}/tenants?watch=true&resourceVersion={made['metadata']['resourceVersion']}"
+    async with api.as_key("platform:read") as robot, robot.session.get(path) as watch:
+        assert watch.status == 200
+        while (await robot.get("/v1/me")).status == 200:
+            pass
+        await api.tenant("beta")
+        async with asyncio.timeout(10):
+            event = orjson.loads(await watch.content.readline())
+            while event["object"]["metadata"]["name"] != "beta":
+                event = orjson.loads(await watch.content.readline())
+
+
+async def test_a_plan_limits_the_credentials_of_a_tenant_together(api: Application, clock: Still) -> None:
+    spec = {"displayName": "Pro", "rateLimit": {"requestsPerSecond": 1, "burst": 4}}
+    await api.create("plans", "pro", spec)
+    own = (await api.tenant("acme"))["status"]["tenantID"]
+    async with (
+        api.as_key("platform:read", tenant_id=own) as one,
+        api.as_key("platform:read", tenant_id=own) as two,
+        api.as_key("platform:read") as platform,
+    ):
+        assert [(await each.get("/v1/me")).status for each in (one, two, one, two, one, two)] == [200] * 4 + [429] * 2
+        assert (await platform.get("/v1/me")).status == 200
+        await api.patch("plans/pro", {"spec": {"rateLimit": {"burst": 6}}})
+        await api.server.services.feed.reach(
+            int((await api.get(f"{KUBERNETES}/plans")).body["metadata"]["resourceVersion"])
+        )
+        assert [(await each.get("/v1/me")).status for each in (one, two, one)] == [200, 200, 429]
+        clock.now += 1
+        assert [(await each.get("/v1/me")).status for each in (one, two)] == [200, 429]
+
+
+async def test_who_guesses_is_refused_and_who_has_a_key_is_not(api: Application) -> None:
+    guesses = [{"Authorization": f"Bearer {new_token()[0]}"} for _ in range(12)]
+    async with api.as_key("platform:read") as robot, aiohttp.ClientSession(api.server.base_url) as stranger:
+        assert (await robot.get("/v1/me")).status == 200
+        statuses = []
+        for headers in guesses:
+            async with stranger.get("/v1/me", headers=headers) as answer:
+                statuses.append(answer.status)
+        assert statuses == [401] * 10 + [429] * 2
+        async with stranger.get("/v1/me") as answer:
+            assert (answer.status, answer.headers["Retry-After"]) == (429, "1")
+        async with stranger.get("/version") as answer:
+            assert answer.status == 200
+        assert (await robot.get("/v1/me")).status == 200
+        # nothing is looked up for a guess
+        (digest,) = {headers["Authorization"].split("_")[1] for headers in guesses[-1:]}
+        assert ("ApiKey", digest) not in api.server.services.standing._entries
+
+
+async def test_an_expired_key_is_no_way_around(api: Application) -> None:
+    async with api.as_key("platform:read", expires_at=1) as robot:
+        assert [(await robot.get("/v1/me")).status for _ in range(12)] == [401] * 10 + [429] * 2
