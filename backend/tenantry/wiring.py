@@ -118,7 +118,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         access_tokens = AccessTokens(settings.issuer, signing_keys)
         authenticator = Authenticator(db, standing, keysets, access_tokens)
         stack.push_async_callback(authenticator.close)
-        oauth = OAuth(db, encryption)
+        oauth = OAuth(db, standing, encryption)
         passwords = Passwords()
         stack.callback(passwords.close)
         audit = AuditLog(db)

@@ -70,7 +70,7 @@ async def test_a_client_acts_for_itself_in_its_tenant(platform: Application, dri
     assert answer["expires_in"] == 300
     assert "refresh_token" not in answer
     found = await me(platform, answer["access_token"])
-    assert (found["name"], found["tenant"]) == (f"client:{client.id}", tenant)
+    assert (found["name"], found["tenant"]["id"]) == (f"client:{client.id}", tenant)
     assert set(found["permissions"]) == {"authenticated", "resources:read", "keys:read", "members:read"}
     bearer = {"Authorization": f"Bearer {answer['access_token']}"}
     listed = await platform.get(f"{KUBERNETES}/tenants", **bearer)
@@ -119,7 +119,7 @@ async def test_a_person_lets_a_client_act(platform: Application, drive: Drive, a
     assert found["access"]["tid"] == ada.tenant
     assert found["tokens"]["expires_in"] == 900
     seen = await me(platform, found["tokens"]["access_token"])
-    assert (seen["name"], seen["tenant"]) == (f"user:{ada.user.id}", ada.tenant)
+    assert (seen["name"], seen["tenant"]["id"]) == (f"user:{ada.user.id}", ada.tenant)
     assert set(seen["permissions"]) == {"authenticated", "resources:read"}  # a viewer sees no keys, whatever the scope
     assert not (await drive("code", **given, scope="openid resources:read"))["asked"]  # it was allowed before
     assert (await drive("code", **given, scope="openid members:read"))["asked"]
@@ -201,7 +201,7 @@ async def test_a_device_is_connected_by_who_compares_its_code(platform: Applicat
     assert "127.0.0.1" in found["page"] or "::1" in found["page"]
     assert "refresh_token" in found["tokens"]
     seen = await me(platform, found["tokens"]["access_token"])
-    assert (seen["name"], seen["tenant"]) == (f"user:{ada.user.id}", ada.tenant)
+    assert (seen["name"], seen["tenant"]["id"]) == (f"user:{ada.user.id}", ada.tenant)
 
 
 async def test_a_device_may_be_refused(drive: Drive, ada: Person) -> None:

@@ -38,7 +38,7 @@ from tenantry.model.oauth import (
 )
 from tenantry.services.client_assertions import Assertion
 from tenantry.services.encryption import Encryption
-from tenantry.services.standing import notice
+from tenantry.services.standing import Standing, notice
 from tenantry.services.withdrawal import end_tokens
 from tenantry.storage import audit, changes, codes, consents, devices, families, revocations, sessions, users
 from tenantry.storage.changes import Notice
@@ -56,8 +56,9 @@ _BATCH = 100
 class OAuth:
     """The authorization server's state over one database."""
 
-    def __init__(self, db: Database, encryption: Encryption) -> None:
+    def __init__(self, db: Database, standing: Standing, encryption: Encryption) -> None:
         self._db = db
+        self._standing = standing
         self._encryption = encryption
 
     async def transact(self, actor: Actor, fn: Callable[[OAuthStore], T]) -> T:
@@ -67,13 +68,16 @@ class OAuth:
             TenantryError: as :meth:`Database.run`.
         """
 
-        def unit_of_work(unit: Unit) -> T:
+        def unit_of_work(unit: Unit) -> tuple[T, list[Notice]]:
             store = OAuthStore(unit, actor, self._encryption)
             result = fn(store)
             store.close()
-            return result
+            return result, store.notices
 
-        return await self._db.run(unit_of_work, write=True)
+        result, notices = await self._db.run(unit_of_work, write=True)
+        for each in notices:
+            self._standing.forget(each.kind, each.name)  # who is answered now may ask here at once
+        return result
 
     async def consent(self, user_id: str, client_id: str) -> Consent | None:
         """What the user lets the client have, if anything."""
@@ -118,13 +122,13 @@ class OAuthStore:
         self._unit = unit
         self._actor = actor
         self._encryption = encryption
-        self._notices: list[Notice] = []
+        self.notices: list[Notice] = []
         self.now = ids.now_micros()
 
     def close(self) -> None:
         """Tell all replicas what was taken back: the last act of the unit."""
-        if self._notices:
-            changes.announce(self._unit, *self._notices, at=self.now)
+        if self.notices:
+            changes.announce(self._unit, *self.notices, at=self.now)
 
     def spend(self, assertion: Assertion) -> bool:
         """Note that a client has proved itself with ``assertion``; False when that was done before."""
@@ -267,13 +271,13 @@ class OAuthStore:
         revocation = Revocation(id=jti, expires_at=expires_at)
         if revocations.add(self._unit, revocation):
             self._note("token.revoke", jti)
-            self._notices.append(notice(revocation))
+            self.notices.append(notice(revocation))
 
     def revoke_family(self, family_id: str, why: str) -> None:
         """Take back the family with every token of it."""
         if families.revoke(self._unit, family_id, self.now):
             self._note("token-family.revoke", family_id, why)
-            self._notices.append(end_tokens(self._unit, family_id, self.now))
+            self.notices.append(end_tokens(self._unit, family_id, self.now))
 
     def withdraw(self, client_id: str) -> None:
         """Take back all that the actor's user lets the client have."""
