@@ -59,6 +59,7 @@ BODIES: dict[tuple[str, str], Callable[[], Any]] = {
     ("POST", "/v1/me/tenant"): lambda: {"tenant": NOTHING},
     ("POST", "/v1/me/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
     ("POST", "/v1/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
+    ("POST", "/v1/tenants/{tenant}/keys"): lambda: {"name": "k", "scopes": ["resources:read"]},
     ("PATCH", "/v1/tenants/{tenant}/members/{user}"): lambda: {"role": "viewer"},
     ("POST", "/v1/me/password"): lambda: {"current": "wrong", "password": "four unrelated old words"},
     ("POST", "/v1/me/mfa:enrol"): lambda: {"password": "wrong"},

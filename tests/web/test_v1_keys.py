@@ -147,3 +147,16 @@ async def test_keys_are_paged(v1: Application) -> None:
     listed = [key for page in pages for key in page]
     assert listed == sorted(listed)
     assert made < set(listed)
+
+
+async def test_the_keys_of_a_tenant_are_found_below_it(v1: Application) -> None:
+    for name in ("acme", "beta"):
+        await v1.tenant(name)
+    made = (await v1.post("/v1/tenants/acme/keys", {"name": "ci", "scopes": ["resources:read"]})).body["key"]
+    assert await v1.items("/v1/tenants/acme/keys") == [made] == await v1.items("/v1/keys?tenant=acme")
+    assert (await v1.get(f"/v1/tenants/acme/keys/{made['id']}")).body == made
+    platform = (await v1.post("/v1/keys", NEW)).body["key"]["id"]
+    for path in (f"beta/keys/{made['id']}", f"acme/keys/{platform}", f"gamma/keys/{made['id']}"):
+        assert (await v1.get(f"/v1/tenants/{path}")).code == "not_found"
+        assert (await v1.post(f"/v1/tenants/{path}:revoke")).code == "not_found"
+    assert (await v1.post(f"/v1/tenants/acme/keys/{made['id']}:revoke")).body["state"] == "Revoked"

@@ -101,23 +101,27 @@ class Keys:
         made = NewKey(key, token)
         return await answers.run(self._db, once, _create, made, _event(actor, "key.create", key, now))
 
-    async def get(self, actor: Actor, identifier: str) -> ApiKey:
-        """The key, also when it has expired or was revoked.
+    async def get(self, actor: Actor, identifier: str, *, tenant: str = "") -> ApiKey:
+        """The key, of the tenant of that name if one is given; also when it has expired or was revoked.
 
         Raises:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
         _require(actor, Permission.KEYS_READ)
-        return await self._find(actor, identifier)
+        return await self._find(actor, identifier, tenant)
 
-    async def revoke(self, actor: Actor, identifier: str, once: Once[ApiKey] | None = None) -> ApiKey:
+    async def revoke(
+        self, actor: Actor, identifier: str, once: Once[ApiKey] | None = None, *, tenant: str = ""
+    ) -> ApiKey:
         """Take a key back, on every replica within a second; one that was taken back before stays as it is.
+
+        It must be of the tenant of that name, if one is given.
 
         Raises:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
         _require(actor, Permission.KEYS_WRITE)
-        return await self._revoke(actor, await self._find(actor, identifier), once)
+        return await self._revoke(actor, await self._find(actor, identifier, tenant), once)
 
     async def _revoke(self, actor: Actor, key: ApiKey, once: Once[ApiKey] | None) -> ApiKey:
         now = ids.now_micros()
@@ -170,10 +174,11 @@ class Keys:
         """The identity of the tenant of that name, if the actor may see it; the actor's own when ``name`` is empty."""
         return await find_tenant(self._db, actor, name) if name else actor.tenant_id
 
-    async def _find(self, actor: Actor, identifier: str) -> ApiKey:
-        """The key, if it is one of the actor's tenant, or of any for the platform."""
+    async def _find(self, actor: Actor, identifier: str, tenant: str = "") -> ApiKey:
+        """The key, if it is one of that tenant, of the actor's, or of any for the platform."""
+        tenant_id = await self._tenant_id(actor, tenant)
         key = await self._db.run(keys.get, identifier)
-        if key is None or actor.tenant_id not in {"", key.tenant_id}:
+        if key is None or tenant_id not in {"", key.tenant_id}:
             raise _unknown(identifier)
         return key
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -13,6 +14,7 @@ from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
 from tenantry.services.keys import LIFETIME, NewKey
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
+from tenantry.web.routes import Route
 
 _CENTURY = 100 * 365 * 86_400  # seconds
 _PATH = "/v1/keys"
@@ -97,21 +99,20 @@ class KeyList(View):
 
 
 async def create_key(call: Call[Nothing, KeyBody]) -> Reply:
-    """Make an API key.
+    """Make an API key of the platform, or of a tenant.
 
     Its token is shown this once: the answer to a repeated `Idempotency-Key` is 409 `secret_already_shown`.
     """
-    body = call.body
-    made = await call.services.keys.create(
-        call.actor,
-        body.name,
-        body.scopes,
-        tenant=body.tenant,
-        lifetime=body.lifetime_seconds,
-        allowed_cidrs=body.allowed_cidrs,
-        once=call.once(created_key),
-    )
-    return created_key(made)
+    return await _create(call, call.body, call.body.tenant)
+
+
+async def create_tenant_key(call: Call[Nothing, NewKeyBody]) -> Reply:
+    """Make an API key of a tenant.
+
+    It sees that tenant and no other. Its token is shown this once: the answer to a repeated `Idempotency-Key` is 409
+    `secret_already_shown`.
+    """
+    return await _create(call, call.body, call.path["tenant"])
 
 
 async def list_keys(call: Call[KeyQuery, Nothing]) -> Reply:
@@ -119,15 +120,21 @@ async def list_keys(call: Call[KeyQuery, Nothing]) -> Reply:
 
     Those that have expired or were revoked are among them.
     """
-    tenant, limit = call.query.tenant, call.query.limit
-    found = await call.services.keys.list(call.actor, tenant=tenant, after=call.after(), limit=limit + 1)
-    page, cursor = call.page(found, limit, lambda key: key.id)
-    return Reply(body=KeyList(items=[view(key) for key in page], next=cursor))
+    return await _list(call, call.query, call.query.tenant)
+
+
+async def list_tenant_keys(call: Call[PageQuery, Nothing]) -> Reply:
+    """List the API keys of a tenant, also those of its people and programs.
+
+    Those that have expired or were revoked are among them.
+    """
+    return await _list(call, call.query, call.path["tenant"])
 
 
 async def get_key(call: Call[Nothing, Nothing]) -> Reply:
     """Get an API key, without its secret."""
-    return Reply(body=view(await call.services.keys.get(call.actor, call.path["id"])))
+    tenant = call.path.get("tenant", "")
+    return Reply(body=view(await call.services.keys.get(call.actor, call.path["id"], tenant=tenant)))
 
 
 async def revoke_key(call: Call[Nothing, Nothing]) -> Reply:
@@ -135,7 +142,27 @@ async def revoke_key(call: Call[Nothing, Nothing]) -> Reply:
 
     Every replica refuses it within a second. One that was taken back before stays as it is.
     """
-    return revoked_key(await call.services.keys.revoke(call.actor, call.path["id"], call.once(revoked_key)))
+    tenant, once = call.path.get("tenant", ""), call.once(revoked_key)
+    return revoked_key(await call.services.keys.revoke(call.actor, call.path["id"], once, tenant=tenant))
+
+
+async def _create(call: Call[Any, Any], body: NewKeyBody, tenant: str) -> Reply:
+    made = await call.services.keys.create(
+        call.actor,
+        body.name,
+        body.scopes,
+        tenant=tenant,
+        lifetime=body.lifetime_seconds,
+        allowed_cidrs=body.allowed_cidrs,
+        once=call.once(created_key),
+    )
+    return created_key(made)
+
+
+async def _list(call: Call[Any, Any], query: PageQuery, tenant: str) -> Reply:
+    found = await call.services.keys.list(call.actor, tenant=tenant, after=call.after(), limit=query.limit + 1)
+    page, cursor = call.page(found, query.limit, lambda key: key.id)
+    return Reply(body=KeyList(items=[view(key) for key in page], next=cursor))
 
 
 def created_key(made: NewKey, path: str = _PATH) -> Reply:
@@ -180,10 +207,28 @@ def _time(micros: int) -> str | None:
     return timestamp(micros) if micros else None
 
 
-_ONE = f"{_PATH}/{{id}}"
+_OF_TENANT = "/v1/tenants/{tenant}/keys"
+_READS, _WRITES = Permission.KEYS_READ, Permission.KEYS_WRITE
+
+
+def _routes(path: str, of: str) -> list[Route]:
+    """The routes of a key below ``path``; ``of`` tells the operations of one home from the other's."""
+    found = [
+        endpoint("GET", f"{path}/{{id}}", get_key, needs=_READS, answer=KeyView),
+        endpoint("POST", f"{path}/{{id}}:revoke", revoke_key, needs=_WRITES, answer=KeyView),
+    ]
+    return [
+        replace(route, operation=replace(route.operation, name=route.operation.name + of))
+        for route in found
+        if route.operation
+    ]
+
+
 ROUTES = [
-    endpoint("POST", _PATH, create_key, needs=Permission.KEYS_WRITE, answer=CreatedKey, body=KeyBody, status=201),
-    endpoint("GET", _PATH, list_keys, needs=Permission.KEYS_READ, answer=KeyList, query=KeyQuery),
-    endpoint("GET", _ONE, get_key, needs=Permission.KEYS_READ, answer=KeyView),
-    endpoint("POST", f"{_ONE}:revoke", revoke_key, needs=Permission.KEYS_WRITE, answer=KeyView),
+    endpoint("POST", _PATH, create_key, needs=_WRITES, answer=CreatedKey, body=KeyBody, status=201),
+    endpoint("GET", _PATH, list_keys, needs=_READS, answer=KeyList, query=KeyQuery),
+    *_routes(_PATH, ""),
+    endpoint("POST", _OF_TENANT, create_tenant_key, needs=_WRITES, answer=CreatedKey, body=NewKeyBody, status=201),
+    endpoint("GET", _OF_TENANT, list_tenant_keys, needs=_READS, answer=KeyList, query=PageQuery),
+    *_routes(_OF_TENANT, "OfTenant"),
 ]
