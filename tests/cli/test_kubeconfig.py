@@ -166,7 +166,7 @@ async def test_a_plugin_that_tells_nothing_is_one_line(
         ({"client-certificate": "none"}, {}, "cannot read {folder}/none: No such file or directory"),
         ({"client-certificate-data": "%"}, {}, "{folder}/kubeconfig has a user whose credential is not as it must be"),
         ({"exec": {"command": "true"}}, {}, "{folder}/kubeconfig has a user whose credential is not as it must be"),
-        ({}, {}, "no token for {server} is known: give one with --token or TENANTRY_TOKEN"),
+        ({}, {}, "no token for {server} is known: give one with --token or TENANTRY_TOKEN, or sign in: tenantry login"),
     ],
 )
 async def test_what_is_not_supported_is_one_line(

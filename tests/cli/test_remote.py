@@ -26,7 +26,8 @@ async def test_the_kubeconfig_completes_what_is_of_its_server(tenantry: Tenantry
     other = await tenantry("get", "plans", "--server", server.base_url)
     assert other.exit_code == 77
     assert other.stderr == (
-        f"tenantry: no token for {server.base_url} is known: give one with --token or TENANTRY_TOKEN\n"
+        f"tenantry: no token for {server.base_url} is known: give one with --token or TENANTRY_TOKEN, "
+        "or sign in: tenantry login\n"
     )
 
 

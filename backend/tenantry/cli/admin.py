@@ -194,6 +194,10 @@ async def drop_signing_key(settings: Settings) -> None:
     """Delete the key that signs, when somebody else may have it, and let a new one sign at once.
 
     Every token that it has signed is refused within a second; people stay signed in, and clients get new tokens.
+
+    \b
+    Example:
+      tenantry admin signing-keys drop-active --yes
     """
     async with open_existing(settings) as services:
         made = await services.signing_keys.drop_active(ACTOR)

@@ -94,7 +94,12 @@ async def login(server: str | None, ca_file: Path | None, *, device: bool) -> No
 @_server
 @_asynchronous
 async def logout(server: str | None) -> None:
-    """Sign out: the server takes the tokens back, and this machine forgets them."""
+    """Sign out: the server takes the tokens back, and this machine forgets them.
+
+    \b
+    Example:
+      tenantry logout --server https://tenantry.example.com
+    """
     url, _ = locate(server, None)
     logins = Logins()
     found = logins.find(url)
@@ -115,6 +120,10 @@ async def token(server: str | None) -> None:
 
     `tenantry login` writes the kubeconfig that calls it. It lasts for 15 minutes; whoever needs one for longer makes an
     API key.
+
+    \b
+    Example:
+      curl --header "Authorization: Bearer $(tenantry token)" https://tenantry.example.com/v1/me
     """
     url, _ = locate(server, None)
     access, expires_at = await Logins().token(url)

@@ -65,7 +65,7 @@ def find(server: str | None, token: str | None, ca_file: Path | None) -> Place:
     except kubeconfig.KubeconfigError as error:
         raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
     if credential is NONE:
-        message = f"no token for {url} is known: sign in with `tenantry login`, or give one with --token"
+        message = f"no token for {url} is known: give one with --token or TENANTRY_TOKEN, or sign in: tenantry login"
         raise UnknownPlaceError(Exit.DENIED, message)
     return Place(
         server=url,
