@@ -48,8 +48,10 @@ async def test_the_first_administrator_comes_in_and_again_by_keyboard_alone(
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/account")
         await page.goto(f"{url}/logout")
+        await expect(page.get_by_role("button", name="Sign out")).to_be_focused()
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/login?notice=signed-out")
+        await expect(page.get_by_label("E-mail")).to_be_focused()  # a busy machine focuses late
         await page.keyboard.type("ada@example.com")
         await page.keyboard.press("Tab")
         await page.keyboard.type(PASSWORD)
@@ -136,6 +138,7 @@ async def test_how_the_pages_of_an_account_look_and_work(
         await page.keyboard.type("123456")
         await page.keyboard.press("Enter")
         await see(page, f"code-wrong-{name}", "Enter your code")
+        await expect(page.get_by_role("textbox", name="Code")).to_be_focused()
         await page.keyboard.type(codes[0])
         await page.keyboard.press("Enter")
         await expect(page.get_by_text("9 recovery codes left")).to_be_visible()
@@ -154,6 +157,7 @@ async def test_how_the_pages_for_a_forgotten_password_look(
             await page.goto(f"{server.base_url}/login")
             await page.get_by_role("link", name="Forgotten").click()
             await see(page, f"forgot-{name}", "Forgotten your password?")
+            await expect(page.get_by_label("E-mail")).to_be_focused()
             await page.keyboard.type("ada@example.com")
             await page.keyboard.press("Enter")
             await expect(page.get_by_role("status")).to_contain_text("on its way")
@@ -172,6 +176,7 @@ async def test_a_page_for_who_asks_too_often(server: ServerInProcess, chromium: 
     async with window(chromium) as page:
         for _ in range(PASSWORDS.attempts + 1):
             await page.goto(f"{server.base_url}/login")
+            await expect(page.get_by_label("E-mail")).to_be_focused()
             await page.keyboard.type("nobody@example.com")
             await page.keyboard.press("Tab")
             await page.keyboard.type("wrong")
