@@ -15,11 +15,13 @@ from joserfc.jwk import RSAKey
 
 from tenantry import logs
 from tenantry.model import ids
-from tenantry.model.oauth import CLI, GRACE_SECONDS
+from tenantry.model.credentials import new_token, redact
+from tenantry.model.oauth import CLI, CLIENT_SECRET, CODE, DEVICE, GRACE_SECONDS, REFRESH
 from tenantry.model.permissions import Role
 from tenantry.storage import changes
 from tenantry.web import csrf
 from tests.support.application import KUBERNETES, Application
+from tests.support.browsing import browsing
 from tests.support.oauth import CALLBACK, add_client
 from tests.support.oauth_http import Sent, Wire
 from tests.support.people import add_member, add_session, add_user
@@ -267,6 +269,12 @@ async def test_who_may_not_use_a_grant_is_told_so(v1: Application, wire: Wire) -
     assert error(await wire.post("/oauth/token", grant_type="password")) == (400, "unsupported_grant_type")
 
 
+@pytest.mark.parametrize("prefix", [CLIENT_SECRET, CODE, REFRESH, DEVICE])
+def test_no_credential_stays_in_a_text(prefix: str) -> None:
+    token = new_token(prefix)[0]
+    assert token.split("_")[2] not in redact(f"code={token}&x")
+
+
 async def test_tokens_live_for_minutes(wire: Wire) -> None:
     """Trap 12: ten days."""
     assert (await wire.post("/oauth/token", grant_type="client_credentials")).body["expires_in"] == 300
@@ -325,6 +333,19 @@ async def test_a_strange_person_signs_in_first_and_comes_back(wire: Wire) -> Non
     assert back.startswith("/oauth/authorize?")
     assert (await wire.browse(back)).location == CALLBACK
     assert (await stranger.authorize(prompt="none")).parameters["error"] == "login_required"
+
+
+async def test_a_stranger_goes_on_to_the_client_after_the_login_page(v1: Application, wire: Wire) -> None:
+    password = "four unrelated old words"
+    await add_user(v1.server, "eve@example.com", password_hash=await v1.server.services.passwords.hash(password))
+    link = (await Wire(wire.http, wire.client_id).authorize(prompt="login")).parameters["return_to"]
+    async with browsing(v1.server) as browser:
+        sent = await browser.get(link.partition("&signed_in_since")[0])
+        page = await browser.follow(sent)
+        assert page.path.startswith("/login?")
+        back = await browser.submit(page, email="eve@example.com", password=password)
+        gone = await browser.follow(back)
+        assert gone.location.startswith(f"{CALLBACK}?code=")
 
 
 @pytest.mark.parametrize("asked", [{"prompt": "login"}, {"max_age": "0"}])
