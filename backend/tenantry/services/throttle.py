@@ -39,6 +39,8 @@ ACCOUNT = Limit("account", 30, 3600)
 #: codes of one sign-in, and of one account
 CODES_OF_LOGIN = Limit("codes of a login", 5, 600)
 CODES = Limit("codes", 20, 3600)
+#: wrong codes of devices, by session and by network
+DEVICE_CODES = Limit("device codes", 5, 600)
 #: passwords that somebody who is signed in says again, by session: it may have been left open, or stolen
 CONFIRMATIONS = Limit("confirmations", 10, 900)
 #: mails that somebody asks for to one address

@@ -46,7 +46,6 @@ from tenantry.web import (
 )
 from tenantry.web.cors import Cors
 from tenantry.web.middlewares import create_middleware, label_response
-from tenantry.web.oauth import device
 from tenantry.web.oauth import routes as oauth
 from tenantry.web.routes import DRAINING, PLACE, SERVICES, STOPPING, Route
 from tenantry.wiring import Services
@@ -94,7 +93,6 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app = web.Application(client_max_size=MAX_BYTES)
     app[SERVICES] = services
     app[DRAINING], app[STOPPING] = asyncio.Event(), asyncio.Event()
-    device.prepare(app)
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
     docs.prepare(pages.prepare(app))

@@ -6,8 +6,6 @@ not get their tokens by it.
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict, deque
 from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -20,6 +18,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Session
 from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, GrantType, meaning_of
 from tenantry.model.permissions import OF_THE_PLATFORM, Permission
+from tenantry.services.throttle import DEVICE_CODES, network_of
 from tenantry.web import pages
 from tenantry.web.oauth.grants import check_resource
 from tenantry.web.oauth.server import Answer, Request, Server, actor_of, client_endpoint, find_client
@@ -28,8 +27,6 @@ from tenantry.web.routes import ACTOR, SERVICES
 
 #: the person must have signed in so lately
 _FRESH_US = 5 * 60 * 1_000_000
-#: wrong codes that a session, and an address, may send within the life of one
-_TRIES, _TRIES_SECONDS, _TRIERS = 5, DEVICE_SECONDS, 10_000
 
 
 async def _authorize(request: web.Request, server: Server, sent: Request) -> Answer:
@@ -67,15 +64,15 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     if session is None:
         return pages.send_to_login(request)
     services, actor = request.app[SERVICES], request[ACTOR]
-    tries = request.app[_WRONG]
-    tries.check(session.id, actor.ip)
+    tries = [await services.throttle.admit(DEVICE_CODES, each) for each in (session.id, network_of(actor.ip))]
     typed = form.get("user_code", "")
     device = await services.oauth.find_device(typed)
     found = await find_client(services, device.client_id) if device else None
     if device is None or found is None or found.client.disabled:
-        tries.count(session.id, actor.ip)
         problem = "There is no such code, or it has expired. Look at the device again."
         return pages.show(request, "device.html", status=422, user_code=typed[:20], problem=problem)
+    for good in tries:
+        await services.throttle.give_back(good)
     decision = form.get("decision", "")
     if decision not in {"allow", "deny"}:
         return pages.show(
@@ -102,44 +99,6 @@ async def _fresh_session(request: web.Request) -> Session | None:
 
 def _spell(user_code: str) -> str:
     return f"{user_code[:4]}-{user_code[4:]}"
-
-
-class WrongCodes:
-    """Who has sent wrong codes, and when; of this process, which is enough against 25 billion codes."""
-
-    def __init__(self) -> None:
-        self._tries: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def check(self, *who: str) -> None:
-        """Refuse whoever has tried too often.
-
-        Raises:
-            TenantryError: ``TOO_MANY_REQUESTS``.
-        """
-        now = time.monotonic()
-        for each in who:
-            tries = self._tries.get(each, deque())
-            while tries and now - tries[0] > _TRIES_SECONDS:
-                tries.popleft()
-            if len(tries) >= _TRIES:
-                wait = int(_TRIES_SECONDS - (now - tries[0])) + 1
-                raise TenantryError(Code.TOO_MANY_REQUESTS, "too many wrong codes: wait a while", retry_after=wait)
-
-    def count(self, *who: str) -> None:
-        """Note that each of them sent a wrong code."""
-        for each in who:
-            self._tries.setdefault(each, deque()).append(time.monotonic())
-            self._tries.move_to_end(each)
-        while len(self._tries) > _TRIERS:
-            self._tries.popitem(last=False)
-
-
-_WRONG = web.AppKey("wrong_device_codes", WrongCodes)
-
-
-def prepare(app: web.Application) -> None:
-    """Let ``app`` count wrong codes."""
-    app[_WRONG] = WrongCodes()
 
 
 ROUTES = [
