@@ -67,3 +67,18 @@ def test_keys_are_a_table(data: Path) -> None:
     assert row.startswith(f"{identifier}   expires ")
     cells = [row[heading.index(name) :].split("   ")[0] for name in ("SCOPES", "FROM", "LAST USED", "NAME")]
     assert cells == ["platform:admin", "10.0.0.0/8,::1/128", "never", "two words"]
+
+
+def test_signing_keys_are_rotated_listed_and_dropped(data: Path) -> None:
+    def signing_keys(*arguments: str) -> Result:
+        return run("admin", "signing-keys", *arguments, DATA_DIR=str(data))
+
+    upcoming = signing_keys("rotate")
+    assert upcoming.exit_code == 0, upcoming.stderr
+    refused = signing_keys("drop-active")  # nobody is there to say yes
+    assert (refused.exit_code, len(signing_keys("list").stdout.splitlines())) == (1, 2)
+    dropped = signing_keys("drop-active", "--yes")
+    assert dropped.exit_code == 0, dropped.stderr
+    _, first, second = (line.split() for line in signing_keys("list").stdout.splitlines())
+    assert (first[0], first[1:3]) == (dropped.stdout.split()[1], ["RS256", "active"])
+    assert (second[0], second[1:3]) == (upcoming.stdout.split()[1], ["RS256", "next"])
