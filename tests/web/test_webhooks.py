@@ -70,6 +70,9 @@ async def test_the_platform_is_told_of_every_tenant(v1: Application, receiver: R
     await v1.tenant("before")
     hook = await listen(v1, receiver)
     tenant = (await v1.tenant("acme"))["status"]["tenantID"]
+    seen = (await v1.get("/v1/tenants/acme")).body["metadata"]["resourceVersion"]
+    await v1.create("plans", "pro", {"displayName": "Pro"})  # which the status of the tenant tells, and no message
+    await until(v1, "/v1/tenants/acme", lambda found: found["metadata"]["resourceVersion"] != seen)
     await v1.patch("tenants/acme", {"spec": {"displayName": "Two"}, "metadata": {"labels": {"a": "b"}}})
     await suspend(v1, "acme", "Suspended")
     await suspend(v1, "acme", "Active")
@@ -173,7 +176,7 @@ async def test_who_is_slow_holds_up_nobody_else(v1: Application, receiver: Recei
         await listen(v1, receiver)
         await v1.tenant("acme")
         assert (await receiver.next()).body["data"]["object"]["name"] == "acme"
-        assert len(slow.seen) <= sending.AT_ONCE
+        assert len(slow.seen) <= 4
 
 
 async def test_a_new_secret_signs_beside_the_old_one(v1: Application, receiver: Receiver) -> None:
