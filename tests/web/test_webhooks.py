@@ -324,6 +324,18 @@ async def test_who_may_see_and_change_them(v1: Application, receiver: Receiver) 
         assert (await key.get(path)).status == 403
 
 
+async def test_what_a_tenant_had_goes_when_it_cannot_come_back(v1: Application, receiver: Receiver) -> None:
+    await v1.tenant("acme")
+    hook = await listen(v1, receiver, "/v1/tenants/acme/webhooks")
+    await v1.delete("tenants/acme")
+    assert (await receiver.next()).type == "tenant.deleted"
+    db = v1.server.services.db
+    assert await db.run(webhooks.get, hook["id"])  # it may be brought back
+    assert (await v1.call("DELETE", "/v1/tombstones/acme")).status == 200
+    assert await db.run(webhooks.get, hook["id"]) is None
+    assert await db.run(lambda unit: deliveries.page(unit, hook["id"], limit=9)) == []
+
+
 async def test_its_secret_is_nowhere_to_be_read(v1: Application, receiver: Receiver) -> None:
     hook = await listen(v1, receiver)
     await v1.post(f"{PLATFORM}/{hook['id']}:ping")

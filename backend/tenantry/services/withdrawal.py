@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
 from tenantry.services.standing import notice
-from tenantry.storage import families, invites, keys, memberships, revocations, service_accounts, sessions
+from tenantry.storage import (
+    deliveries,
+    families,
+    invites,
+    keys,
+    memberships,
+    revocations,
+    service_accounts,
+    sessions,
+    webhooks,
+)
 from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
 
@@ -50,6 +60,9 @@ def end_tokens(unit: Unit, family_id: str, now: int) -> Notice:
 
 def forget_tenant(unit: Unit, tenant_id: str) -> None:
     """Delete who belonged to a tenant that cannot come back any more, and let others have what its programs were."""
+    for webhook_id in webhooks.of_tenant(unit, tenant_id):
+        deliveries.delete_all(unit, webhook_id)
+        webhooks.delete(unit, webhook_id)
     memberships.forget(unit, tenant_id)
     invites.forget(unit, tenant_id)
     for account in service_accounts.page(unit, tenant_id=tenant_id, limit=_ALL):

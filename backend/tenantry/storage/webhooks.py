@@ -36,6 +36,7 @@ _WELL = Statement(
     _table.update({_table.failing_since: 0}).where((_table.id == arg("id")) & (_table.failing_since != 0))
 )  # fmt: skip
 _DELETE = Statement(_table.delete().where(_table.id == arg("id")))
+_OF_TENANT = Statement(_table.select(_table.id).where(_table.tenant_id == arg("tenant_id")))
 _READ_CURSOR = Statement(_clock.select(_clock.seq).where(_clock.name == _CURSOR))
 _MOVE_CURSOR = Statement(
     _clock.update({_clock.seq: arg("seq")}).where((_clock.name == _CURSOR) & (_clock.seq == arg("before")))
@@ -83,6 +84,11 @@ def note_try(unit: Unit, webhook_id: str, at: int, *, good: bool) -> None:
 def delete(unit: Unit, webhook_id: str) -> bool:
     """Take the webhook away; False when there is none."""
     return unit.execute(_DELETE, id=webhook_id).rowcount == 1
+
+
+def of_tenant(unit: Unit, tenant_id: str) -> list[str]:
+    """The ids of all that the tenant has."""
+    return [row[0] for row in unit.execute(_OF_TENANT, tenant_id=tenant_id).fetchall()]
 
 
 def cursor(unit: Unit) -> int:
