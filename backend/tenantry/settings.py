@@ -231,9 +231,9 @@ class Settings(BaseSettings):
     )
     sign_up: Literal["Open", "InviteOnly", "Closed"] = Field(
         default="InviteOnly",
-        description="Who may make a tenant of their own, at `POST /v1/tenants`: `Open`, everybody who has an account; "
-        "`InviteOnly`, who became a member somewhere by an invite; `Closed`, nobody. Platform administrators always "
-        "may.",
+        description="Who may make a tenant of their own, at `POST /v1/tenants`: `Open`, everybody who has an account, "
+        "which whoever comes from an identity provider gets then; `InviteOnly`, who became a member somewhere by an "
+        "invite; `Closed`, nobody. Platform administrators always may.",
     )
     sign_up_plan: str = Field(
         default="free",

@@ -428,6 +428,17 @@ async def test_who_accepts_an_invite_may_become_a_user(world: World, tmp_path: P
     assert "Join as ada@example.com" in (await world.visitor.get(page)).text
 
 
+async def test_where_everybody_may_sign_up_a_stranger_becomes_a_user(tmp_path: Path, provider: OpenIDProvider) -> None:
+    async with (
+        running_server(tmp_path, outbound_allow=("127.0.0.1",), sign_up="Open") as server,
+        server.session() as session,
+        visiting(server) as visitor,
+    ):
+        await Application(session, server).post("/v1/identity-providers", entry(provider))
+        assert (await visitor.sign_in()).status == 303
+        assert await server.services.db.run(users.find, "ada@example.com")
+
+
 async def test_the_login_page_has_a_button(world: World) -> None:
     page = await world.visitor.get("/login?return_to=/here")
     assert 'href="/login/with/idp?return_to=%2Fhere"' in page.text

@@ -67,7 +67,7 @@ class Arrival:
 
 
 class Federation:
-    """Sign-ins at all providers."""
+    """Sign-ins at all providers; where ``everybody`` may sign up, a stranger becomes a user at each of them."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the services that it brings together
         self,
@@ -77,6 +77,8 @@ class Federation:
         begun: Sessions,
         invites: Invites,
         denied: AuditLog,
+        *,
+        everybody: bool = False,
     ) -> None:
         self._db = db
         self._providers = providers
@@ -84,6 +86,7 @@ class Federation:
         self._sessions = begun
         self._invites = invites
         self._audit = denied
+        self._everybody = everybody
 
     async def depart(  # noqa: PLR0913 - what a browser has with it
         self,
@@ -160,7 +163,7 @@ class Federation:
             if login.user_id:
                 await self._db.run(_link, actor, found, claims, write=True)
                 return Arrival(None, return_to)
-            may_join = found.auto_provision or await self._is_invited(invite)
+            may_join = self._everybody or found.auto_provision or await self._is_invited(invite)
             user = await self._db.run(_user_of, actor, found, claims, may_join, write=True)
             session = await self._sessions.begin(actor, user, _methods(claims), user_agent=user_agent)
             metrics.SIGN_INS.count("ok")
