@@ -31,6 +31,7 @@ from tenantry.services.oidc import RelyingParty
 from tenantry.services.outbound import Outbound
 from tenantry.services.passwords import Passwords
 from tenantry.services.providers import Providers
+from tenantry.services.rate_exchange import RateExchange
 from tenantry.services.rate_limits import RateLimits
 from tenantry.services.records import Records
 from tenantry.services.resources import ResourceService
@@ -46,7 +47,7 @@ from tenantry.services.tombstones import Tombstones
 from tenantry.services.users import Users
 from tenantry.services.webhooks import Webhooks
 from tenantry.services.worker import Worker
-from tenantry.settings import Settings
+from tenantry.settings import MySQLAddress, Settings, read_database_url
 from tenantry.storage.db import Database
 
 
@@ -66,6 +67,7 @@ class Services:
     oauth: OAuth
     clients: Clients
     rate_limits: RateLimits
+    rate_exchange: RateExchange
     passwords: Passwords
     throttle: Throttle
     sign_in: SignIn
@@ -119,6 +121,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         authenticator = Authenticator(db, standing, keysets, access_tokens)
         stack.push_async_callback(authenticator.close)
         oauth = OAuth(db, standing, encryption)
+        rate_limits = RateLimits(settings, shared=isinstance(read_database_url(settings.database), MySQLAddress))
+        rate_exchange = RateExchange(db, rate_limits)
         passwords = Passwords()
         stack.callback(passwords.close)
         audit = AuditLog(db)
@@ -147,7 +151,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             access_tokens=access_tokens,
             oauth=oauth,
             clients=Clients(db),
-            rate_limits=RateLimits(settings),
+            rate_limits=rate_limits,
+            rate_exchange=rate_exchange,
             passwords=passwords,
             throttle=throttle,
             sign_in=SignIn(db, passwords, factors, sessions, throttle, audit),
@@ -184,6 +189,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 db,
                 feed,
                 Deliveries(db, encryption, outbound),
-                chores=(signing_keys.rotate_when_due, oauth.forget_expired),
+                chores=(signing_keys.rotate_when_due, oauth.forget_expired, rate_exchange.forget_old),
             ),
         )

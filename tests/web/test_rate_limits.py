@@ -9,8 +9,11 @@ import orjson
 import pytest
 
 from tenantry.model.credentials import new_token
+from tenantry.services import rate_exchange
 from tenantry.services.rate_limits import RateLimits
+from tests.cluster.databases import DatabaseServer
 from tests.support.application import KUBERNETES, Application
+from tests.support.databases import emptied
 from tests.support.server import running_server
 
 
@@ -120,3 +123,24 @@ async def test_who_guesses_is_refused_and_who_has_a_key_is_not(api: Application)
 async def test_an_expired_key_is_no_way_around(api: Application) -> None:
     async with api.as_key("platform:read", expires_at=1) as robot:
         assert [(await robot.get("/v1/me")).status for _ in range(12)] == [401] * 10 + [429] * 2
+
+
+async def test_servers_over_one_database_tell_one_another(
+    tmp_path: Path, database_server: DatabaseServer, clock: Still, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_exchange, "SECONDS", 0.05)
+    url = await emptied(database_server)
+    async with (
+        running_server(tmp_path / "a", database_url=url, rate_limit=100) as one,
+        running_server(tmp_path / "b", database_url=url, rate_limit=100) as two,
+        one.session() as session,
+        Application(session, one).as_key("platform:read") as robot,
+        aiohttp.ClientSession(two.base_url, headers=robot.session.headers) as other,
+    ):
+        own, owed = 0, 0.0
+        while owed < own / 100 + 0.005:  # until the second has counted more than came to it
+            assert (await robot.get("/v1/me")).status == 200
+            async with other.get("/v1/me") as answer:
+                assert answer.status == 200
+            own += 1
+            owed = max(two.services.rate_limits._full_at.values()) - clock.now

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ SIZE = 100_000
 #: an operator looks at each tenant of its cluster whenever something has changed
 _OPERATOR = 20
 
+#: seconds that a bucket may be in debt by what other replicas admitted
+_LONGEST_DEBT = 5.0
 #: part of a request that floating point may lose
 _ROUNDING = 1e-6
 
@@ -39,15 +42,27 @@ class Key(NamedTuple):
     client_id: str = ""
 
 
-class RateLimits:
-    """The buckets of one process."""
+@dataclass(slots=True)
+class _Spending:
+    """What came out of a bucket of late."""
 
-    def __init__(self, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    rate: Rate
+    count: int = 0
+
+
+class RateLimits:
+    """The buckets of one process; ``shared`` when there may be others, with which it exchanges what it admits."""
+
+    def __init__(
+        self, settings: Settings, *, shared: bool = False, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._monotonic = monotonic
         self._credential = Rate.of(settings.rate_limit)
         self._operator = Rate.of(settings.rate_limit * _OPERATOR)
         self._address = Rate.of(settings.rate_limit_anonymous)
         self._full_at: dict[Key, float] = {}
+        self._shared = shared
+        self._spent: dict[Key, _Spending] = {}  # since they were collected
 
     def admit(self, actor: Actor) -> None:
         """Count a request of ``actor``, who is authenticated.
@@ -76,6 +91,40 @@ class RateLimits:
         now, full_at = self._monotonic(), self._full_at.get(Key("address", _network_of(address)))
         return full_at is not None and self._wait(full_at, self._address, now) > 0
 
+    def collect(self, before: Container[Key], seconds: float, most: int) -> dict[Key, int]:
+        """What came out of the busy buckets since this was asked last, ``seconds`` ago: at most so many of them.
+
+        A bucket is busy that gave a tenth of its rate, and one that was busy ``before`` until it is half full again.
+        """
+        now, spent = self._monotonic(), self._spent
+        busy = {
+            key: each
+            for key, each in spent.items()
+            if each.count >= each.rate.per_second * seconds / 10
+            or (key in before and 2 * (self._full_at.get(key, now) - now) > each.rate.burst / each.rate.per_second)
+        }
+        chosen = sorted(busy, key=lambda key: spent[key].count / spent[key].rate.per_second, reverse=True)[:most]
+        self._spent = {key: _Spending(spent[key].rate) for key in chosen}
+        return {key: spent[key].count for key in chosen}
+
+    def charge(self, key: Key, count: int) -> None:
+        """Take so many requests more out of a bucket that :meth:`collect` told of: others have admitted them.
+
+        It is empty for five seconds at most.
+        """
+        if count <= 0:
+            return
+        now, rate = self._monotonic(), self._spent[key].rate
+        full_at = max(self._full_at.get(key, now), now) + count / rate.per_second
+        self._full_at[key] = min(full_at, now + rate.burst / rate.per_second + _LONGEST_DEBT)
+
+    def _note(self, key: Key, rate: Rate) -> None:
+        spending = self._spent.get(key)
+        if spending is None:
+            spending = self._spent[key] = _Spending(rate)
+        spending.count += 1
+        spending.rate = rate
+
     def _take(self, *claims: tuple[Key, Rate]) -> None:
         """Take one request out of each bucket, or out of none."""
         now = self._monotonic()
@@ -90,6 +139,8 @@ class RateLimits:
         for key, rate in claims:
             if rate.per_second:
                 self._full_at[key] = max(self._full_at.get(key, now), now) + 1 / rate.per_second
+                if self._shared:
+                    self._note(key, rate)
         if len(self._full_at) > SIZE:
             self._make_room(now)
 

@@ -634,6 +634,17 @@ class WebhookDelivery(Model):
         table_name = "webhook_delivery"
 
 
+class RateSpending(Model):
+    """What was admitted of busy credentials and tenants, on all replicas together."""
+
+    key = CharField(primary_key=True)
+    spent = BigIntegerField()
+    at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "rate_spending"
+
+
 class Departure(Model):
     """Objects that their cluster has reported gone."""
 
@@ -693,6 +704,7 @@ ALL: tuple[type[Model], ...] = (
     RecoveryCode,
     Webhook,
     WebhookDelivery,
+    RateSpending,
     Departure,
     Instance,
 )
