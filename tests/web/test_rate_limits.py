@@ -8,12 +8,16 @@ import aiohttp
 import orjson
 import pytest
 
+from tenantry import metrics
 from tenantry.model.credentials import new_token
 from tenantry.services import rate_exchange
 from tenantry.services.rate_limits import RateLimits
+from tests.cluster import tools
 from tests.cluster.databases import DatabaseServer
 from tests.support.application import KUBERNETES, Application
+from tests.support.cluster import demand
 from tests.support.databases import emptied
+from tests.support.kubectl import Kubectl
 from tests.support.server import running_server
 
 
@@ -144,3 +148,22 @@ async def test_servers_over_one_database_tell_one_another(
                 assert answer.status == 200
             own += 1
             owed = max(two.services.rate_limits._full_at.values()) - clock.now
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("program", ["kubectl", "kubectl-1.32"])
+async def test_kubectl_waits_and_tries_again(tmp_path: Path, program: str) -> None:
+    demand({"kubectl": "kubectl", "kubectl-1.32": "old_kubectl"}[program])
+    async with running_server(tmp_path, rate_limit=2) as server, server.session() as session:
+        api = Application(session, server)
+        for number in range(8):
+            await api.create("plans", f"p{number}", {"displayName": "One"})
+        kubectl = Kubectl(tools.program(program), server.kubeconfig, tmp_path / "home")
+        await kubectl.run("get", "plans")
+        refusals = metrics.RATE_LIMITED._counts.get(("credential",), 0)
+        while (await api.get("/v1/me")).status == 200:
+            pass
+        # each page of the list is a request more than there is room for
+        names = await kubectl.out("get", "plans", "--chunk-size=2", "-o", "name")
+        assert len(names.splitlines()) == 8
+        assert metrics.RATE_LIMITED._counts["credential",] > refusals + 1
