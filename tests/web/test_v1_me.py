@@ -108,6 +108,10 @@ async def test_a_personal_key_acts_with_the_role_of_now(v1: Application) -> None
         me = (await key.get("/v1/me")).body
         assert me["user"]["id"] == user.id
         assert (me["tenant"]["name"], me["tenant"]["role"]) == ("acme", "admin")
+        assert (me["tenants"], me["platformAdmin"]) == (
+            None,
+            None,
+        )  # what else the person has is not the key's business
         assert me["permissions"] == ["authenticated", "members:write", "resources:read"]
         for path in ("/v1/me/tenants", "/v1/me/keys"):  # a key is not the person
             assert (await key.get(path)).code == "forbidden"

@@ -82,9 +82,9 @@ class Me(View):
     tenant: TenantPlace | None
     """The tenant that the caller acts in; null for the platform, and for who has chosen none."""
     tenants: list[TenantPlace] | None
-    """All tenants that the person belongs to, by name."""
+    """All tenants that the person belongs to, by name; null for a key or token of theirs, which knows of its own."""
     platform_admin: bool | None
-    """Whether the person administers the platform: they do so while no tenant is the active one."""
+    """Whether the person administers the platform: they do so while no tenant is the active one. Null as above."""
     cluster: str | None
     """Name of the cluster that vouches for the caller."""
     scopes: list[str] | None
@@ -214,13 +214,14 @@ async def _me(call: Call[Nothing, Nothing]) -> Me:
     actor, standing = call.actor, call.services.standing
     user = await standing.user(actor.user_id) if actor.user_id else None
     tenant = await standing.tenant(actor.tenant_id) if actor.tenant_id else None
-    places = await call.services.users.places(actor.user_id) if user else None
+    is_there = actor.may(Permission.SELF)  # the person, and not only what acts for them
+    places = await call.services.users.places(actor.user_id) if is_there else None
     return Me(
         name=actor.name,
         user=Person(id=user.id, email=user.email, name=user.name) if user else None,
         tenant=_tenant(tenant, actor.role) if tenant else None,
         tenants=None if places is None else [_place(place) for place in places],
-        platform_admin=user.platform_admin if user else None,
+        platform_admin=user.platform_admin if user and is_there else None,
         cluster=actor.cluster or None,
         scopes=None if actor.session_id else sorted(actor.scopes),
         permissions=sorted(actor.permissions),
