@@ -115,6 +115,16 @@ async def test_a_tenant_keeps_its_own_clients_and_sees_no_other(v1: Application)
         assert (await api.post("/v1/clients", ROBOT)).status == 403
 
 
+async def test_nobody_gets_a_secret_of_a_client_that_may_more_than_they(v1: Application) -> None:
+    tenant = (await v1.tenant("acme"))["status"]["tenantID"]
+    strong, _ = await make(v1, {**ROBOT, "scopes": ["members:write", "owners:write"]}, "/v1/tenants/acme/clients")
+    weak, _ = await make(v1, ROBOT, "/v1/tenants/acme/clients")
+    async with v1.as_key("clients:write", "resources:read", "members:write", tenant_id=tenant) as api:
+        beyond = await api.post(f"/v1/clients/{strong['id']}/secrets")
+        assert (beyond.status, beyond.code) == (403, "forbidden")
+        assert (await api.post(f"/v1/clients/{weak['id']}/secrets")).status == 201
+
+
 RSA = RSAKey.generate_key(2048)
 GOOD = RSA.as_dict(private=False)
 

@@ -136,10 +136,12 @@ class Clients:
         """Give the client one more secret; those that it has go on working. ``lifetime`` in seconds, 0 for ever.
 
         Raises:
-            TenantryError: ``FORBIDDEN``, ``NOT_FOUND``; ``INVALID``, it can keep none, or has too many.
+            TenantryError: ``FORBIDDEN``, also when the client has more than the actor, who would have it by the secret;
+                ``NOT_FOUND``; ``INVALID``, it can keep none, or has too many.
         """
         _require(actor, Permission.CLIENTS_WRITE)
         found = await self._find(actor, client_id)
+        _check_rights(actor, found.client)
         if found.client.is_public:
             raise TenantryError(Code.INVALID, "a public client cannot keep a secret")
         if len(found.secrets) >= MOST_SECRETS:
@@ -254,12 +256,21 @@ def _check(actor: Actor, client: OAuthClient) -> None:
         raise TenantryError(Code.INVALID, "the OAuth client is not valid", errors)
     if client.first_party and actor.tenant_id:
         raise TenantryError(Code.FORBIDDEN, "only the platform can say that a client is one of its own (firstParty)")
+    _check_rights(actor, client)
+
+
+def _check_rights(actor: Actor, client: OAuthClient) -> None:
+    """Refuse to let ``actor`` make, change or act as a client that may more than they.
+
+    Raises:
+        TenantryError: ``FORBIDDEN``.
+    """
     if GrantType.CLIENT_CREDENTIALS in client.grant_types:  # what it does for people is bounded by their own rights
         acts = [SCOPES[scope] for scope in client.scopes if scope not in IDENTITY_SCOPES]
         missing = frozenset[Permission]().union(*acts) - actor.permissions
         if missing:
             listed = ", ".join(sorted(missing))
-            raise TenantryError(Code.FORBIDDEN, f"a client cannot be given what you do not have yourself: {listed}")
+            raise TenantryError(Code.FORBIDDEN, f"the client has, or would have, rights that you lack: {listed}")
 
 
 def _check_name(name: str) -> list[FieldError]:
