@@ -82,9 +82,11 @@ def count_waiting(unit: Unit) -> dict[str, int]:
 
 def ends(unit: Unit, tenant_ids: Collection[str]) -> dict[str, Chain | None]:
     """Where the chains of these tenants end; None for one whose row is gone, though it has sealed ones."""
+    query = _chains.select.where(_chain.tenant_id.in_(list(tenant_ids)))
+    known = {chain.tenant_id: chain for chain in _chains.all(unit.execute(query))}
     found: dict[str, Chain | None] = {}
     for tenant_id in tenant_ids:
-        chain = _chains.one(unit.execute(_GET, tenant_id=tenant_id))
+        chain = known.get(tenant_id)
         if chain is None and unit.execute(_SEALED, tenant_id=tenant_id).fetchone() is None:
             chain = Chain(tenant_id=tenant_id)
         elif chain is not None and not chain.position:  # somebody has made it so
