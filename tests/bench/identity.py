@@ -14,6 +14,7 @@ from joserfc.jwk import RSAKey
 from tenantry.model import ids
 from tenantry.model.credentials import new_token
 from tenantry.model.identity import Actor, Session, User
+from tenantry.model.oauth import OAuthClient
 from tenantry.services.encryption import Encryption
 from tenantry.services.oauth import OAuthStore
 from tenantry.storage import sessions, users
@@ -135,8 +136,9 @@ async def _codes(target: Target, client_id: str) -> list[str]:
         users.insert(unit, user)
         sessions.insert(unit, signed_in)
         store = OAuthStore(unit, Actor(name="bench"), Encryption([]))
+        client = OAuthClient(id=client_id, name="bench")
         details = {"redirect_uri": CALLBACK, "challenge": CHALLENGE, "nonce": "nonce"}
-        return [store.add_code(signed_in, client_id, SCOPES, **details) for _ in range(CODES)]
+        return [store.add_code(signed_in, client, SCOPES, **details) for _ in range(CODES)]
 
     database = await Database.open(target.database_url)
     try:

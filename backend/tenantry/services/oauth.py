@@ -155,7 +155,7 @@ class OAuthStore:
     def add_code(  # noqa: PLR0913 - the parts of a request
         self,
         session: Session,
-        client_id: str,
+        client: OAuthClient,
         scopes: tuple[str, ...],
         *,
         redirect_uri: str,
@@ -168,10 +168,10 @@ class OAuthStore:
             id=identifier,
             secret_sha=secret_sha,
             family_id=ids.uuid7(),
-            client_id=client_id,
+            client_id=client.id,
             user_id=session.user_id,
             session_id=session.id,
-            tenant_id=session.tenant_id,
+            tenant_id=_tenant_of(client, session),
             redirect_uri=redirect_uri,
             scopes=scopes,
             challenge=challenge,
@@ -326,14 +326,14 @@ class OAuthStore:
         devices.note_poll(self._unit, device.id, self.now, interval)
         return too_soon
 
-    def decide_device(self, device: DeviceCode, session: Session, *, yes: bool) -> bool:
-        """Write what the person of ``session`` said; False when that was done before, or it is too late."""
+    def decide_device(self, device: DeviceCode, client: OAuthClient, session: Session, *, yes: bool) -> bool:
+        """Write what the person of ``session`` told ``client``; False when that was done before, or it is too late."""
         decided = replace(device, decided_at=self.now)
         if yes:
             decided = replace(
                 decided,
                 user_id=session.user_id,
-                tenant_id=session.tenant_id,
+                tenant_id=_tenant_of(client, session),
                 amr=session.amr,
                 auth_time=session.auth_time,
                 auth_version=session.auth_version,
@@ -413,6 +413,11 @@ def _family_of(unit: Unit, token: str) -> TokenFamily | None:
     found = _checked(families.token, unit, token, REFRESH)
     family = families.get(unit, found.family_id) if found and not found.used_at else None
     return family if family and not family.revoked_at and family.expires_at > ids.now_micros() else None
+
+
+def _tenant_of(client: OAuthClient, session: Session) -> str:
+    """The tenant that a person's tokens act in: the one that is active, but a tenant's client reaches into no other."""
+    return client.tenant_id or session.tenant_id
 
 
 def _context(token_id: str) -> str:

@@ -84,11 +84,11 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
             asked_at=datetime.fromtimestamp(device.created_at / 1_000_000, UTC),
             meanings=[meaning_of(scope) for scope in device.scopes],
         )
-    yes = decision == "allow"
-    done = await services.oauth.transact(actor, lambda store: store.decide_device(device, session, yes=yes))
+    yes, client = decision == "allow", found.client
+    done = await services.oauth.transact(actor, lambda store: store.decide_device(device, client, session, yes=yes))
     if not done:
         raise TenantryError(Code.CONFLICT, "that was decided before, or it is too late")
-    return pages.show(request, "device_done.html", yes=yes, client=found.client)
+    return pages.show(request, "device_done.html", yes=yes, client=client)
 
 
 async def _fresh_session(request: web.Request) -> Session | None:

@@ -144,7 +144,7 @@ class AuthorizationCodeGrant(OurGrant, grants.AuthorizationCodeGrant):
             raise AccessDeniedError
         return self.store.add_code(
             session,
-            self.request.client.client_id,
+            self.request.client.model,
             tuple((self.request.scope or "").split()),
             redirect_uri=sent["redirect_uri"],
             challenge=sent["code_challenge"],

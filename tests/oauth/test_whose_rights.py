@@ -1,0 +1,67 @@
+"""Whose rights a token of a person has: never those of a tenant, or of the platform, that its client has no part in."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tenantry.model.permissions import Role
+from tests.support.application import Application
+from tests.support.oauth import add_client
+from tests.support.oauth_http import Sent, Wire
+from tests.support.people import add_member, add_session, add_user
+
+SCOPES = ("openid", "offline_access", "resources:read", "members:read", "keys:read", "keys:write")
+
+
+@pytest.fixture
+async def tenants(v1: Application) -> dict[str, str]:
+    """Name -> identity."""
+    return {name: (await v1.tenant(name))["status"]["tenantID"] for name in ("acme", "other")}
+
+
+@pytest.fixture
+async def wire(v1: Application, tenants: dict[str, str]) -> AsyncIterator[Wire]:
+    """A client of acme's, at the browser of an owner of other, who acts there."""
+    owner = await add_user(v1.server)
+    await add_member(v1.server, tenants["other"], owner, Role.OWNER)
+    cookie = await add_session(v1.server, owner, tenants["other"])
+    client, secret = await add_client(v1.server, tenant_id=tenants["acme"], scopes=SCOPES)
+    async with v1.server.session(anonymous=True) as http:
+        yield Wire(http, client.id, secret, cookie)
+
+
+async def consented(wire: Wire, scope: str) -> str:
+    """An access token of the client whom the person allows everything."""
+    asked = await wire.authorize(scope=scope)
+    form = {"csrf": asked.field("csrf"), "request": asked.field("request"), "decision": "allow"}
+    allowed = await wire.browse("/oauth/authorize", form)
+    token: str = (await wire.redeem(allowed.parameters["code"])).body["access_token"]
+    return token
+
+
+async def call(wire: Wire, token: str, path: str) -> Sent:
+    return await wire.call("GET", path, headers={"Authorization": f"Bearer {token}"})
+
+
+async def test_the_client_of_a_tenant_reaches_into_no_other(
+    v1: Application, wire: Wire, tenants: dict[str, str]
+) -> None:
+    token = await consented(wire, "openid members:read")
+    for path in ("/v1/tenants/other/members", "/v1/tenants/acme/members"):
+        assert (await call(wire, token, path)).status == 404, path
+    assert (await call(wire, token, "/oauth/userinfo")).status == 200
+    owner = (await call(wire, token, "/oauth/userinfo")).body["sub"]
+    user = await v1.server.services.standing.user(owner)
+    assert user
+    await add_member(v1.server, tenants["acme"], user, Role.VIEWER)
+    v1.server.services.standing.forget("Membership", f"{tenants['acme']}/{owner}")
+    assert (await call(wire, token, "/v1/tenants/acme/members")).status == 200
+    assert (await call(wire, token, "/v1/tenants/other/members")).status == 404
+
+
+async def test_the_client_of_a_tenant_has_nothing_of_who_administers_the_platform(v1: Application, wire: Wire) -> None:
+    admin = await add_user(v1.server, "root@example.com", platform_admin=True)
+    at_admins = Wire(wire.http, wire.client_id, wire.secret, await add_session(v1.server, admin))
+    token = await consented(at_admins, "keys:read members:read")
+    for path in ("/v1/keys", "/v1/tenants/other/members"):
+        assert (await call(wire, token, path)).status in {403, 404}, path
