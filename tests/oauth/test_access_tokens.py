@@ -79,7 +79,7 @@ def _without_none(members: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 async def mint(v1: Application) -> Mint:
     """The key of the server, and a client of the platform."""
-    client, _ = await add_client(v1.server)
+    client, _ = await add_client(v1.server, scopes=("openid", "resources:read", "keys:write", "platform:admin"))
     services = v1.server.services
     (key,) = (await services.signing_keys.ring()).keys
     return Mint(issuer=services.settings.issuer, key=key, client=client)

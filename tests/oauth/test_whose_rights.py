@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tenantry.model.oauth import CLI, GrantType
 from tenantry.model.permissions import Role
 from tests.support.application import Application
 from tests.support.oauth import add_client
 from tests.support.oauth_http import Sent, Wire
-from tests.support.people import add_member, add_session, add_user
+from tests.support.people import add_member, add_session, add_user, seen
 
 SCOPES = ("openid", "offline_access", "resources:read", "members:read", "keys:read", "keys:write")
 
@@ -65,3 +66,28 @@ async def test_the_client_of_a_tenant_has_nothing_of_who_administers_the_platfor
     token = await consented(at_admins, "keys:read members:read")
     for path in ("/v1/keys", "/v1/tenants/other/members"):
         assert (await call(wire, token, path)).status in {403, 404}, path
+
+
+async def test_a_device_never_acts_for_the_platform(v1: Application, wire: Wire) -> None:
+    admin = await add_user(v1.server, "root@example.com", platform_admin=True)
+    device = Wire(wire.http, CLI.id, "", await add_session(v1.server, admin))
+    waiting = (await device.post("/oauth/device_authorization", scope="keys:read members:read")).body
+    page = await device.browse("/device")
+    form = {"csrf": page.field("csrf"), "user_code": waiting["user_code"], "decision": "allow"}
+    assert (await device.browse("/device", form)).status == 200
+    poll = {"grant_type": GrantType.DEVICE_CODE, "device_code": waiting["device_code"]}
+    token = (await device.post("/oauth/token", **poll)).body["access_token"]
+    for path in ("/v1/keys", "/v1/tenants/other/members"):
+        assert (await call(wire, token, path)).status in {403, 404}, path
+
+
+async def test_a_client_that_may_less_from_now_on_has_no_token_that_may_more(v1: Application, wire: Wire) -> None:
+    client, secret = await add_client(v1.server, scopes=SCOPES)
+    mine = Wire(wire.http, client.id, secret, wire.cookie)
+    token = await consented(mine, "members:read keys:read")
+    assert (await call(mine, token, "/v1/keys")).status == 200
+    changed = await v1.call("PATCH", f"/v1/clients/{client.id}", {"scopes": ["members:read"]})
+    assert changed.status == 200
+    await seen(v1.server)
+    assert (await call(mine, token, "/v1/keys")).status == 403
+    assert (await call(mine, token, "/v1/tenants/other/members")).status == 200

@@ -24,8 +24,8 @@ from tenantry.model import ids
 from tenantry.model.credentials import split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, ApiKey, ServiceAccount, Session, TenantStanding, User, UserStatus
-from tenantry.model.oauth import AccessToken
-from tenantry.model.permissions import OF_TENANTS, READS, ROLES, SCOPES, Permission, permissions_of
+from tenantry.model.oauth import AccessToken, OAuthClient
+from tenantry.model.permissions import OF_TENANTS, OF_THE_PLATFORM, READS, ROLES, SCOPES, Permission, permissions_of
 from tenantry.services import workloads
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.keys import LOCAL_ADMIN
@@ -331,13 +331,14 @@ class Authenticator:
         actor = Actor(
             name=f"user:{token.user_id}" if token.user_id else f"client:{token.client_id}",
             groups=("system:authenticated",),
-            scopes=token.scopes,
             user_id=token.user_id,
             client_id=token.client_id,
         )
-        await self._check_grant(token, actor)
-        within = permissions_of(token.scopes)
+        client = await self._check_grant(token, actor)
+        actor = replace(actor, scopes=token.scopes & frozenset(client.scopes))
         if token.user_id:
+            # members:write was granted for one tenant: for the platform acts only what was granted the platform
+            within = permissions_of(actor.scopes if token.tenant_id else actor.scopes & OF_THE_PLATFORM)
             user = await self._standing.user(token.user_id)
             if user is None or user.auth_version != token.auth_version:
                 raise _refusal("token", "revoked", "the access was ended: sign in again", actor)
@@ -345,13 +346,13 @@ class Authenticator:
                 raise _refusal("token", "disabled", "the user is disabled", actor)
             person = await self._as_person(actor, user, token.tenant_id)
             return replace(person, permissions=person.permissions & within)
-        actor = replace(actor, permissions=within)
+        actor = replace(actor, permissions=permissions_of(actor.scopes))
         if not token.tenant_id:
             return actor
         return self._within(actor, token.tenant_id, await self._standing.tenant(token.tenant_id))
 
-    async def _check_grant(self, token: AccessToken, actor: Actor) -> None:
-        """Refuse a token that was taken back itself, or whose client, grant or session was."""
+    async def _check_grant(self, token: AccessToken, actor: Actor) -> OAuthClient:
+        """The client of a token; one that was taken back itself is refused, or whose client, grant or session was."""
         registered = await self._standing.client(token.client_id)
         if registered is None or registered.client.disabled:
             raise _refusal("token", "disabled", "the client is disabled or gone", actor)
@@ -362,6 +363,7 @@ class Authenticator:
             session = await self._standing.session(token.session_id)
             if session is None or session.revoked_at:
                 raise _refusal("token", "revoked", "the session was ended: sign in again", actor)
+        return registered.client
 
     async def _as_service_account(self, actor: Actor, account: ServiceAccount) -> Actor:
         """``actor`` as that service account: with what it may, within the scopes of a key."""
