@@ -8,6 +8,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,16 +63,23 @@ class Machine:
         rest = {name: value for name, value in os.environ.items() if not name.startswith(("TENANTRY_", "KUBE"))}
         return {**rest, "XDG_CONFIG_HOME": str(self.home), "BROWSER": f"{self.home / 'browser'} %s"}
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """Begin a command."""
-        return await asyncio.create_subprocess_exec(
+    @asynccontextmanager
+    async def begun(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A command that was begun, for some time at most; it is ended at the end."""
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tenantry", *arguments, stdout=PIPE, stderr=PIPE, env=self.environment, cwd=self.home
         )
+        try:
+            async with asyncio.timeout(SECONDS):
+                yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     async def run(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         """What a command prints, on both ways."""
-        process = await self.start(*arguments)
-        async with asyncio.timeout(SECONDS):
+        async with self.begun(*arguments) as process:
             out, err = await process.communicate()
         assert process.returncode == code, err.decode()
         return out.decode(), err.decode()
@@ -123,9 +131,9 @@ async def test_who_signs_in_through_the_browser_works_as_themselves(machine: Mac
 
 
 async def test_who_signs_in_by_a_code_compares_it_in_any_browser(machine: Machine) -> None:
-    process = await machine.start("login", "--device", "--server", url(machine), "--ca-file", str(machine.server.ca))
-    assert process.stderr
-    async with asyncio.timeout(SECONDS):
+    login = ("login", "--device", "--server", url(machine), "--ca-file", str(machine.server.ca))
+    async with machine.begun(*login) as process:
+        assert process.stderr
         told = ""
         while not (found := re.search(r"^ {2}(\S{4}-\S{4})$", told, re.MULTILINE)):
             told += (await process.stderr.readline()).decode()
@@ -200,9 +208,9 @@ async def test_who_signs_out_is_known_nowhere_any_more(machine: Machine) -> None
 
 async def test_only_an_answer_to_our_question_counts(machine: Machine) -> None:
     (machine.home / "browser").write_text("#!/bin/sh\n")
-    process = await machine.start("login", "--server", url(machine), "--ca-file", str(machine.server.ca))
-    assert process.stderr
-    async with asyncio.timeout(SECONDS):
+    login = ("login", "--server", url(machine), "--ca-file", str(machine.server.ca))
+    async with machine.begun(*login) as process:
+        assert process.stderr
         told = ""
         while not (found := re.search(r"redirect_uri=http%3A%2F%2F127\.0\.0\.1%3A(\d+)%2F.*state=([\w-]+)", told)):
             told += (await process.stderr.readline()).decode()
