@@ -138,7 +138,8 @@ async def test_kubernetes_paths_know_no_cookie(v1: Application, path: str) -> No
 
 async def test_a_session_is_no_bearer_token(v1: Application) -> None:
     cookie = await add_session(v1.server, await add_user(v1.server))
-    assert (await v1.get("/v1/me", Authorization=f"Bearer {cookie}")).status == 401
+    for space in (" ", "  ", " \t"):
+        assert (await v1.get("/v1/me", Authorization=f"Bearer{space}{cookie}")).status == 401
 
 
 @pytest.mark.parametrize(

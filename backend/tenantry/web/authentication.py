@@ -82,7 +82,8 @@ def _find(request: web.Request, cookie: Cookie) -> str | None:
 
 
 def _token(header: str) -> str:
-    scheme, _, token = header.partition(" ")
+    scheme, _, rest = header.partition(" ")
+    token = rest.strip()
     if scheme.lower() != "bearer" or token.startswith(SESSION_PREFIX):
         raise TenantryError(Code.UNAUTHENTICATED, "the Authorization header must be: Bearer TOKEN")
-    return token.strip()
+    return token
