@@ -1,11 +1,14 @@
 """Signing in and out by the pages, as a browser's forms do."""
 
+import asyncio
 import itertools
 import re
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from argon2 import PasswordHasher
+from yarl import URL
 
 from tenantry.model.audit import Filter
 from tenantry.model.errors import TenantryError
@@ -14,6 +17,7 @@ from tenantry.model.permissions import Permission
 from tenantry.services.local_admin import ACTOR
 from tenantry.services.throttle import FORMS, PASSWORDS
 from tenantry.storage import users
+from tenantry.web import csrf
 from tenantry.web.app import ROUTES
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.routes import Cookie
@@ -64,6 +68,25 @@ async def test_the_setup_page_says_what_is_wrong_beside_the_field(server: Server
             assert told in answer.text
             assert f'value="{fields["email"]}"' in answer.html
             assert fields["password"] not in answer.html
+
+
+async def test_headers_that_are_no_text_break_nothing(server: ServerInProcess) -> None:
+    await add_account(server)
+    form = f"csrf={csrf.token_of('form')}&email=ada%40example.com&password={quote_plus(PASSWORD)}".encode()
+    url = URL(server.base_url)
+    for line, headers, body, status in (
+        (b"GET /login", b"Cookie: __Host-tenantry-form=\xff\r\n", b"", 200),
+        (b"POST /login", b"Cookie: __Host-tenantry-form=form\r\nUser-Agent: \xff\r\n", form, 303),
+    ):
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(
+            b"%b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\n%b"
+            b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%b"
+            % (line, headers, len(body), body)
+        )
+        answer = await reader.read()
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 %d" % status), answer
 
 
 async def test_a_new_setup_link_replaces_the_old_one(server: ServerInProcess) -> None:

@@ -106,7 +106,7 @@ def _new(actor: Actor, user: User, amr: Sequence[str], user_agent: str) -> NewSe
         created_at=now,
         last_seen_at=now,
         ip=actor.ip,
-        user_agent=user_agent[:_AGENT],
+        user_agent=user_agent.encode(errors="replace").decode()[:_AGENT],  # a header may have bytes that are no text
     )
     return NewSession(session, cookie)
 

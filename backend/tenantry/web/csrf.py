@@ -22,7 +22,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def token_of(session: str) -> str:
     """The token that belongs to a session's cookie."""
-    return hashlib.sha256(b"csrf:" + session.encode()).hexdigest()
+    return hashlib.sha256(b"csrf:" + session.encode(errors="replace")).hexdigest()
 
 
 def check_token(session: str, token: str) -> None:
