@@ -48,7 +48,7 @@ operator: $(VENV)/runtime.stamp ## Start the operator on the cluster of KUBECONF
 	@exec $(BIN)/tenantry-operator run
 
 test: $(VENV)/dev.stamp ## Run all tests; ARGS='tests/web -k watch' runs some
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -p tests.lanes $(ARGS)
 
 check: lint ## Lint and run the unit tests, in under 90 s; needs no cluster and no database server
 	@$(BIN)/python -m pytest --quiet -m "not (cluster or node or image or browser or database or slow)" $(ARGS)
