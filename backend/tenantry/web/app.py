@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
 from tenantry.model.limits import MAX_BYTES
+from tenantry.settings import is_loopback
 from tenantry.web import (
     account,
     audit,
@@ -47,7 +49,7 @@ from tenantry.web import (
 from tenantry.web.cors import Cors
 from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.oauth import routes as oauth
-from tenantry.web.routes import DRAINING, PLACE, SERVICES, STOPPING, Route
+from tenantry.web.routes import DRAINING, PLACE, SERVICES, STOPPING, STRICT, Route
 from tenantry.wiring import Services
 
 _TABLES: tuple[Route, ...] = (
@@ -93,6 +95,8 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app = web.Application(client_max_size=MAX_BYTES)
     app[SERVICES] = services
     app[DRAINING], app[STOPPING] = asyncio.Event(), asyncio.Event()
+    external = urlsplit(services.settings.external_url)
+    app[STRICT] = external.scheme == "https" and not is_loopback(external.hostname or "")
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
     docs.prepare(pages.prepare(app))

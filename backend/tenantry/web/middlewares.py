@@ -35,7 +35,7 @@ from tenantry.web.authentication import ANONYMOUS
 from tenantry.web.client_address import client_address
 from tenantry.web.cors import Cors, is_preflight
 from tenantry.web.permissions import refusal
-from tenantry.web.routes import ACTOR, DRAINING, Cookie, Handler, Route
+from tenantry.web.routes import ACTOR, DRAINING, STRICT, Cookie, Handler, Route
 from tenantry.wiring import Services
 
 REQUEST_ID = "X-Request-ID"
@@ -52,6 +52,15 @@ _CODES = {rendering.status: code for code, rendering in reversed(errors.TABLE.it
 _MESSAGES = {
     Code.NOT_FOUND: "the server could not find the requested resource",
     Code.METHOD_NOT_ALLOWED: "the server does not allow this method on the requested resource",
+}
+
+#: RFC 6797, 6.1
+_YEAR = "max-age=31536000"
+#: what an answer says to browsers that says nothing else: it is data, and not to be shown or kept by others
+_CAREFUL = {
+    "Cache-Control": "no-cache, private",  # as kube-apiserver
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
 }
 
 logger = logging.getLogger(__name__)
@@ -164,13 +173,17 @@ def log_access(  # noqa: PLR0913, PLR0917 - the parts of a line, in its order
 async def label_response(request: web.Request, response: web.StreamResponse) -> None:
     """Label every answer, also one that a handler has begun itself; aiohttp calls it."""
     label(response)
+    if request.app[STRICT]:
+        response.headers["Strict-Transport-Security"] = _YEAR
     if request.app[DRAINING].is_set():
         response.force_close()
         response.headers["Connection"] = "close"  # aiohttp has written that header before it calls us
 
 
 def label(response: web.StreamResponse) -> None:
-    """Put the request's id on its answer."""
+    """Put the request's id on its answer, and what browsers are to be careful with."""
+    for name, value in _CAREFUL.items():
+        response.headers.setdefault(name, value)
     scope = REQUEST.get()
     if scope is not None:
         response.headers[REQUEST_ID] = scope.request_id

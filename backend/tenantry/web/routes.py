@@ -24,6 +24,8 @@ PLACE = re.compile(r"\{(\w+)\}")
 SERVICES = web.AppKey("services", Services)
 #: set before the server stops: answers end their connections then, so that clients go elsewhere
 DRAINING = web.AppKey("draining", asyncio.Event)
+#: whether clients reach us over TLS alone, and not on their own machine, where other programs have the same host
+STRICT = web.AppKey("strict", bool)
 #: set when the server stops: a handler that streams ends then
 STOPPING = web.AppKey("stopping", asyncio.Event)
 #: who sends the request; on a public route somebody without any permission may
