@@ -437,15 +437,20 @@ async def test_an_assertion_is_for_us_alone_and_used_once(v1: Application, wire:
     issuer = v1.server.services.settings.issuer
     make = Assertions(client.id, issuer, key).make
 
-    async def use(assertion: str) -> Sent:
+    async def use(assertion: str, path: str = "/oauth/token") -> Sent:
         form = {
-            "grant_type": "client_credentials",
+            **({"grant_type": "client_credentials"} if path == "/oauth/token" else {"token": "x"}),
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
             "client_assertion": assertion,
         }
-        return await wire.call("POST", "/oauth/token", data=form)
+        return await wire.call("POST", path, data=form)
 
     good = make()
+    for path in ("/oauth/token", "/oauth/introspect", "/oauth/revoke"):
+        assert (await use(good, path)).status == 200
+        assert error(await use(good, path)) == (401, "invalid_client")
+        good, used = make(), good
+        assert error(await use(used)) == (401, "invalid_client"), path
     assert (await use(good)).status == 200
     bad: list[dict[str, Any]] = [
         {"aud": f"{issuer}/oauth/token"},

@@ -192,6 +192,11 @@ async def _open(request: web.Request) -> tuple[Server, Request]:
     except InvalidClientError:
         # always the same: it does not tell whether there is such a client (RFC 6749, 5.2)
         raise InvalidClientError("the client is not known here, or has not proved itself", status_code=401) from None
+    assertion = sent.assertion
+    if assertion:
+        actor = actor_of(request, sent.client.model)
+        if not await services.oauth.transact(actor, lambda store: store.spend(assertion)):
+            raise InvalidClientError("The client's assertion was used before.", status_code=401)
     return server, sent
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from aiohttp import web
-from authlib.oauth2.rfc6749.errors import InvalidClientError
 
 from tenantry.model.oauth import GrantType
 from tenantry.services.oauth import OAuthStore
@@ -17,7 +16,7 @@ from tenantry.web.routes import SERVICES
 async def _token(request: web.Request, server: Server, sent: Request) -> Answer:
     services = request.app[SERVICES]
     server.register_grant(grants.ClientCredentialsGrant)
-    if sent.parameters.get("grant_type") == GrantType.CLIENT_CREDENTIALS and sent.assertion is None:
+    if sent.parameters.get("grant_type") == GrantType.CLIENT_CREDENTIALS:
         answer: Answer = server.create_token_response(sent)  # nothing is written: no transaction
     else:
         server.register_grant(grants.AuthorizationCodeGrant, [grants.ForcedPKCE(required=True)])
@@ -32,10 +31,6 @@ async def _token(request: web.Request, server: Server, sent: Request) -> Answer:
 
 def _answer(server: Server, sent: Request, store: OAuthStore) -> Answer:
     server.store = store
-    if sent.assertion and not store.spend(sent.assertion):
-        error = InvalidClientError("The client's assertion was used before.", status_code=401)
-        refused: Answer = server.handle_error_response(sent, error)
-        return refused
     answer: Answer = server.create_token_response(sent)
     return answer
 
