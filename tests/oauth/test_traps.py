@@ -119,6 +119,17 @@ async def test_a_code_that_is_used_twice_takes_its_tokens_back(v1: Application, 
     assert actions.count("token-family.revoke") == 1
 
 
+async def test_a_refresh_token_that_would_not_be_taken_is_not_active(v1: Application, wire: Wire) -> None:
+    given = (await wire.redeem(await wire.code(scope=OPEN))).body
+    token = given["refresh_token"]
+    assert (await wire.post("/oauth/introspect", token=token)).body["active"]
+    userinfo = await wire.call("GET", "/oauth/userinfo", headers={"Authorization": f"Bearer {given['access_token']}"})
+    disabled = await v1.call("PATCH", f"/v1/users/{userinfo.body['sub']}", {"state": "Disabled"})
+    assert disabled.status == 200
+    assert (await wire.post("/oauth/introspect", token=token)).body == {"active": False}
+    assert error(await wire.refresh(token)) == (400, "invalid_grant")
+
+
 async def test_a_code_expires(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     code = await wire.code()
     later = ids.now_micros() + 61_000_000

@@ -104,7 +104,7 @@ class OAuth:
         return found if found and not found.decided_at and found.expires_at > ids.now_micros() else None
 
     async def family_of(self, token: str) -> TokenFamily | None:
-        """The family of a refresh token that is good now."""
+        """The family of a refresh token that would be taken now."""
         return await self._db.run(_family_of, token)
 
     async def forget_expired(self) -> None:
@@ -232,7 +232,7 @@ class OAuthStore:
         """The refresh token and its family, if that is the client's and good."""
         found = _checked(families.token, self._unit, token, REFRESH)
         family = families.get(self._unit, found.family_id) if found else None
-        if not found or not family or family.client_id != client_id or not self._is_good(family):
+        if not found or not family or family.client_id != client_id or not _is_good(self._unit, family, self.now):
             return None
         return found, family
 
@@ -363,24 +363,12 @@ class OAuthStore:
         )
         return self._begin(family)
 
-    def user(self, family: TokenFamily) -> User | None:
-        """Who has granted ``family``, as long as that counts."""
-        user = users.get(self._unit, family.user_id)
-        counts = user and user.status is UserStatus.ACTIVE and user.auth_version == family.auth_version
-        return user if counts else None
-
     def _begin(self, family: TokenFamily) -> TokenFamily | None:
-        if self.user(family) is None:
+        if _user_of(self._unit, family) is None:
             return None
         families.insert(self._unit, family)
         self._note("token-family.begin", family.id, f"{family.user_id}: {' '.join(family.scopes)}")
         return family
-
-    def _is_good(self, family: TokenFamily) -> bool:
-        if family.revoked_at or family.expires_at <= self.now or self.user(family) is None:
-            return False
-        session = sessions.get(self._unit, family.ends_with) if family.ends_with else None
-        return not family.ends_with or (session is not None and not session.revoked_at)
 
     def _note(self, action: str, name: str, message: str = "") -> None:
         kind = {"consent": "Consent", "token": "AccessToken", "token-family": "TokenFamily", "device": "DeviceCode"}
@@ -412,7 +400,21 @@ def _checked(get: Callable[[Unit, str], Kept | None], unit: Unit, token: str, pr
 def _family_of(unit: Unit, token: str) -> TokenFamily | None:
     found = _checked(families.token, unit, token, REFRESH)
     family = families.get(unit, found.family_id) if found and not found.used_at else None
-    return family if family and not family.revoked_at and family.expires_at > ids.now_micros() else None
+    return family if family and _is_good(unit, family, ids.now_micros()) else None
+
+
+def _is_good(unit: Unit, family: TokenFamily, now: int) -> bool:
+    if family.revoked_at or family.expires_at <= now or _user_of(unit, family) is None:
+        return False
+    session = sessions.get(unit, family.ends_with) if family.ends_with else None
+    return not family.ends_with or (session is not None and not session.revoked_at)
+
+
+def _user_of(unit: Unit, family: TokenFamily) -> User | None:
+    """Who has granted ``family``, as long as that counts."""
+    user = users.get(unit, family.user_id)
+    counts = user and user.status is UserStatus.ACTIVE and user.auth_version == family.auth_version
+    return user if counts else None
 
 
 def _tenant_of(client: OAuthClient, session: Session) -> str:
