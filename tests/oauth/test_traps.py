@@ -531,3 +531,13 @@ async def test_a_public_client_looks_into_no_token(wire: Wire) -> None:
     device = Wire(wire.http, CLI.id)
     assert error(await device.post("/oauth/introspect", token="x")) == (401, "invalid_client")
     assert (await device.post("/oauth/revoke", token="x")).status == 200
+
+
+async def test_the_metadata_tells_how_clients_prove_themselves_at_each_endpoint(wire: Wire) -> None:
+    """RFC 8414, 2: who names private_key_jwt must name its algorithms, for each endpoint."""
+    told = (await wire.call("GET", "/.well-known/oauth-authorization-server")).body
+    for endpoint in ("token", "revocation", "introspection"):
+        methods = told[f"{endpoint}_endpoint_auth_methods_supported"]
+        assert "private_key_jwt" in methods
+        assert ("none" in methods) is (endpoint != "introspection")
+        assert "RS256" in told[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]

@@ -18,10 +18,12 @@ _CACHED = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin"
 
 def metadata(issuer: str) -> dict[str, Any]:
     """What RFC 8414 and OpenID Connect Discovery want to know of us."""
-    proofs = {
-        f"{endpoint}_endpoint_auth_methods_supported": list(METHODS)
-        for endpoint in ("token", "revocation", "introspection")
-    }
+    proofs: dict[str, Any] = {}
+    for endpoint in ("token", "revocation", "introspection"):
+        # who looks into tokens must prove who it is
+        methods = [method for method in METHODS if endpoint != "introspection" or method != "none"]
+        proofs[f"{endpoint}_endpoint_auth_methods_supported"] = methods
+        proofs[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(ALGORITHMS)
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
@@ -40,7 +42,6 @@ def metadata(issuer: str) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
-        "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "prompt_values_supported": ["none", "login", "consent"],
         "claims_supported": ["sub", "name", "email", "auth_time", "amr", "sid", "nonce"],
         "claims_parameter_supported": False,
