@@ -10,6 +10,7 @@ from tenantry.model.kinds import TENANT, Address
 from tenantry.services.records import Source
 from tenantry.storage import tombstones
 from tests.support.application import KUBERNETES, Application
+from tests.support.people import seen
 
 PATH = "/v1/tombstones/acme"
 DOCUMENT = {
@@ -134,6 +135,20 @@ async def test_who_may_release_a_name(v1: Application, scope: str) -> None:
     async with v1.as_key(scope) as caller:
         assert (await caller.get(PATH)).status == 200
         assert (await caller.call("DELETE", PATH)).status == (200 if scope == "platform:admin" else 403)
+
+
+async def test_nobody_makes_anything_in_a_deleted_tenant(v1: Application) -> None:
+    tenant_id = str((await v1.tenant("acme"))["status"]["tenantID"])
+    async with v1.as_key("keys:write", "keys:read", "clients:write", tenant_id=tenant_id) as acme:
+        body = {"name": "later", "scopes": ["keys:read"]}
+        assert (await acme.post("/v1/keys", body)).status == 201
+        await v1.delete("tenants/acme")
+        await seen(v1.server)
+        assert (await acme.post("/v1/keys", body)).status == 403
+        assert (await acme.post("/v1/clients", {**body, "grantTypes": ["client_credentials"]})).status == 403
+        assert (await v1.post(f"{PATH}:undelete")).status == 200
+        await seen(v1.server)
+        assert (await acme.post("/v1/keys", body)).status == 201
 
 
 async def test_a_tenants_key_sees_none(v1: Application) -> None:

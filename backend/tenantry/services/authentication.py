@@ -396,6 +396,8 @@ class Authenticator:
     def _within(actor: Actor, tenant_id: str, tenant: TenantStanding | None) -> Actor:
         """``actor`` bound to a tenant, as that is now."""
         permissions = actor.permissions & (OF_TENANTS | {Permission.SELF})
+        if tenant is None:  # it is gone, and may come back: nothing is made in it meanwhile that would be there then
+            permissions &= READS
         suspension = ""
         if tenant is not None and tenant.mode:
             suspension = tenant.reason or "no reason is given"
