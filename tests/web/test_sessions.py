@@ -192,3 +192,20 @@ def test_each_role_holds_all_that_a_lower_one_does() -> None:
         assert higher.covers(lower)
         assert not lower.covers(higher)
     assert not any(Permission.RESOURCES_WRITE in granted for granted in ROLES.values())
+
+
+async def test_an_idempotency_key_belongs_to_the_tenant_that_is_active(v1: Application) -> None:
+    tenants = [(await v1.tenant(name))["status"]["tenantID"] for name in ("acme", "other")]
+    user = await add_user(v1.server)
+    for tenant in tenants:
+        await add_member(v1.server, tenant, user, Role.ADMIN)
+    async with browser(v1.server, await add_session(v1.server, user, tenants[0])) as api:
+        made = []
+        for name in ("acme", "other"):
+            assert (await api.post("/v1/me/tenant", {"tenant": name})).status == 200
+            await seen(v1.server)
+            body = {"name": "ci", "role": "viewer"}
+            made.append((await api.post("/v1/service-accounts", body, idempotency_key="once")).body["id"])
+            again = await api.post("/v1/service-accounts", body, idempotency_key="once")
+            assert again.body["id"] == made[-1]
+        assert made[0] != made[1]

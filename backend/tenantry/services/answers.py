@@ -33,7 +33,7 @@ class Request:
     """A request that names an Idempotency-Key. Both are SHA-256 in hex.
 
     Args:
-        key: of principal, method, route and Idempotency-Key.
+        key: of principal, tenant and client, method, route and Idempotency-Key.
         content: of everything else that the request says.
     """
 

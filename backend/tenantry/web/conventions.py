@@ -316,8 +316,11 @@ async def _identify(request: web.Request, operation: Operation) -> answers.Reque
     if not (0 < len(key) <= 255 and key.isprintable()):  # noqa: PLR2004 - said in the message
         raise TenantryError(Code.BAD_REQUEST, "Idempotency-Key must be 1 to 255 printable characters")
     content = f"{request.rel_url}\0{request.headers.get('If-Match', '')}".encode(errors="replace")
+    actor = request[ACTOR]
+    # a person acts in one tenant after another, and through one client beside another
+    whose = f"{actor.name}\0{actor.tenant_id}\0{actor.client_id}"
     return answers.Request(
-        key=_sha(f"{request[ACTOR].name}\0{request.method}\0{operation.name}\0{key}".encode(errors="replace")),
+        key=_sha(f"{whose}\0{request.method}\0{operation.name}\0{key}".encode(errors="replace")),
         content=_sha(content + b"\0" + await request.read()),
     )
 
