@@ -125,6 +125,17 @@ async def test_nobody_gets_a_secret_of_a_client_that_may_more_than_they(v1: Appl
         assert (await api.post(f"/v1/clients/{weak['id']}/secrets")).status == 201
 
 
+async def test_the_audit_log_tells_what_was_changed_of_a_client(v1: Application) -> None:
+    client, _ = await make(v1, SITE)
+    there = "https://elsewhere.example.com/callback"
+    assert (await v1.call("PATCH", f"/v1/clients/{client['id']}", {"redirectURIs": [there]})).status == 200
+    (row,) = await v1.items("/v1/audit?action=client.update")
+    assert {change["path"].partition("[")[0] for change in row["changes"]} == {"redirectURIs"}
+    assert there in json.dumps(row["changes"])
+    (row,) = await v1.items("/v1/audit?action=client.create")
+    assert "scopes" in {change["path"].partition("[")[0] for change in row["changes"]}
+
+
 RSA = RSAKey.generate_key(2048)
 GOOD = RSA.as_dict(private=False)
 

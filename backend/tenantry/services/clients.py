@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from tenantry.model import ids
-from tenantry.model.audit import AuditEvent
+from tenantry.model.audit import AuditEvent, describe
 from tenantry.model.credentials import new_token
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor
@@ -29,6 +29,7 @@ from tenantry.model.oauth import (
 from tenantry.model.permissions import SCOPES, Permission
 from tenantry.services import answers
 from tenantry.services.answers import Once
+from tenantry.services.audit import event
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant
 from tenantry.storage import audit, changes, clients
@@ -84,7 +85,8 @@ class Clients:
         _check(actor, client)
         secret, token = (None, "") if client.is_public or client.jwks else _new_secret(client.id, 0, now)
         made = NewSecret(Registered(client, (secret,) if secret else ()), token)
-        return await answers.run(self._db, once, _create, made, _event(actor, "client.create", client, now))
+        row = _event(actor, "client.create", client, now, diff=describe({}, _told(client)))
+        return await answers.run(self._db, once, _create, made, row)
 
     async def get(self, actor: Actor, client_id: str) -> Registered:
         """The client and its secrets, without what is secret of them.
@@ -114,8 +116,9 @@ class Clients:
         _require(actor, Permission.CLIENTS_WRITE)
         client = replace(wanted, updated_at=max(ids.now_micros(), before.client.updated_at + 1))
         _check(actor, client)
-        event = _event(actor, "client.update", client, client.updated_at)
-        await self._db.run(_update, client, before.client, event, write=True)
+        diff = describe(_told(before.client), _told(client))
+        row = _event(actor, "client.update", client, client.updated_at, diff=diff)
+        await self._db.run(_update, client, before.client, row, write=True)
         return Registered(client, before.secrets)
 
     async def delete(self, actor: Actor, client_id: str) -> Registered:
@@ -149,8 +152,8 @@ class Clients:
         now = ids.now_micros()
         secret, token = _new_secret(client_id, lifetime, now)
         made = NewSecret(Registered(found.client, (*found.secrets, secret)), token)
-        event = _event(actor, "client.secret.create", found.client, now, secret.id)
-        return await answers.run(self._db, once, _add_secret, made, secret, event)
+        row = _event(actor, "client.secret.create", found.client, now, secret.id)
+        return await answers.run(self._db, once, _add_secret, made, secret, row)
 
     async def revoke_secret(self, actor: Actor, client_id: str, secret_id: str) -> Registered:
         """Take one of the client's secrets back, on every replica within a second.
@@ -161,8 +164,8 @@ class Clients:
         _require(actor, Permission.CLIENTS_WRITE)
         found = await self._find(actor, client_id)
         now = ids.now_micros()
-        event = _event(actor, "client.secret.revoke", found.client, now, secret_id)
-        await self._db.run(_revoke_secret, found.client, secret_id, event, write=True)
+        row = _event(actor, "client.secret.revoke", found.client, now, secret_id)
+        await self._db.run(_revoke_secret, found.client, secret_id, row, write=True)
         return replace(found, secrets=tuple(secret for secret in found.secrets if secret.id != secret_id))
 
     async def _find(self, actor: Actor, client_id: str) -> Registered:
@@ -181,55 +184,63 @@ def _new_secret(client_id: str, lifetime: int, now: int) -> tuple[ClientSecret, 
     ), token
 
 
-def _create(unit: Unit, made: NewSecret, event: AuditEvent) -> NewSecret:
+def _create(unit: Unit, made: NewSecret, row: AuditEvent) -> NewSecret:
     clients.insert(unit, made.registered.client)
     for secret in made.registered.secrets:
         clients.add_secret(unit, secret)
-    audit.append(unit, event)
-    changes.announce(unit, notice(made.registered.client), at=event.at)  # its id may have been asked for before
+    audit.append(unit, row)
+    changes.announce(unit, notice(made.registered.client), at=row.at)  # its id may have been asked for before
     return made
 
 
-def _update(unit: Unit, client: OAuthClient, before: OAuthClient, event: AuditEvent) -> None:
+def _update(unit: Unit, client: OAuthClient, before: OAuthClient, row: AuditEvent) -> None:
     if not clients.update(unit, client, before):
         raise TenantryError(Code.CONFLICT, "the client has changed meanwhile: read it again")
-    audit.append(unit, event)
-    changes.announce(unit, notice(client), at=event.at)
+    audit.append(unit, row)
+    changes.announce(unit, notice(client), at=row.at)
 
 
-def _delete(unit: Unit, client: OAuthClient, now: int, event: AuditEvent) -> None:
+def _delete(unit: Unit, client: OAuthClient, now: int, row: AuditEvent) -> None:
     if clients.delete(unit, client.id):
-        audit.append(unit, event)
+        audit.append(unit, row)
         changes.announce(unit, notice(client), at=now)
 
 
-def _add_secret(unit: Unit, made: NewSecret, secret: ClientSecret, event: AuditEvent) -> NewSecret:
+def _add_secret(unit: Unit, made: NewSecret, secret: ClientSecret, row: AuditEvent) -> NewSecret:
     clients.add_secret(unit, secret)
-    audit.append(unit, event)
-    changes.announce(unit, notice(made.registered.client), at=event.at)
+    audit.append(unit, row)
+    changes.announce(unit, notice(made.registered.client), at=row.at)
     return made
 
 
-def _revoke_secret(unit: Unit, client: OAuthClient, secret_id: str, event: AuditEvent) -> None:
+def _revoke_secret(unit: Unit, client: OAuthClient, secret_id: str, row: AuditEvent) -> None:
     if not clients.delete_secret(unit, client.id, secret_id):
         raise TenantryError(Code.NOT_FOUND, f'the client has no secret "{secret_id}"')
-    audit.append(unit, event)
-    changes.announce(unit, notice(client), at=event.at)
+    audit.append(unit, row)
+    changes.announce(unit, notice(client), at=row.at)
 
 
-def _event(actor: Actor, action: str, client: OAuthClient, now: int, message: str = "") -> AuditEvent:
-    return AuditEvent(
-        id=ids.uuid7(),
-        at=now,
-        actor=actor.name,
-        action=action,
-        kind="OAuthClient",
-        name=client.id,
-        tenant_id=client.tenant_id,
-        request_id=actor.request_id,
-        ip=actor.ip,
-        message=message or client.name,
+def _event(  # noqa: PLR0913, PLR0917 - the parts of a row
+    actor: Actor, action: str, client: OAuthClient, now: int, message: str = "", diff: str = "{}"
+) -> AuditEvent:
+    message = message or client.name
+    return event(
+        actor, action, "OAuthClient", client.id, at=now, tenant_id=client.tenant_id, message=message, diff=diff
     )
+
+
+def _told(client: OAuthClient) -> dict[str, object]:
+    return {
+        "name": client.name,
+        "kind": str(client.kind),
+        "grantTypes": list(client.grant_types),
+        "redirectURIs": list(client.redirect_uris),
+        "postLogoutURIs": list(client.post_logout_uris),
+        "scopes": list(client.scopes),
+        "jwks": client.jwks,
+        "firstParty": client.first_party,
+        "disabled": client.disabled,
+    }
 
 
 def _require(actor: Actor, permission: Permission) -> None:
