@@ -231,7 +231,13 @@ LIES: dict[str, tuple[Lie, str]] = {
     "older than the sign-in": (_says_times(iat=-3600), "not issued for this sign-in"),
     "of the future": (_says_times(iat=3600, exp=7200), "not issued for this sign-in"),
     "not yet good": (_says_times(nbf=3600), "not good yet"),
+    "exp beyond all numbers": (_says("claims", exp=10**400), "from when until when"),
     "no sub": (_says("claims", sub=None), "names no subject"),
+    "sub has a NUL": (_says("claims", sub="a\0"), "names no subject"),
+    "an access token that is no text": (
+        _says("tokens", access_token="\ud800"),
+        "access token cannot be sent",
+    ),
     "sub is a number": (_says("claims", sub=1), "names no subject"),
     "the at_hash of another token": (_says("claims", at_hash="AAAAAAAAAAAAAAAAAAAAAA"), "another access token"),
     "userinfo of another sub": (_says("userinfo", sub="mallory"), "tells of somebody else"),
@@ -243,6 +249,10 @@ LIES: dict[str, tuple[Lie, str]] = {
     "no code": (_says("callback", code=None), "did not say who you are"),
     "no id_token": (_says("tokens", id_token=None), "has no id_token"),
     "a token of another type": (_says("tokens", token_type="DPoP"), "no bearer token"),
+    "ways to prove oneself that are no list": (
+        _says("metadata", token_endpoint_auth_methods_supported=5),
+        "answer to the code came with the status",
+    ),
     "an endpoint in the cluster": (_says("metadata", token_endpoint="http://10.0.0.1/token"), "no public address"),
 }
 

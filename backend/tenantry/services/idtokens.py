@@ -25,6 +25,8 @@ ALGORITHMS = ("RS256", "ES256", "PS256", "RS384", "ES384", "PS384", "RS512", "ES
 LEEWAY = 60  # seconds that clocks may differ
 MAX_TOKEN = 16384  # characters
 
+_FARTHEST = 2**53  # epoch seconds: up to here, JSON's numbers are the same for everybody
+
 _TYPES: dict[str, type[RSAKey | ECKey | OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 #: headers that name a key, or would change what is signed, are refused and never followed
 _HEADERS = frozenset({"alg", "kid", "typ", "x5t", "x5t#S256"})
@@ -69,7 +71,8 @@ def verify(token: str, keys: Sequence[Key], expected: Expectation) -> dict[str, 
     if claims.get("iss") != expected.issuer:
         raise UnbelievableError(f"its id_token is of the issuer {_shown(claims.get('iss'))}")
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= 255:  # noqa: PLR2004 - OpenID Connect Core, 2
+    # OpenID Connect Core, 2; what cannot be printed is half a surrogate pair, or nobody's name
+    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():  # noqa: PLR2004
         raise UnbelievableError("its id_token names no subject")
     if not _same(claims.get("nonce"), expected.nonce):
         raise UnbelievableError("its id_token is of another sign-in: the nonce is not ours")
@@ -144,7 +147,9 @@ def _check_times(claims: Mapping[str, Any], since: float) -> None:
 
 
 def _time(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool) or abs(value) > _FARTHEST:
+        return None
+    return float(value)
 
 
 def _same(value: object, expected: str) -> bool:
@@ -153,7 +158,7 @@ def _same(value: object, expected: str) -> bool:
 
 def _hash(access_token: str, algorithm: str) -> str:
     """``at_hash`` (OpenID Connect Core, 3.1.3.6)."""
-    digest = _HASHES.get(algorithm[2:], hashlib.sha512)(access_token.encode()).digest()
+    digest = _HASHES.get(algorithm[2:], hashlib.sha512)(access_token.encode(errors="replace")).digest()
     return urlsafe_b64encode(digest[: len(digest) // 2]).decode().rstrip("=")
 
 

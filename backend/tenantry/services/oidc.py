@@ -149,7 +149,7 @@ class RelyingParty:
         }
         headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
         methods = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        if secret and "client_secret_basic" in methods:
+        if secret and isinstance(methods, list) and "client_secret_basic" in methods:
             pair = f"{quote_plus(provider.client_id)}:{quote_plus(secret)}"  # RFC 6749, 2.3.1
             headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
         else:
