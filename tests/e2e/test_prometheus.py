@@ -1,12 +1,14 @@
 """A real Prometheus in the cluster scrapes both programs by what is shipped, and sees every metric that is declared."""
 
 import json
+import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPConnection
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -22,12 +24,15 @@ from tests.worktree import ROOT
 
 pytestmark = [pytest.mark.node, pytest.mark.image, pytest.mark.timeout(900)]
 
+FORM = "application/x-www-form-urlencoded"
 IMAGE = "prom/prometheus:v3.5.0"
 HOST = f"{RELEASE}.{NAMESPACE}.svc"
 #: metric -> why it stays as it is while all goes well
 STILL = {
     "tenantry_db_units_refused_total": "no thread was busy for too long",
     "tenantry_db_retries_total": "the database took everything at once",
+    "tenantry_mails_total": "there is no mail server",
+    "tenantry_rate_limited_total": "nobody asked too often",
     "controller_runtime_reconcile_errors_total": "nothing failed",
     "workqueue_retries_total": "so nothing was tried again",
 }
@@ -75,13 +80,28 @@ def prometheus(installation: Installation, engine: Engine) -> Iterator[Prometheu
 
 @pytest.fixture
 def life(installation: Installation) -> Iterator[None]:
-    """Somebody who watches the plans, and an intruder in a tenant's namespace."""
+    """Somebody who watches the plans, a stranger who tries a password, and an intruder in a tenant's namespace."""
+    try_a_password(installation)
     headers = {"Host": HOST, "Authorization": f"Bearer {installation.key('watcher')}"}
     with closing(HTTPConnection(installation.address(), timeout=SECONDS)) as connection:
         connection.request("GET", f"{GROUP}/plans?watch=true", headers=headers)
         assert b'"ADDED"' in connection.getresponse().readline()
         installation.node.kubectl("delete", "resourcequota/tenantry", "--namespace=globex-main")
         yield
+
+
+def try_a_password(installation: Installation) -> None:
+    """Send the form of the login page for somebody who has no account."""
+    with closing(HTTPConnection(installation.address(), timeout=SECONDS)) as connection:
+        connection.request("GET", "/login", headers={"Host": HOST})
+        page = connection.getresponse()
+        cookie = page.headers["Set-Cookie"].partition(";")[0]
+        token = re.search(r'name="csrf" value="(\w+)"', page.read().decode())
+        assert token
+        form = urlencode({"csrf": token[1], "email": "nobody@example.com", "password": "four unrelated old words"})
+        headers = {"Host": HOST, "Cookie": cookie, "Origin": f"http://{HOST}", "Content-Type": FORM}
+        connection.request("POST", "/login", form, headers)
+        assert connection.getresponse().status == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def test_every_declared_metric_is_there_and_has_moved(
