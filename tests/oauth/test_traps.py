@@ -541,3 +541,14 @@ async def test_the_metadata_tells_how_clients_prove_themselves_at_each_endpoint(
         assert "private_key_jwt" in methods
         assert ("none" in methods) is (endpoint != "introspection")
         assert "RS256" in told[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+
+
+async def test_a_client_that_asks_for_somebody_gets_nobody_else(v1: Application, wire: Wire) -> None:
+    hint = (await wire.redeem(await wire.code())).body["id_token"]
+    assert await wire.code(id_token_hint=hint)
+    assert await wire.code(id_token_hint="x")  # what cannot be read asks for nobody
+    another = await add_session(v1.server, await add_user(v1.server, "bob@example.com"))
+    for prompt in (None, "none"):
+        sent = await Wire(wire.http, wire.client_id, wire.secret, another).authorize(id_token_hint=hint, prompt=prompt)
+        assert (sent.location, sent.parameters["error"]) == (CALLBACK, "login_required")
+        assert "iss" in sent.parameters

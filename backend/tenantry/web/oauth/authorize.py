@@ -124,6 +124,10 @@ async def _check(request: web.Request, server: Server, sent: Request) -> _Asked:
     max_age = parameters.get("max_age", "0")
     if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):  # noqa: PLR2004 - seconds
         raise InvalidRequestError("max_age must be a number of seconds.", redirect_uri=redirect_uri, state=state)
+    hint = parameters.get("id_token_hint", "")
+    hinted = await services.access_tokens.read_hint(hint) if hint else None
+    if hinted and session and hinted.get("sub") != session.user_id:  # OpenID Connect Core, 3.1.2.1
+        raise LoginRequiredError("Somebody else is signed in.", redirect_uri=redirect_uri, state=state)
     sent.session = session
     return _Asked(server, sent, grant, session, user)
 
