@@ -91,3 +91,14 @@ async def test_a_client_that_may_less_from_now_on_has_no_token_that_may_more(v1:
     await seen(v1.server)
     assert (await call(mine, token, "/v1/keys")).status == 403
     assert (await call(mine, token, "/v1/tenants/other/members")).status == 200
+
+
+async def test_a_tenant_sees_who_was_let_into_it(v1: Application, wire: Wire, tenants: dict[str, str]) -> None:
+    client, secret = await add_client(v1.server, scopes=SCOPES, first_party=True)
+    mine = Wire(wire.http, client.id, secret, wire.cookie)
+    given = (await mine.redeem(await mine.code(scope="openid offline_access"))).body
+    assert (await mine.post("/oauth/revoke", token=given["refresh_token"])).status == 200
+    rows = await v1.items(f"/v1/audit?kind=TokenFamily&tenantID={tenants['other']}")
+    assert [row["action"] for row in rows] == ["token-family.revoke", "token-family.begin"]
+    assert {row["actor"] for row in rows} == {f"client:{client.id}"}
+    assert {row["onBehalfOf"].partition(":")[0] for row in rows} == {"user"}

@@ -276,7 +276,7 @@ class OAuthStore:
     def revoke_family(self, family_id: str, why: str) -> None:
         """Take back the family with every token of it."""
         if families.revoke(self._unit, family_id, self.now):
-            self._note("token-family.revoke", family_id, why)
+            self._note("token-family.revoke", family_id, why, family=families.get(self._unit, family_id))
             self.notices.append(end_tokens(self._unit, family_id, self.now))
 
     def withdraw(self, client_id: str) -> None:
@@ -367,10 +367,11 @@ class OAuthStore:
         if _user_of(self._unit, family) is None:
             return None
         families.insert(self._unit, family)
-        self._note("token-family.begin", family.id, f"{family.user_id}: {' '.join(family.scopes)}")
+        self._note("token-family.begin", family.id, f"{family.user_id}: {' '.join(family.scopes)}", family=family)
         return family
 
-    def _note(self, action: str, name: str, message: str = "") -> None:
+    def _note(self, action: str, name: str, message: str = "", *, family: TokenFamily | None = None) -> None:
+        """Write what is done; what is about a grant stands in the log of the tenant that it reaches into."""
         kind = {"consent": "Consent", "token": "AccessToken", "token-family": "TokenFamily", "device": "DeviceCode"}
         event = AuditEvent(
             id=ids.uuid7(),
@@ -379,10 +380,13 @@ class OAuthStore:
             action=action,
             kind=kind[action.partition(".")[0]],
             name=name,
-            tenant_id=self._actor.tenant_id,
+            tenant_id=family.tenant_id if family else self._actor.tenant_id,
             request_id=self._actor.request_id,
             ip=self._actor.ip,
             message=message,
+            on_behalf_of=replace(self._actor, user_id=family.user_id).on_behalf_of
+            if family
+            else self._actor.on_behalf_of,
         )
         audit.append(self._unit, event)
 
