@@ -70,6 +70,17 @@ async def test_the_setup_page_says_what_is_wrong_beside_the_field(server: Server
             assert fields["password"] not in answer.html
 
 
+async def test_the_audit_log_has_the_failed_sign_ins_of_each_account(server: ServerInProcess) -> None:
+    accounts = [await add_account(server, f"{name}@example.com") for name in ("ada", "bob")]
+    async with browsing(server) as browser:
+        for account in accounts:
+            for _ in range(2):
+                assert (await log_in(browser, account.email, "not the password")).status == 422
+    await server.services.audit.close()
+    rows = await server.services.audit.list(ACTOR, Filter(action="session.begin"), before="", limit=10)
+    assert sorted(row.name for row in rows) == sorted(account.id for account in accounts)
+
+
 async def test_headers_that_are_no_text_break_nothing(server: ServerInProcess) -> None:
     await add_account(server)
     form = f"csrf={csrf.token_of('form')}&email=ada%40example.com&password={quote_plus(PASSWORD)}".encode()

@@ -96,10 +96,11 @@ class AuditLog:
     def note_denied(self, actor: Actor, method: str, path: str, error: TenantryError) -> None:
         """Write, when there is time, that ``actor`` was refused a request; one that repeats itself fills no disk.
 
-        Of a credential that does not work, it does not matter what it is tried on.
+        Of a credential that does not work, it does not matter what it is tried on, but whose it is; and strangers are
+        told apart by where they come from, so that none hides what another does.
         """
-        tried = ("", error.message) if error.code is Code.UNAUTHENTICATED else (method, path)
-        if not self._is_news(actor.name, *tried):
+        tried = (error.name, error.message) if error.code is Code.UNAUTHENTICATED else (method, path)
+        if not self._is_news(f"{actor.name} {actor.ip}", *tried):
             return
         if len(self._writing) >= _WAITING:
             logger.warning("too many refusals at once: %s %s by %s is not in the audit log", method, path, actor.name)
