@@ -60,6 +60,15 @@ async def test_the_client_of_a_tenant_reaches_into_no_other(
     assert (await call(wire, token, "/v1/tenants/other/members")).status == 404
 
 
+async def test_who_is_asked_is_told_in_which_tenant_it_is(v1: Application, wire: Wire) -> None:
+    assert "In the tenant <strong>acme</strong>" in (await wire.authorize()).text
+    platforms, _ = await add_client(v1.server, scopes=SCOPES)
+    assert (
+        "In the tenant <strong>other</strong>"
+        in (await Wire(wire.http, platforms.id, "", wire.cookie).authorize()).text
+    )
+
+
 async def test_the_client_of_a_tenant_has_nothing_of_who_administers_the_platform(v1: Application, wire: Wire) -> None:
     admin = await add_user(v1.server, "root@example.com", platform_admin=True)
     at_admins = Wire(wire.http, wire.client_id, wire.secret, await add_session(v1.server, admin))

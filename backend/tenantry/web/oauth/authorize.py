@@ -87,7 +87,7 @@ async def _answer(request: web.Request, parameters: Parameters, decision: str) -
         if decision != "deny" and await _must_consent(services, asked, decision):
             if "none" in asked.prompts:
                 raise ConsentRequiredError(redirect_uri=asked.grant.redirect_uri, state=parameters.get("state"))
-            return _ask(request, asked, since)
+            return await _ask(request, asked, since)
         answer: Answer = await services.oauth.transact(request[ACTOR], lambda store: _conclude(asked, store, decision))
     except OAuth2Error as error:
         answer = server.handle_error_response(sent, error)
@@ -169,13 +169,17 @@ def _opened(services: Services, since: str) -> int:
         raise TenantryError(Code.BAD_REQUEST, f"{_SINCE} is not one of ours") from None
 
 
-def _ask(request: web.Request, asked: _Asked, since: str) -> web.Response:
+async def _ask(request: web.Request, asked: _Asked, since: str) -> web.Response:
+    client = asked.sent.client.model
+    acts_in = client.tenant_id or (asked.session.tenant_id if asked.session else "")
+    tenant = await request.app[SERVICES].standing.tenant(acts_in) if acts_in else None
     parameters = {**asked.sent.parameters, **({_SINCE: since} if since else {})}
     return pages.show(
         request,
         "consent.html",
         form_targets=(_origin(asked.grant.redirect_uri),),
-        client=asked.sent.client.model,
+        client=client,
+        tenant=tenant.name if tenant else "",
         user=asked.user,
         target=urlsplit(asked.grant.redirect_uri).netloc or asked.grant.redirect_uri,
         meanings=[meaning_of(scope) for scope in asked.scopes],
