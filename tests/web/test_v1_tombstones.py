@@ -151,6 +151,19 @@ async def test_nobody_makes_anything_in_a_deleted_tenant(v1: Application) -> Non
         assert (await acme.post("/v1/keys", body)).status == 201
 
 
+async def test_the_programs_of_a_released_tenant_are_nobody_any_more(v1: Application) -> None:
+    await v1.tenant("acme")
+    path = "/v1/tenants/acme/service-accounts"
+    account = (await v1.post(path, {"name": "ci", "role": "viewer"})).body["id"]
+    key = {"name": "ci", "scopes": ["resources:read"]}
+    bearer = f"Bearer {(await v1.post(f'{path}/{account}/keys', key)).body['token']}"
+    assert (await v1.get("/v1/me", Authorization=bearer)).status == 200
+    await v1.delete("tenants/acme")
+    assert (await v1.call("DELETE", PATH)).status == 200
+    await seen(v1.server)
+    assert (await v1.get("/v1/me", Authorization=bearer)).status == 401
+
+
 async def test_a_tenants_key_sees_none(v1: Application) -> None:
     tenant_id = await _bury(v1)
     async with v1.as_key("platform:admin", tenant_id=tenant_id) as acme:

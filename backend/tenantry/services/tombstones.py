@@ -20,7 +20,7 @@ from tenantry.services.attempts import retrying
 from tenantry.services.candidate import Candidate, Writer
 from tenantry.services.offload import offload
 from tenantry.services.withdrawal import forget_tenant
-from tenantry.storage import audit, tombstones
+from tenantry.storage import audit, changes, tombstones
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -108,8 +108,9 @@ def _revived(buried: Tombstone) -> Candidate:
 def _release(unit: Unit, buried: Tombstone, event: AuditEvent) -> None:
     if not tombstones.remove(unit, buried):
         raise TenantryError(Code.CONFLICT, "somebody else was faster; try again", raced=True)
-    forget_tenant(unit, buried.tenant_id)
+    gone = forget_tenant(unit, buried.tenant_id)
     audit.append(unit, event)
+    changes.announce(unit, *gone, at=event.at)
 
 
 def _check_living(buried: Tombstone) -> None:

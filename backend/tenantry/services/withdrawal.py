@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
-from tenantry.services.standing import notice
+from tenantry.services.standing import notice, notices_of
 from tenantry.storage import (
     deliveries,
     families,
@@ -58,12 +58,17 @@ def end_tokens(unit: Unit, family_id: str, now: int) -> Notice:
     return notice(revocation)
 
 
-def forget_tenant(unit: Unit, tenant_id: str) -> None:
-    """Delete who belonged to a tenant that cannot come back any more, and let others have what its programs were."""
+def forget_tenant(unit: Unit, tenant_id: str) -> list[Notice]:
+    """Delete who belonged to a tenant that cannot come back any more, and let others have what its programs were.
+
+    Returns what tells the replicas of its programs; of people, that the tenant is gone is enough.
+    """
     for webhook_id in webhooks.of_tenant(unit, tenant_id):
         deliveries.delete_all(unit, webhook_id)
         webhooks.delete(unit, webhook_id)
     memberships.forget(unit, tenant_id)
     invites.forget(unit, tenant_id)
-    for account in service_accounts.page(unit, tenant_id=tenant_id, limit=_ALL):
+    accounts = service_accounts.page(unit, tenant_id=tenant_id, limit=_ALL)
+    for account in accounts:
         service_accounts.delete(unit, account)
+    return [each for account in accounts for each in notices_of(account)]

@@ -150,11 +150,12 @@ class Worker:
 
 
 def _purge(unit: Unit, now: int) -> int:
-    due = tombstones.find_due(unit, now, BATCH)
+    due, gone = tombstones.find_due(unit, now, BATCH), []
     for tombstone in due:
         tombstones.purge(unit, tombstone.slug)
-        forget_tenant(unit, tombstone.tenant_id)
+        gone += forget_tenant(unit, tombstone.tenant_id)
         audit.append(unit, _purged(tombstone, now))
+    changes.announce(unit, *gone, at=now)
     return len(due)
 
 
