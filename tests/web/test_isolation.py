@@ -155,8 +155,9 @@ async def test_keys_are_of_that_identity(acme: Succession) -> None:
     assert {key["tenantID"] for key in await acme.old.items("/v1/keys")} == {acme.old_id}
     assert (await acme.old.get("/v1/keys?tenant=acme")).code == "not_found"
     assert (await acme.old.get(f"/v1/keys/{made['id']}")).code == "not_found"
-    assert (await acme.old.post(f"/v1/keys/{made['id']}:revoke")).code == "not_found"
-    assert (await acme.old.post("/v1/keys", {**new_key, "tenant": "acme"})).code == "not_found"
+    # its tenant is gone, and nobody writes in one that is
+    assert (await acme.old.post(f"/v1/keys/{made['id']}:revoke")).code == "forbidden"
+    assert (await acme.old.post("/v1/keys", {**new_key, "tenant": "acme"})).code == "forbidden"
 
 
 async def test_a_review_allows_the_tenant_of_that_identity(acme: Succession) -> None:
