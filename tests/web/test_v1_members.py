@@ -8,7 +8,7 @@ import pytest
 
 from tenantry.model import ids
 from tenantry.model.oauth import TokenFamily
-from tenantry.model.permissions import Role
+from tenantry.model.permissions import ROLES, Role
 from tenantry.services import worker
 from tenantry.storage import families, invites, memberships, revocations, service_accounts, sessions
 from tests.support.application import Answer, Application
@@ -85,7 +85,11 @@ async def test_nobody_gives_or_takes_more_than_they_hold(
 async def test_a_key_with_the_scope_makes_no_owners(v1: Application) -> None:
     acme = (await v1.tenant("acme"))["status"]["tenantID"]
     user, _ = await member(v1, acme, Role.VIEWER)
-    async with v1.as_key("members:write", tenant_id=acme) as key:
+    scopes = {"members:write", *map(str, ROLES[Role.DEVELOPER])}
+    for missing in sorted(scopes):  # whoever may give more than they have would have it in the end
+        async with v1.as_key(*scopes - {missing}, tenant_id=acme) as key:
+            assert (await key.call("PATCH", f"{MEMBERS}/{user}", {"role": "developer"})).code == "forbidden"
+    async with v1.as_key(*scopes, tenant_id=acme) as key:
         assert (await key.call("PATCH", f"{MEMBERS}/{user}", {"role": "owner"})).code == "forbidden"
         assert (await key.call("PATCH", f"{MEMBERS}/{user}", {"role": "developer"})).status == 200
 

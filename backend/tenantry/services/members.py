@@ -9,7 +9,7 @@ from tenantry.model import ids
 from tenantry.model.audit import describe
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Membership, User
-from tenantry.model.permissions import Permission, Role
+from tenantry.model.permissions import ROLES, Permission, Role
 from tenantry.services.audit import event
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant
@@ -88,7 +88,7 @@ class Members:
 
 
 def check_grant(actor: Actor, role: Role) -> None:
-    """Refuse to let ``actor`` give or take a role beyond their own.
+    """Refuse to let ``actor`` give or take a role beyond their own, or beyond what their credential lets through.
 
     Raises:
         TenantryError: ``FORBIDDEN``.
@@ -96,6 +96,10 @@ def check_grant(actor: Actor, role: Role) -> None:
     needed = Permission.OWNERS_WRITE if role is Role.OWNER else Permission.MEMBERS_WRITE
     if not actor.may(needed) or (actor.role is not None and not actor.role.covers(role)):
         raise TenantryError(Code.FORBIDDEN, f"{actor.name} cannot give or take the role {role}: it needs {needed}")
+    if missing := ROLES[role] - actor.permissions:
+        lacks = ", ".join(sorted(missing))
+        message = f"{actor.name} cannot give or take the role {role}, which may more: {lacks}"
+        raise TenantryError(Code.FORBIDDEN, message)
 
 
 def _page(unit: Unit, tenant_id: str, after: str, limit: int) -> list[Member]:
