@@ -1,5 +1,6 @@
 """Two real clusters with the same issuer string: told apart by their keys, and asked whether a token is still good."""
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.server import ServerInProcess, running_server
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NAMESPACE, APP = "acme-prod", "system:serviceaccount:acme-prod:app"
+MADE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
 REVIEWER = "tenantry-reviewer"
 
 
@@ -25,7 +27,7 @@ def planes(control_plane: ControlPlane) -> Iterator[dict[str, ControlPlane]]:
     with ControlPlane() as other:
         found = {"east": control_plane, "west": other}
         for plane in found.values():
-            plane.kubectl("create", "namespace", NAMESPACE)
+            plane.kubectl("apply", "-f", "-", input=json.dumps(MADE))  # another test may have left it
             for name in ("app", REVIEWER):
                 plane.kubectl("create", "serviceaccount", name, "-n", NAMESPACE)
             role = ("--clusterrole=system:auth-delegator", f"--serviceaccount={NAMESPACE}:{REVIEWER}")

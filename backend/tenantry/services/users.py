@@ -94,7 +94,9 @@ class Users:
         Raises:
             TenantryError: ``NOT_FOUND``; ``LAST_OWNER``, there would be no active platform administrator.
         """
-        return await retrying(partial(self._db.run, _change, actor, user_id, wanted, check, write=True))
+        changed = await retrying(partial(self._db.run, _change, actor, user_id, wanted, check, write=True))
+        self._standing.forget("User", user_id)  # who has changed it sees it at once
+        return changed
 
 
 def _change(unit: Unit, actor: Actor, user_id: str, wanted: Change, check: Check) -> User:
