@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import segno
 from aiohttp import web
 from markupsafe import Markup
 
@@ -113,8 +112,15 @@ async def _factor(request: web.Request, error: TenantryError | None = None) -> w
         problems=pages.problems_of(error),
         factor=await factors.state(actor.user_id),
         pending=pending,
-        qr=Markup(segno.make_qr(pending.uri).svg_inline(scale=4, border=4, light="#fff")) if pending else "",  # noqa: S704 - made here
+        qr=_drawn(pending.uri) if pending else "",
     )
+
+
+def _drawn(uri: str) -> Markup:
+    """The QR code of ``uri``."""
+    import segno  # noqa: PLC0415 - for few who come here, and not for every start
+
+    return Markup(segno.make_qr(uri).svg_inline(scale=4, border=4, light="#fff"))  # noqa: S704 - made here
 
 
 async def _begin_anew(
