@@ -12,6 +12,7 @@ from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor, User, UserStatus
 from tenantry.model.links import Link, Purpose
 from tenantry.services import links
+from tenantry.services.audit import event
 from tenantry.services.mail import Mail
 from tenantry.services.passwords import Passwords
 from tenantry.services.standing import notice
@@ -95,7 +96,7 @@ class Accounts:
             TenantryError: ``NOT_FOUND``, the link does not work; ``INVALID`` at ``email``, ``name`` or ``password``.
         """
         link = await links.find(self._db, token, Purpose.SETUP)
-        address, name = email_address.check(email), _check_name(name)
+        address, name = email_address.check(email), check_name(name)
         hashed = await self._passwords.hash(password)
         now = ids.now_micros()
         user = User(
@@ -205,7 +206,7 @@ def _setup_link(unit: Unit, actor: Actor) -> str:
             Code.CONFLICT, "there are users already: tenantry admin recover EMAIL lets one of them in again"
         )
     token = links.make(unit, Purpose.SETUP)
-    audit.append(unit, event(actor, "setup-link.create", ""))
+    audit.append(unit, _event(actor, "setup-link.create", ""))
     return token
 
 
@@ -214,7 +215,7 @@ def _set_up(unit: Unit, actor: Actor, link: Link, user: User) -> User:
     if not users.is_empty(unit):
         raise links.spent()
     users.insert(unit, user)
-    audit.append(unit, event(replace(actor, name=f"user:{user.id}"), "user.set-up", user.id, user.email))
+    audit.append(unit, _event(replace(actor, name=f"user:{user.id}"), "user.set-up", user.id, user.email))
     changes.announce(unit, notice(user), at=user.created_at)
     return user
 
@@ -224,7 +225,7 @@ def _recovery_link(unit: Unit, actor: Actor, email: str) -> str:
     if user is None:
         raise TenantryError(Code.NOT_FOUND, f"there is no user {email}")
     token = links.make(unit, Purpose.RECOVERY, user.id)
-    audit.append(unit, event(actor, "recovery-link.create", user.id, user.email))
+    audit.append(unit, _event(actor, "recovery-link.create", user.id, user.email))
     return token
 
 
@@ -233,7 +234,7 @@ def _reset_link(unit: Unit, actor: Actor, email: str) -> str:
     if user is None or not user.password_hash or user.status is not UserStatus.ACTIVE:
         return ""
     token = links.make(unit, Purpose.PASSWORD, user.id)
-    audit.append(unit, event(actor, "reset-link.create", user.id, user.email))
+    audit.append(unit, _event(actor, "reset-link.create", user.id, user.email))
     return token
 
 
@@ -266,30 +267,23 @@ def renew(unit: Unit, actor: Actor, user: User, action: str) -> User:
     changed = replace(user, auth_version=user.auth_version + 1, updated_at=now)
     if not users.update(unit, changed, user):
         raise TenantryError(Code.CONFLICT, "the account was changed at the same moment: try again", raced=True)
-    audit.append(unit, event(actor, action, user.id))
+    audit.append(unit, _event(actor, action, user.id))
     changes.announce(unit, notice(changed), at=now)
     return changed
 
 
-def event(actor: Actor, action: str, user_id: str, message: str = "") -> AuditEvent:
-    """The audit row of what ``actor`` did with the account of a user."""
-    return AuditEvent(
-        id=ids.uuid7(),
-        at=ids.now_micros(),
-        actor=actor.name,
-        action=action,
-        kind="User",
-        name=user_id,
-        tenant_id=actor.tenant_id,
-        request_id=actor.request_id,
-        ip=actor.ip,
-        message=message,
-    )
+def _event(actor: Actor, action: str, user_id: str, message: str = "") -> AuditEvent:
+    return event(actor, action, "User", user_id, at=ids.now_micros(), message=message)
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """The name of a person as it is kept, which may be empty.
+
+    Raises:
+        TenantryError: ``INVALID``.
+    """
     name = name.strip()
-    if len(name) <= _NAME and (not name or name.isprintable()):
+    if len(name) <= _NAME and name.isprintable():
         return name
     message = f"Invalid value: must have at most {_NAME} printable characters"
     raise TenantryError(Code.INVALID, "the name is not valid", [FieldError("name", FieldCode.INVALID, message)])

@@ -35,6 +35,7 @@ def event(  # noqa: PLR0913 - the parts of a row
     name: str,
     *,
     at: int,
+    namespace: str = "",
     tenant_id: str | None = None,
     message: str = "",
     diff: str = "{}",
@@ -47,6 +48,7 @@ def event(  # noqa: PLR0913 - the parts of a row
         kind: to what, a type of the model.
         name: to which of them.
         at: when, in epoch microseconds.
+        namespace: of what has one.
         tenant_id: whose it is; of the tenant that the actor is in when None.
         message: more, for people.
         diff: what :func:`tenantry.model.audit.describe` says of it.
@@ -57,6 +59,7 @@ def event(  # noqa: PLR0913 - the parts of a row
         actor=actor.name,
         action=action,
         kind=kind,
+        namespace=namespace,
         name=name,
         tenant_id=actor.tenant_id if tenant_id is None else tenant_id,
         request_id=actor.request_id,
@@ -105,21 +108,10 @@ class AuditLog:
         if len(self._writing) >= _WAITING:
             logger.warning("too many refusals at once: %s %s by %s is not in the audit log", method, path, actor.name)
             return
-        event = AuditEvent(
-            id=ids.uuid7(),
-            at=ids.now_micros(),
-            actor=actor.name,
-            action=method.lower(),
-            kind=error.kind,
-            name=error.name,
-            tenant_id=actor.tenant_id,
-            result=Result.DENIED,
-            request_id=actor.request_id,
-            ip=actor.ip,
-            message=error.message[:_MESSAGE],
-            on_behalf_of=actor.on_behalf_of,
+        refusal = event(
+            actor, method.lower(), error.kind, error.name, at=ids.now_micros(), message=error.message[:_MESSAGE]
         )
-        task = asyncio.create_task(self._write(event))
+        task = asyncio.create_task(self._write(replace(refusal, result=Result.DENIED)))
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 

@@ -30,8 +30,9 @@ from tenantry.model.permissions import SCOPES, Permission
 from tenantry.services import answers
 from tenantry.services.answers import Once
 from tenantry.services.audit import event
+from tenantry.services.keys import check_name
 from tenantry.services.standing import notice
-from tenantry.services.tenancy import find_tenant
+from tenantry.services.tenancy import find_tenant, require
 from tenantry.storage import audit, changes, clients
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -71,7 +72,7 @@ class Clients:
         Raises:
             TenantryError: ``FORBIDDEN``, the actor may not, or would give more than it has; ``INVALID``; ``NOT_FOUND``.
         """
-        _require(actor, Permission.CLIENTS_WRITE)
+        require(actor, Permission.CLIENTS_WRITE)
         tenant_id = await find_tenant(self._db, actor, tenant) if tenant else actor.tenant_id
         now = ids.now_micros()
         client = replace(
@@ -94,7 +95,7 @@ class Clients:
         Raises:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
-        _require(actor, Permission.CLIENTS_READ)
+        require(actor, Permission.CLIENTS_READ)
         return await self._find(actor, client_id)
 
     async def list(self, actor: Actor, *, tenant: str = "", after: str = "", limit: int = 500) -> list[OAuthClient]:
@@ -103,7 +104,7 @@ class Clients:
         Raises:
             TenantryError: ``FORBIDDEN``; ``NOT_FOUND``, there is no such tenant.
         """
-        _require(actor, Permission.CLIENTS_READ)
+        require(actor, Permission.CLIENTS_READ)
         tenant_id = await find_tenant(self._db, actor, tenant) if tenant else actor.tenant_id
         return await self._db.run(partial(clients.page, tenant_id=tenant_id, after=after, limit=limit))
 
@@ -113,7 +114,7 @@ class Clients:
         Raises:
             TenantryError: ``FORBIDDEN``, ``INVALID``; ``CONFLICT``, it has changed meanwhile.
         """
-        _require(actor, Permission.CLIENTS_WRITE)
+        require(actor, Permission.CLIENTS_WRITE)
         client = replace(wanted, updated_at=max(ids.now_micros(), before.client.updated_at + 1))
         _check(actor, client)
         diff = describe(_told(before.client), _told(client))
@@ -127,7 +128,7 @@ class Clients:
         Raises:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
-        _require(actor, Permission.CLIENTS_WRITE)
+        require(actor, Permission.CLIENTS_WRITE)
         found = await self._find(actor, client_id)
         now = ids.now_micros()
         await self._db.run(_delete, found.client, now, _event(actor, "client.delete", found.client, now), write=True)
@@ -142,7 +143,7 @@ class Clients:
             TenantryError: ``FORBIDDEN``, also when the client has more than the actor, who would have it by the secret;
                 ``NOT_FOUND``; ``INVALID``, it can keep none, or has too many.
         """
-        _require(actor, Permission.CLIENTS_WRITE)
+        require(actor, Permission.CLIENTS_WRITE)
         found = await self._find(actor, client_id)
         _check_rights(actor, found.client)
         if found.client.is_public:
@@ -161,7 +162,7 @@ class Clients:
         Raises:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
-        _require(actor, Permission.CLIENTS_WRITE)
+        require(actor, Permission.CLIENTS_WRITE)
         found = await self._find(actor, client_id)
         now = ids.now_micros()
         row = _event(actor, "client.secret.revoke", found.client, now, secret_id)
@@ -243,11 +244,6 @@ def _told(client: OAuthClient) -> dict[str, object]:
     }
 
 
-def _require(actor: Actor, permission: Permission) -> None:
-    if not actor.may(permission):
-        raise TenantryError(Code.FORBIDDEN, f"{actor.name} does not have the permission {permission}")
-
-
 def _check(actor: Actor, client: OAuthClient) -> None:
     """Refuse a client that makes no sense, or that would have more than who makes it.
 
@@ -255,7 +251,7 @@ def _check(actor: Actor, client: OAuthClient) -> None:
         TenantryError: ``INVALID``, ``FORBIDDEN``.
     """
     errors = [
-        *_check_name(client.name),
+        *check_name(client.name),
         *_check_known("scopes", client.scopes, scopes_for(client.tenant_id)),
         *_check_known("grantTypes", client.grant_types, tuple(GrantType)),
         *_check_grants(client),
@@ -282,12 +278,6 @@ def _check_rights(actor: Actor, client: OAuthClient) -> None:
         if missing:
             listed = ", ".join(sorted(missing))
             raise TenantryError(Code.FORBIDDEN, f"the client has, or would have, rights that you lack: {listed}")
-
-
-def _check_name(name: str) -> list[FieldError]:
-    if 0 < len(name) <= 100 and name.isprintable():  # noqa: PLR2004 - said in the message
-        return []
-    return [FieldError("name", FieldCode.INVALID, "Invalid value: must be 1 to 100 printable characters")]
 
 
 def _check_known(field: str, values: Sequence[str], known: Sequence[str]) -> list[FieldError]:

@@ -8,10 +8,11 @@ from functools import partial
 
 from tenantry.model import email_address, ids
 from tenantry.model.credentials import new_token, split_token
-from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import INVITE_LIFE_US, Actor, Invite, Membership, TenantStanding, User, UserStatus
 from tenantry.model.permissions import ROLES, Permission, Role
 from tenantry.services import answers
+from tenantry.services.accounts import check_name
 from tenantry.services.answers import Once
 from tenantry.services.audit import event
 from tenantry.services.members import check_grant
@@ -151,7 +152,7 @@ class Invites:
         """
         opened = await self.open(token)
         _check_open(opened)
-        name = _check_name(name)
+        name = check_name(name)
         hashed = await self._passwords.hash(password)
         now = ids.now_micros()
         user = User(
@@ -224,14 +225,6 @@ def _check_open(opened: Invitation) -> None:
     if opened.tenant.mode:
         reason = opened.tenant.reason or "no reason is given"
         raise TenantryError(Code.TENANT_SUSPENDED, f"the tenant is suspended: {reason}")
-
-
-def _check_name(name: str) -> str:
-    name = name.strip()
-    if len(name) <= 100 and name.isprintable():  # noqa: PLR2004 - said in the message
-        return name
-    message = "Invalid value: must have at most 100 printable characters"
-    raise TenantryError(Code.INVALID, "the name is not valid", [FieldError("name", FieldCode.INVALID, message)])
 
 
 def _spent() -> TenantryError:

@@ -15,8 +15,9 @@ from tenantry.model.identity import Actor, ApiKey
 from tenantry.model.permissions import SCOPES, Permission
 from tenantry.services import answers
 from tenantry.services.answers import Once
+from tenantry.services.audit import event
 from tenantry.services.standing import notice
-from tenantry.services.tenancy import find_tenant, suspended
+from tenantry.services.tenancy import find_tenant, require, suspended
 from tenantry.storage import audit, changes, keys
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -70,8 +71,8 @@ class Keys:
             TenantryError: ``FORBIDDEN``, the actor may not make keys or would give more than it has; ``INVALID``;
                 ``NOT_FOUND``, there is no such tenant.
         """
-        _require(actor, needs)
-        errors = [*_check_name(name), *check_scopes(scopes), *_check_networks(allowed_cidrs)]
+        require(actor, needs)
+        errors = [*check_name(name), *check_scopes(scopes), *_check_networks(allowed_cidrs)]
         if lifetime < 0:
             message = f"Invalid value: {lifetime}: must not be negative"
             errors.append(FieldError("lifetimeSeconds", FieldCode.INVALID, message))
@@ -107,7 +108,7 @@ class Keys:
         Raises:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
-        _require(actor, Permission.KEYS_READ)
+        require(actor, Permission.KEYS_READ)
         return await self._find(actor, identifier, tenant)
 
     async def revoke(
@@ -120,7 +121,7 @@ class Keys:
         Raises:
             TenantryError: ``FORBIDDEN``, ``NOT_FOUND``.
         """
-        _require(actor, Permission.KEYS_WRITE)
+        require(actor, Permission.KEYS_WRITE)
         return await self._revoke(actor, await self._find(actor, identifier, tenant), once)
 
     async def _revoke(self, actor: Actor, key: ApiKey, once: Once[ApiKey] | None) -> ApiKey:
@@ -147,7 +148,7 @@ class Keys:
         Raises:
             TenantryError: ``FORBIDDEN``; ``NOT_FOUND``, there is no such tenant.
         """
-        _require(actor, Permission.KEYS_READ)
+        require(actor, Permission.KEYS_READ)
         tenant_id = await self._tenant_id(actor, tenant)
         return await self._db.run(partial(keys.page, tenant_id=tenant_id, after=after, limit=limit))
 
@@ -206,27 +207,11 @@ def _revoke(unit: Unit, key: ApiKey, now: int, event: AuditEvent) -> ApiKey:
 
 
 def _event(actor: Actor, action: str, key: ApiKey, now: int) -> AuditEvent:
-    return AuditEvent(
-        id=ids.uuid7(),
-        at=now,
-        actor=actor.name,
-        action=action,
-        kind="ApiKey",
-        name=key.id,
-        tenant_id=key.tenant_id,
-        request_id=actor.request_id,
-        ip=actor.ip,
-        on_behalf_of=actor.on_behalf_of,
-        message=key.name,
-    )
+    return event(actor, action, "ApiKey", key.id, at=now, tenant_id=key.tenant_id, message=key.name)
 
 
-def _require(actor: Actor, permission: Permission) -> None:
-    if not actor.may(permission):
-        raise TenantryError(Code.FORBIDDEN, f"{actor.name} does not have the permission {permission}")
-
-
-def _check_name(name: str) -> list[FieldError]:
+def check_name(name: str) -> list[FieldError]:
+    """What is wrong with the name that something is to have."""
     if 0 < len(name) <= 100 and name.isprintable():  # noqa: PLR2004 - said in the message
         return []
     return [FieldError("name", FieldCode.INVALID, "Invalid value: must be 1 to 100 printable characters")]

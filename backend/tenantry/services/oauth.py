@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tenantry.model import ids
-from tenantry.model.audit import AuditEvent
 from tenantry.model.credentials import new_token, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Session, User, UserStatus
@@ -36,6 +35,7 @@ from tenantry.model.oauth import (
     Revocation,
     TokenFamily,
 )
+from tenantry.services.audit import event
 from tenantry.services.client_assertions import Assertion
 from tenantry.services.encryption import Encryption
 from tenantry.services.standing import Standing, notice
@@ -372,23 +372,12 @@ class OAuthStore:
 
     def _note(self, action: str, name: str, message: str = "", *, family: TokenFamily | None = None) -> None:
         """Write what is done; what is about a grant stands in the log of the tenant that it reaches into."""
-        kind = {"consent": "Consent", "token": "AccessToken", "token-family": "TokenFamily", "device": "DeviceCode"}
-        event = AuditEvent(
-            id=ids.uuid7(),
-            at=self.now,
-            actor=self._actor.name,
-            action=action,
-            kind=kind[action.partition(".")[0]],
-            name=name,
-            tenant_id=family.tenant_id if family else self._actor.tenant_id,
-            request_id=self._actor.request_id,
-            ip=self._actor.ip,
-            message=message,
-            on_behalf_of=replace(self._actor, user_id=family.user_id).on_behalf_of
-            if family
-            else self._actor.on_behalf_of,
-        )
-        audit.append(self._unit, event)
+        kinds = {"consent": "Consent", "token": "AccessToken", "token-family": "TokenFamily", "device": "DeviceCode"}
+        who = self._actor
+        if family:
+            who = replace(who, user_id=family.user_id, tenant_id=family.tenant_id)
+        kind = kinds[action.partition(".")[0]]
+        audit.append(self._unit, event(who, action, kind, name, at=self.now, message=message))
 
 
 Kept = TypeVar("Kept", AuthCode, RefreshToken, DeviceCode)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tenantry.model import ids
-from tenantry.model.audit import AuditEvent
 from tenantry.model.credentials import new_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import SESSION_LIFE_US, Actor, Session, User
+from tenantry.services.audit import event
 from tenantry.services.authentication import SESSION_PREFIX
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant
@@ -132,8 +132,8 @@ def _insert(unit: Unit, actor: Actor, session: Session, action: str) -> Session:
     """Add ``session``, and end the one that ``actor`` comes with."""
     now = session.created_at
     sessions.insert(unit, session)
-    who = replace(actor, name=f"user:{session.user_id}", tenant_id=session.tenant_id)
-    audit.append(unit, _event(who, action, session, now, " ".join(session.amr)))
+    who = replace(actor, name=f"user:{session.user_id}", user_id=session.user_id, tenant_id=session.tenant_id)
+    audit.append(unit, event(who, action, "Session", session.id, at=now, message=" ".join(session.amr)))
     old = sessions.get(unit, actor.session_id) if actor.session_id else None
     if old and sessions.revoke(unit, old.id, now):
         changes.announce(unit, notice(old), at=now)
@@ -143,7 +143,7 @@ def _insert(unit: Unit, actor: Actor, session: Session, action: str) -> Session:
 def _end(unit: Unit, actor: Actor, session: Session) -> None:
     now = ids.now_micros()
     if sessions.revoke(unit, session.id, now):
-        audit.append(unit, _event(actor, "session.end", session, now))
+        audit.append(unit, event(actor, "session.end", "Session", session.id, at=now))
         changes.announce(unit, notice(session), at=now)
 
 
@@ -153,21 +153,6 @@ def _switch(unit: Unit, actor: Actor, tenant_id: str) -> str:
         raise TenantryError(Code.UNAUTHENTICATED, "the session was ended: sign in again")
     now = ids.now_micros()
     sessions.switch(unit, session.id, tenant_id)
-    audit.append(unit, _event(replace(actor, tenant_id=tenant_id), "session.switch", session, now))
+    audit.append(unit, event(actor, "session.switch", "Session", session.id, at=now, tenant_id=tenant_id))
     changes.announce(unit, notice(session), at=now)
     return tenant_id
-
-
-def _event(actor: Actor, action: str, session: Session, now: int, message: str = "") -> AuditEvent:
-    return AuditEvent(
-        id=ids.uuid7(),
-        at=now,
-        actor=actor.name,
-        action=action,
-        kind="Session",
-        name=session.id,
-        tenant_id=actor.tenant_id,
-        request_id=actor.request_id,
-        ip=actor.ip,
-        message=message,
-    )

@@ -19,9 +19,9 @@ from typing import Any
 from joserfc.jwk import ECKey, RSAKey
 
 from tenantry.model import ids
-from tenantry.model.audit import AuditEvent
 from tenantry.model.identity import Actor
 from tenantry.model.oauth import SigningKey
+from tenantry.services.audit import event
 from tenantry.services.encryption import Encryption
 from tenantry.services.standing import Standing
 from tenantry.storage import audit, changes, leases, signing_keys
@@ -173,20 +173,20 @@ class SigningKeys:
             return
         signing_keys.insert(unit, key)
         leases.release(unit, lease)
-        audit.append(unit, _event(_WORKER, "signing-key.create", key.id, key.created_at))
+        audit.append(unit, event(_WORKER, "signing-key.create", "SigningKey", key.id, at=key.created_at, tenant_id=""))
         changes.announce(unit, _CHANGED, at=key.created_at)
 
     @staticmethod
     def _add(unit: Unit, actor: Actor, key: SigningKey) -> None:
         signing_keys.insert(unit, key)
-        audit.append(unit, _event(actor, "signing-key.create", key.id, key.created_at))
+        audit.append(unit, event(actor, "signing-key.create", "SigningKey", key.id, at=key.created_at, tenant_id=""))
         changes.announce(unit, _CHANGED, at=key.created_at)
 
     def _delete(self, unit: Unit, key_ids: Sequence[str]) -> None:
         now = self._micros()
         for key_id in key_ids:
             signing_keys.delete(unit, key_id)
-            audit.append(unit, _event(_WORKER, "signing-key.delete", key_id, now))
+            audit.append(unit, event(_WORKER, "signing-key.delete", "SigningKey", key_id, at=now, tenant_id=""))
         changes.announce(unit, _CHANGED, at=now)
 
     def _drop(self, unit: Unit, actor: Actor, successor: SigningKey) -> None:
@@ -194,10 +194,10 @@ class SigningKeys:
         for key in reversed(signing_keys.all_keys(unit)):
             if key.active_from <= now:
                 signing_keys.delete(unit, key.id)
-                audit.append(unit, _event(actor, "signing-key.drop", key.id, now))
+                audit.append(unit, event(actor, "signing-key.drop", "SigningKey", key.id, at=now, tenant_id=""))
                 break
         signing_keys.insert(unit, replace(successor, active_from=now))
-        audit.append(unit, _event(actor, "signing-key.create", successor.id, now))
+        audit.append(unit, event(actor, "signing-key.create", "SigningKey", successor.id, at=now, tenant_id=""))
         changes.announce(unit, _CHANGED, at=now)
 
     def _micros(self) -> int:
@@ -213,16 +213,3 @@ def _generate(alg: str) -> RSAKey | ECKey:
 
 def _context(kid: str) -> str:
     return f"signing key:{kid}"
-
-
-def _event(actor: Actor, action: str, key_id: str, now: int) -> AuditEvent:
-    return AuditEvent(
-        id=ids.uuid7(),
-        at=now,
-        actor=actor.name,
-        action=action,
-        kind="SigningKey",
-        name=key_id,
-        request_id=actor.request_id,
-        ip=actor.ip,
-    )

@@ -17,6 +17,7 @@ from tenantry.model.resource import API, API_VERSION, Resource, Tombstone
 from tenantry.services import answers, candidate, transactions
 from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
+from tenantry.services.audit import event
 from tenantry.services.candidate import Candidate, Writer
 from tenantry.services.offload import offload
 from tenantry.services.withdrawal import forget_tenant
@@ -74,18 +75,8 @@ class Tombstones:
         async def attempt() -> Tombstone:
             buried = await self.get(actor, name)
             check(buried)
-            event = AuditEvent(
-                id=ids.uuid7(),
-                at=ids.now_micros(),
-                actor=actor.name,
-                action="release",
-                kind=TENANT.name,
-                name=name,
-                tenant_id=buried.tenant_id,
-                request_id=actor.request_id,
-                ip=actor.ip,
-            )
-            await self._db.run(_release, buried, event, write=True)
+            told = event(actor, "release", TENANT.name, name, at=ids.now_micros(), tenant_id=buried.tenant_id)
+            await self._db.run(_release, buried, told, write=True)
             return buried
 
         return await retrying(attempt)

@@ -20,6 +20,7 @@ from tenantry.model.resource import API, Change, Resource, Revision, Tombstone, 
 from tenantry.model.selectors import EVERYTHING, Operator, Requirement, Selector
 from tenantry.model.tenant import TenantSpec
 from tenantry.services import meaning
+from tenantry.services.audit import event
 from tenantry.services.candidate import Candidate
 from tenantry.storage import changes, claims, resources, revisions, tombstones, work
 from tenantry.storage.changes import PendingChange
@@ -265,18 +266,14 @@ def _tombstone(current: Resource, now: int) -> Tombstone:
 
 
 def _audit(actor: Actor, action: str, some: Resource, message: str = "", difference: str = "{}") -> AuditEvent:
-    return AuditEvent(
-        id=ids.uuid7(),
+    return event(
+        actor,
+        action,
+        some.kind,
+        some.name,
         at=ids.now_micros(),
-        actor=actor.name,
-        action=action,
-        kind=some.kind,
         namespace=some.namespace,
-        name=some.name,
         tenant_id=some.tenant_id,
-        request_id=actor.request_id,
-        ip=actor.ip,
         message=message,
         diff=difference,
-        on_behalf_of=actor.on_behalf_of,
     )

@@ -98,6 +98,12 @@ def show(
     return response
 
 
+def form_target(uri: str) -> str:
+    """What ``form-action`` must name for a redirect to ``uri``: its origin, or the scheme of an app of its own."""
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
+
+
 def show_error(request: web.Request, error: TenantryError, request_id: str) -> web.Response:
     """``error`` as a page."""
     rendering = errors.TABLE[error.code]

@@ -177,7 +177,7 @@ async def _ask(request: web.Request, asked: _Asked, since: str) -> web.Response:
     return pages.show(
         request,
         "consent.html",
-        form_targets=(_origin(asked.grant.redirect_uri),),
+        form_targets=(pages.form_target(asked.grant.redirect_uri),),
         client=client,
         tenant=tenant.name if tenant else "",
         user=asked.user,
@@ -194,12 +194,6 @@ def _conclude(asked: _Asked, store: OAuthStore, decision: str) -> Any:
     if granted and asked.sent.client:
         store.allow(granted, asked.sent.client.model, asked.scopes)
     return asked.server.create_authorization_response(asked.sent, grant_user=granted, grant=asked.grant)
-
-
-def _origin(uri: str) -> str:
-    """What ``form-action`` must name for the redirect to ``uri``: its origin, or the scheme of an app of its own."""
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 
 ROUTES = [

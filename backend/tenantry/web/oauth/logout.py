@@ -39,7 +39,7 @@ async def _show(request: web.Request, form: Form) -> web.Response:
         request,
         "oauth_logout.html",
         client=wish.client,
-        form_targets=(_origin(wish.target),) if wish.target else (),
+        form_targets=(pages.form_target(wish.target),) if wish.target else (),
         request_query=urlencode(parameters),
     )
 
@@ -74,11 +74,6 @@ async def _read(request: web.Request, parameters: Parameters) -> _Wish:
         target += ("&" if urlsplit(target).query else "?") + urlencode({"state": parameters["state"]})
     sid = claims.get("sid", "") if claims else ""
     return _Wish(found.client if found else None, sid if isinstance(sid, str) else "", target)
-
-
-def _origin(uri: str) -> str:
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
 
 
 ROUTES = [pages.page("GET", _PATH, _show), pages.page("POST", _PATH, _confirm)]
