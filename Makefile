@@ -10,6 +10,9 @@ UV_VERSION := 0.13.9
 UV := $(VENV)-lock/bin/uv pip compile --quiet --generate-hashes --universal --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --custom-compile-command "make lock"
 
+# A worker for each core; what tests/lanes.py says keeps those on one of them that need a machine.
+PYTEST := $(BIN)/python -m pytest -p tests.lanes --numprocesses auto --maxprocesses 4 --dist loadgroup
+
 SECRETS := .tenantry/secrets
 
 .DEFAULT_GOAL := help
@@ -48,10 +51,10 @@ operator: $(VENV)/runtime.stamp ## Start the operator on the cluster of KUBECONF
 	@exec $(BIN)/tenantry-operator run
 
 test: $(VENV)/dev.stamp ## Run all tests; ARGS='tests/web -k watch' runs some
-	@$(BIN)/python -m pytest -p tests.lanes $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 check: lint ## Lint and run the unit tests, in under 90 s; needs no cluster and no database server
-	@$(BIN)/python -m pytest --quiet -m "not (cluster or node or image or browser or database or slow)" $(ARGS)
+	@$(PYTEST) --quiet -m "not (cluster or node or image or browser or database or slow)" $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, types and import contracts
 	@$(BIN)/ruff check --quiet

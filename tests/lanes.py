@@ -1,7 +1,10 @@
-"""How long each lane of a test run took, printed at the end of `make test`.
+"""How long each lane of a test run took, printed at the end, and which tests share a worker.
 
 A test is in the lane of the first marker of `LANES` that it has. What the lane's servers need to start counts for the
 test that asked first; what is built or installed once stands in a line of its own.
+
+Workers run tests side by side, but all that need a machine of their own (a node, an engine, a control plane) on one of
+them, and all that need a database server on one, so that each of those starts once and nothing disturbs it.
 
 How long a whole run took is kept for `make bench-shipping`: as a cold one when something had to be built or installed.
 """
@@ -10,6 +13,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -19,43 +23,66 @@ from tests.worktree import ROOT
 RUNS = ROOT / ".tenantry" / "test-runs.json"
 #: seconds of preparation from which on a run was cold
 COLD = 60.0
-LANES = ("node", "image", "cluster", "browser", "database", "slow")
+#: marker -> which worker's its tests are; the others are anybody's
+LANES = {"node": "machine", "image": "machine", "cluster": "machine", "browser": "", "database": "database", "slow": ""}
 
 
 class Lanes:
     """Adds up seconds and tests by lane."""
 
     def __init__(self) -> None:
-        self.lane_of: dict[str, str] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.tests: Counter[str] = Counter()
+        self.preparation = 0.0
         self.begun = time.monotonic()
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Say which tests share a worker."""
+        for item in items:
+            if worker := LANES.get(_lane(item)):
+                item.add_marker(pytest.mark.xdist_group(worker))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_collection_finish(self, session: pytest.Session) -> Generator[None]:
-        """Put the tests into their lanes, and time what is prepared for them."""
-        for item in session.items:
-            self.lane_of[item.nodeid] = next(filter(item.get_closest_marker, LANES), "unit")
-        self.tests.update(self.lane_of.values())
+        """Time what is prepared for the tests."""
         start = time.monotonic()
         yield
-        self.seconds["preparation"] = time.monotonic() - start
+        self.preparation = time.monotonic() - start
+        if hasattr(session.config, "workeroutput"):
+            session.config.workeroutput["preparation"] = self.preparation
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over how long a worker prepared."""
+        self.preparation = max(self.preparation, getattr(node, "workeroutput", {}).get("preparation", 0.0))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Let the report say the lane, on its way from a worker too."""
+        report = yield
+        report.lane = _lane(item)
+        return report
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
         """Count a test's set-up, call or tear-down."""
-        self.seconds[self.lane_of[report.nodeid]] += report.duration
+        self.seconds[report.lane] += report.duration
+        self.tests[report.lane] += report.when == "setup"
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the lanes, the longest first."""
         terminalreporter.section("lanes")
         for lane, seconds in sorted(self.seconds.items(), key=lambda each: -each[1]):
-            tests = f"  {self.tests[lane]} tests" if self.tests[lane] else ""
-            terminalreporter.line(f"{lane:12} {seconds:7.1f} s{tests}")
+            terminalreporter.line(f"{lane:12} {seconds:7.1f} s  {self.tests[lane]} tests")
+        terminalreporter.line(f"{'preparation':12} {self.preparation:7.1f} s")
         options = terminalreporter.config.option
         if not (options.markexpr or options.keyword or options.file_or_dir or options.collectonly):
-            kind = "cold" if self.seconds["preparation"] > COLD else "warm"
+            kind = "cold" if self.preparation > COLD else "warm"
             RUNS.parent.mkdir(exist_ok=True, mode=0o700)
             RUNS.write_text(json.dumps(runs() | {kind: round(time.monotonic() - self.begun, 1)}))
+
+
+def _lane(item: pytest.Item) -> str:
+    return next(filter(item.get_closest_marker, LANES), "unit")
 
 
 def runs() -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from tenantry.storage import audit, tables
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 from tests.support.databases import opened
+from tests.support.migrated import place_database
 
 SEALS = Seals([b"k" * 32])
 ACME = "acme-id"
@@ -159,19 +159,6 @@ def _forget(unit: Unit) -> None:
     unit.database.run("DELETE FROM audit_chain WHERE tenant_id = ?", [ACME])
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables, to be copied: to make them takes longer than a test."""
-    file = tmp_path_factory.mktemp("migrated") / "tenantry.db"
-
-    async def make() -> None:
-        async with opened(f"sqlite:///{file}"):
-            pass
-
-    asyncio.run(make())
-    return file
-
-
 CHANGED = "position 2 was changed, inserted or moved"
 ENDS = "what tells where it begins and ends was changed"
 
@@ -211,10 +198,11 @@ ENDS = "what tells where it begins and ends was changed"
     ],
 )
 async def test_whatever_is_done_to_a_row_is_found(
-    migrated: Path, tmp_path: Path, tamper: Callable[[Unit], None], told: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tamper: Callable[[Unit], None], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit_check, "_PAGE", 2)
-    async with opened(f"sqlite:///{shutil.copy(migrated, tmp_path)}") as database:
+    await place_database(tmp_path / "tenantry.db")
+    async with opened(f"sqlite:///{tmp_path}/tenantry.db") as database:
         await write(database, *(row() for _ in range(5)), row(""))
         sealer = Sealer(database, SEALS)
         await sealer.seal()

@@ -14,6 +14,7 @@ import pytest
 from tenantry.storage import schema, tables
 from tenantry.storage.db import Database
 from tests.cluster.databases import DatabaseServer
+from tests.support.migrated import place_database
 
 SERVERS = [pytest.param(name, marks=pytest.mark.database) for name in ("mariadb", "mysql97")]
 
@@ -37,6 +38,7 @@ def database_server(request: pytest.FixtureRequest) -> DatabaseServer:
 async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with all tables and no rows."""
     if request.param == "sqlite":
+        await place_database(tmp_path / "tenantry.db")
         return f"sqlite:///{tmp_path / 'tenantry.db'}"
     return await emptied(request.getfixturevalue(request.param))
 

@@ -22,6 +22,7 @@ from tenantry.web.app import ROUTES
 from tenantry.web.routes import Route
 from tenantry.web.server import run
 from tenantry.wiring import Services
+from tests.support.migrated import place_database
 
 START_SECONDS = 30
 
@@ -94,6 +95,8 @@ async def running_server(
         "rate_limit_anonymous": 0,
         **settings,
     }
+    if "database_url" not in settings:
+        await place_database(Path(settings["data_dir"]) / "tenantry.db")
     async with run(Settings(**settings), routes) as server:
         async with asyncio.timeout(START_SECONDS):
             await server.started.wait()
@@ -121,14 +124,16 @@ async def server_process(tmp_path: Path, environment: Mapping[str, str] | None =
         "RATE_LIMIT": "0",
         "RATE_LIMIT_ANONYMOUS": "0",
     }
-    variables = {f"TENANTRY_{name}": value for name, value in settings.items()}
+    variables = {f"TENANTRY_{name}": value for name, value in settings.items()} | dict(environment or {})
+    if "TENANTRY_DATABASE_URL" not in variables:
+        await place_database(Path(variables["TENANTRY_DATA_DIR"]) / "tenantry.db")
     with log.open("ab") as stderr:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "tenantry",
             "serve",
-            env={**os.environ, **variables, **(environment or {})},
+            env={**os.environ, **variables},
             stdout=asyncio.subprocess.PIPE,
             stderr=stderr,
         )
