@@ -57,7 +57,7 @@ class Lanes:
         self.preparation = max(self.preparation, getattr(node, "workeroutput", {}).get("preparation", 0.0))
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Let the report say the lane, on its way from a worker too."""
         report = yield
         report.lane = _lane(item)
