@@ -35,6 +35,6 @@ def test_what_is_not_there_is_said() -> None:
     assert 'Tenant has no field "spec.plan"' in result.stderr
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.plural for kind in KINDS])
 def test_every_field_is_described(kind: Kind) -> None:
     assert [field.path for field in outline(kind).walk() if not field.description.endswith((".", ":", "`"))] == []

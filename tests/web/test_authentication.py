@@ -6,6 +6,7 @@ import json
 import os
 import time
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,7 @@ def _flipped(token: str, at: int) -> str:
         "Bearer tnk_\udcff",
         "Bearer '; DROP TABLE api_key; --",
     ],
+    ids=map(str, count()),  # the key is another in each process
 )
 async def test_a_bad_header_is_refused(server: ServerInProcess, header: str) -> None:
     async with server.session(anonymous=True) as session:
