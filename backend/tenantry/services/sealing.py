@@ -21,7 +21,7 @@ from tenantry.storage import audit_chains
 from tenantry.storage.db import Database
 
 LEASE = "sealer"
-TICK = 0.5  # seconds between two looks: refusals are rows too, and of those no change log tells
+TICK = 1.0  # seconds between two looks: refusals are rows too, and of those no change log tells
 BATCH = 200
 HOUSEKEEPING = 600.0  # seconds between two times that it logs the heads and removes what is old
 _DAY = 86_400 * 1_000_000

@@ -61,7 +61,7 @@ class Job:
             metrics.DB_UNIT_SECONDS.labels(self.name, unit.dialect).observe(elapsed)
             if elapsed > self.slow and _named.get(self.name, -math.inf) < started - SLOW_LOG_INTERVAL:
                 _named[self.name] = started
-                logger.warning("unit %s took %d ms", self.name, elapsed * 1000)
+                logger.info("unit %s took %d ms", self.name, elapsed * 1000)
 
 
 @dataclass(slots=True)

@@ -30,7 +30,7 @@ from tenantry.web.tls import CA_CERTIFICATE, Certificate, local_certificate
 from tenantry.wiring import Services, open_services
 
 _CERTIFICATE_SECONDS = 60.0
-_LAG_SECONDS = 0.5
+_LAG_SECONDS = 1.0
 
 logger = logging.getLogger(__name__)
 
