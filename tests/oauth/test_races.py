@@ -21,6 +21,8 @@ from tests.support.oauth_http import Sent, Wire
 from tests.support.people import add_session, add_user
 from tests.support.server import server_process
 
+pytestmark = pytest.mark.slow
+
 TRIES = 20
 OPEN = "openid offline_access resources:read"
 

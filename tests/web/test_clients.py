@@ -22,6 +22,8 @@ from tenantry.storage import changes
 from tests.support.databases import opened
 from tests.support.server import ServerProcess, server_process
 
+pytestmark = pytest.mark.slow
+
 API_VERSION = "tenantry.dev/v1alpha1"
 MERGE = "application/merge-patch+json"
 OPERATOR = Path(__file__).resolve().parents[1] / "support/kopf_operator.py"

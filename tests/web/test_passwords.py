@@ -19,6 +19,8 @@ from tests.support.people import PASSWORD, add_account, add_user, seen
 from tests.support.server import ServerInProcess, running_server
 from tests.web.test_second_factor import enrolled
 
+pytestmark = pytest.mark.slow
+
 EMAIL, NEW = "ada@example.com", "five words that are new"
 
 

@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.support.server import ServerProcess, server_process
 from tests.support.watching import Event, Follower, OutOfOrderError, list_all, version_of
+
+pytestmark = pytest.mark.slow
 
 PLANS = "/apis/tenantry.dev/v1alpha1/plans"
 MERGE = {"Content-Type": "application/merge-patch+json"}
