@@ -34,6 +34,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 
 from tenantry.model import providers
 from tenantry.model.permissions import SCOPES
+from tenantry.model.resource import API
 
 PREFIX = "TENANTRY_"
 Network = IPv4Network | IPv6Network
@@ -98,6 +99,13 @@ class Cluster(BaseModel):
     subjects: dict[Annotated[str, Field(pattern=r"^system:serviceaccount:[^:]+:[^:]+$")], tuple[str, ...]] = Field(
         description="Exact subject (`system:serviceaccount:<namespace>:<name>`) to its scopes."
     )
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_owner(cls, name: str) -> str:
+        if name == API:
+            raise ValueError(f"{API} is who manages what no cluster does; choose another name")
+        return name
 
     @field_validator("issuer")
     @classmethod

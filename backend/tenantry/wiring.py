@@ -165,7 +165,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             invites=invites,
             providers=providers,
             sign_up=SignUp(db, settings),
-            service_accounts=ServiceAccounts(db, keys, [cluster.name for cluster in settings.clusters]),
+            service_accounts=ServiceAccounts(db, keys, settings.clusters),
             federation=Federation(
                 db,
                 providers,

@@ -130,6 +130,10 @@ def test_a_file_that_tells_no_issuer_is_refused(
         ),
         ({"CLUSTERS": json.dumps([CLUSTER, CLUSTER])}, "TENANTRY_CLUSTERS: two clusters have the same name"),
         (
+            {"CLUSTERS": json.dumps([{**CLUSTER, "name": "api"}])},
+            "TENANTRY_CLUSTERS[0].name: api is who manages what no cluster does; choose another name",
+        ),
+        (
             {"CLUSTERS": json.dumps([{**CLUSTER, "jwks": {}}])},
             "TENANTRY_CLUSTERS[0]: exactly one of jwks, jwks_file and jwks_url must be given",
         ),

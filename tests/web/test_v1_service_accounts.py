@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 
 from tenantry.client.records import Records
 from tenantry.client.session import Session
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import TENANT, Address
 from tenantry.model.permissions import ROLES, Role
 from tests.support.application import Application
-from tests.support.issuer import Issuer
+from tests.support.issuer import SUBJECT, Issuer
 from tests.support.people import add_member, add_session, add_user, browser, seen
 from tests.support.server import ServerInProcess, running_server
 
@@ -30,11 +32,23 @@ async def bearing(server: ServerInProcess, token: str) -> AsyncIterator[Applicat
         yield Application(session, server)
 
 
+CLUSTERS = [EAST.cluster("east"), WEST.cluster("west", jwks=WEST.jwks(), subjects={})]
+
+
 @pytest.fixture
 async def clustered(tmp_path: Path) -> AsyncIterator[Application]:
     """The API of a server that knows two clusters with the same issuer."""
-    clusters = [EAST.cluster("east"), WEST.cluster("west", jwks=WEST.jwks(), subjects={})]
-    async with running_server(tmp_path, clusters=clusters) as server, server.session() as session:
+    async with running_server(tmp_path, clusters=CLUSTERS) as server, server.session() as session:
+        yield Application(session, server)
+
+
+@pytest.fixture
+async def stored(tmp_path: Path, database_url: str) -> AsyncIterator[Application]:
+    """The same on each database."""
+    async with (
+        running_server(tmp_path, clusters=CLUSTERS, database_url=database_url) as server,
+        server.session() as session,
+    ):
         yield Application(session, server)
 
 
@@ -167,17 +181,92 @@ async def test_a_workload_is_the_service_account_that_names_it_in_its_own_cluste
         assert (await app.get("/v1/me")).status == 401
 
 
-async def test_a_tenant_takes_workloads_of_its_own_namespaces_only(clustered: Application) -> None:
-    document = {
-        "metadata": {"uid": "1", "generation": 1},
-        "spec": {"displayName": "Acme", "planRef": {"name": "pro"}, "namespaces": [{"name": "prod"}]},
-    }
-    async with Session(clustered.server.base_url, EAST.token()) as session:
+@dataclass
+class Operator:
+    """The operator of the cluster `east`, which reports tenants and their namespaces."""
+
+    records: Records
+    instance: str
+
+    async def declare(self, name: str, *namespaces: str) -> str:
+        """Report a tenant that is to have these namespaces; its identity."""
+        spec = {"displayName": name, "planRef": {"name": "pro"}, "namespaces": [{"name": each} for each in namespaces]}
+        document = {"metadata": {"uid": name, "generation": 1}, "spec": spec}
+        return (await self.records.put(Address(TENANT, "", name), document, instance=self.instance)).tenant_id
+
+    async def report(self, name: str, **uids: str) -> None:
+        """Report the tenant's namespaces; one without a UID is somebody else's."""
+        seen = [
+            {"name": f"{name}-{suffix}", "ready": "True", "uid": uid}
+            if uid
+            else {"name": f"{name}-{suffix}", "ready": "False", "reason": "NameTaken"}
+            for suffix, uid in uids.items()
+        ]
+        at, status = Address(TENANT, "", name), {"namespaces": seen}
+        await self.records.put_status(at, instance=self.instance, uid=name, generation=1, status=status)
+
+
+@asynccontextmanager
+async def operating(server: ServerInProcess) -> AsyncIterator[Operator]:
+    async with Session(server.base_url, EAST.token()) as session:
         records = Records(session, "east")
-        at = Address(TENANT, "", "acme")
-        tenant = (await records.put(at, document, instance=await records.instance())).tenant_id
-    async with clustered.as_key("platform:admin", tenant_id=tenant) as key:
-        for cluster, subject in (("west", APP), ("east", "system:serviceaccount:beta-prod:app")):
-            refused = await key.post(ACCOUNTS, CI | {"workload": {"cluster": cluster, "subject": subject}})
-            assert [error["path"] for error in refused.body["errors"]] == ["workload.subject"]
-        assert (await key.post(ACCOUNTS, CI | {"workload": {"cluster": "east", "subject": APP}})).status == 201
+        yield Operator(records, await records.instance())
+
+
+def of(namespace: str, cluster: str = "east") -> dict[str, Any]:
+    """A service account that is a workload in that namespace."""
+    subject = f"system:serviceaccount:{namespace}:app"
+    return {"name": f"of-{namespace}", "role": "developer", "workload": {"cluster": cluster, "subject": subject}}
+
+
+async def test_a_tenant_takes_workloads_of_namespaces_that_are_its_own(stored: Application) -> None:
+    async with operating(stored.server) as operator:
+        tenant = await operator.declare("acme", "prod", "taken", "new")
+        await operator.declare("acme-eu", "prod")
+        await operator.report("acme", prod="1", taken="")
+        await operator.report("acme-eu", prod="2")
+    async with stored.as_key("platform:admin", tenant_id=tenant) as key:
+        for wanted in (
+            of("acme-prod", "west"),  # whose operator has not reported it
+            of("beta-prod"),
+            of("acme-eu-prod"),  # of the tenant acme-eu: a suffix has no hyphen
+            of("acme-taken"),  # of somebody who is no tenant, as the operator has seen
+            of("acme-new"),  # not made yet
+        ):
+            refused = await key.post(ACCOUNTS, wanted)
+            assert [error["path"] for error in refused.body["errors"]] == ["workload.subject"], wanted
+        assert (await key.post(ACCOUNTS, of("acme-prod"))).status == 201
+
+
+async def test_no_name_of_a_namespace_is_two_tenants(stored: Application) -> None:
+    async with operating(stored.server) as operator:
+        await operator.declare("acme-eu", "prod")
+        with pytest.raises(TenantryError) as refused:
+            await operator.declare("acme", "eu-prod")
+    assert refused.value.code is Code.INVALID
+
+
+async def test_a_workload_in_a_tenants_namespace_is_nobody_elses(stored: Application) -> None:
+    """Neither when the platform gives it to another or to itself, nor when it did so before it was the tenant's."""
+    await stored.tenant("beta")
+    betas = "/v1/tenants/beta/service-accounts"
+    async with bearing(stored.server, EAST.token(EAST.claims(sub=APP))) as app, operating(stored.server) as operator:
+        assert (await stored.post(betas, of("acme-prod"))).status == 201
+        await seen(stored.server)
+        assert (await app.get("/v1/me")).body["tenant"]["name"] == "beta"
+        await operator.declare("acme", "prod", "dev")
+        await operator.report("acme", prod="1", dev="2")
+        await seen(stored.server)
+        assert (await app.get("/v1/me")).status == 401
+    of_platform = {"name": "x", "scopes": ["platform:read"], "workload": of("acme-dev")["workload"]}
+    for path, wanted in ((betas, of("acme-dev")), ("/v1/service-accounts", of_platform)):
+        refused = await stored.post(path, wanted)
+        assert [error["path"] for error in refused.body["errors"]] == ["workload.subject"]
+    assert (await stored.post(ACCOUNTS, of("acme-dev"))).status == 201
+    assert (await stored.post(ACCOUNTS, of("acme-dev", "west"))).code == "already_exists"  # by its name
+
+
+async def test_whom_the_settings_name_is_no_service_account(clustered: Application) -> None:
+    await clustered.tenant("acme")
+    refused = await clustered.post(ACCOUNTS, CI | {"workload": {"cluster": "east", "subject": SUBJECT}})
+    assert [error["path"] for error in refused.body["errors"]] == ["workload.subject"]

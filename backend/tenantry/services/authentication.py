@@ -286,7 +286,8 @@ class Authenticator:
         if workload.scopes is None:
             with _counting("serviceaccount"):
                 account = await self._standing.workload(workload.cluster, workload.subject)
-                if account is None:
+                owner = await self._standing.holder(workload.cluster, actor.namespace)
+                if account is None or owner not in {"", account.tenant_id}:
                     raise _refusal("serviceaccount", "unknown", "the ServiceAccount is not known here", actor)
                 actor = await self._as_service_account(actor, account)
         return _Verified(

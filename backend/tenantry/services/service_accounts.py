@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-
-import orjson
 
 from tenantry.model import ids
 from tenantry.model.audit import describe
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor, ApiKey, ServiceAccount, UserStatus
 from tenantry.model.permissions import Permission, Role
-from tenantry.services import answers
+from tenantry.services import answers, namespaces
 from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
 from tenantry.services.audit import event
@@ -22,7 +20,8 @@ from tenantry.services.keys import Keys, NewKey, check_scopes
 from tenantry.services.standing import notice, notices_of
 from tenantry.services.tenancy import find_tenant
 from tenantry.services.workloads import SUBJECT
-from tenantry.storage import audit, changes, keys, resources, service_accounts
+from tenantry.settings import Cluster
+from tenantry.storage import audit, changes, keys, service_accounts
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -49,10 +48,10 @@ class Wanted:
 class ServiceAccounts:
     """The service accounts of all tenants and of the platform, over one database."""
 
-    def __init__(self, db: Database, made: Keys, clusters: Collection[str]) -> None:
+    def __init__(self, db: Database, made: Keys, clusters: Iterable[Cluster]) -> None:
         self._db = db
         self._keys = made
-        self._clusters = frozenset(clusters)
+        self._subjects = {cluster.name: cluster.subjects for cluster in clusters}
 
     async def create(
         self, actor: Actor, tenant: str, wanted: Wanted, once: Once[ServiceAccount] | None = None
@@ -64,7 +63,7 @@ class ServiceAccounts:
                 ``ALREADY_EXISTS``, the name or the workload is taken.
         """
         tenant_id = await self._tenant_id(actor, tenant)
-        if wrong := _problems(wanted, tenant_id, self._clusters):
+        if wrong := _problems(wanted, tenant_id, self._subjects):
             raise TenantryError(Code.INVALID, "the service account is not valid", wrong)
         now = ids.now_micros()
         account = ServiceAccount(
@@ -195,7 +194,7 @@ def owner_of(account: ServiceAccount) -> str:
     return f"service-account:{account.id}"
 
 
-def _problems(wanted: Wanted, tenant_id: str, clusters: Collection[str]) -> list[FieldError]:
+def _problems(wanted: Wanted, tenant_id: str, subjects: Mapping[str, Collection[str]]) -> list[FieldError]:
     found = []
     if not _NAME.fullmatch(wanted.name):
         message = "Invalid value: must be 1 to 63 lower case letters, digits and hyphens, such as ci"
@@ -210,12 +209,15 @@ def _problems(wanted: Wanted, tenant_id: str, clusters: Collection[str]) -> list
         if wanted.role is not None:
             found.append(FieldError("role", FieldCode.FORBIDDEN, "Forbidden: one of the platform has scopes"))
         found += check_scopes(wanted.scopes)
-    if bool(wanted.cluster) != bool(wanted.subject) or (wanted.cluster and wanted.cluster not in clusters):
+    if bool(wanted.cluster) != bool(wanted.subject) or (wanted.cluster and wanted.cluster not in subjects):
         message = "Invalid value: must be the name of a cluster in TENANTRY_CLUSTERS, beside a subject"
         found.append(FieldError("workload.cluster", FieldCode.INVALID, message))
     if wanted.subject and not SUBJECT.fullmatch(wanted.subject):
         message = "Invalid value: must be system:serviceaccount:NAMESPACE:NAME"
         found.append(FieldError("workload.subject", FieldCode.INVALID, message))
+    elif wanted.subject in subjects.get(wanted.cluster, ()):
+        message = "Forbidden: TENANTRY_CLUSTERS says what it may"
+        found.append(FieldError("workload.subject", FieldCode.FORBIDDEN, message))
     return found
 
 
@@ -261,15 +263,14 @@ def _note(unit: Unit, actor: Actor, action: str, account: ServiceAccount, diff: 
 
 
 def _check_place(unit: Unit, actor: Actor, account: ServiceAccount) -> None:
-    """Let a tenant take workloads of its own namespaces only: those that the cluster which manages it made for it."""
-    if not actor.tenant_id:
+    """Let a workload in a tenant's namespace be that tenant's only; others are for the platform to give."""
+    owner = namespaces.holder(unit, account.cluster, account.subject.split(":")[2])
+    if owner == account.tenant_id if owner else not actor.tenant_id:
         return
-    tenant = resources.tenant(unit, account.tenant_id)
-    namespaces = orjson.loads(tenant.spec).get("namespaces") or [] if tenant else []
-    own = {f"{tenant.name}-{each['name']}" for each in namespaces} if tenant else set()
-    if tenant and tenant.managed_by == account.cluster and account.subject.split(":")[2] in own:
-        return
-    message = "Forbidden: must be in a namespace of the tenant, in the cluster that manages it; the platform may more"
+    message = (
+        "Forbidden: must be in a namespace that the tenant has on record, in the cluster that manages it; the platform "
+        "may give a tenant one that is nobody's"
+    )
     wrong = FieldError("workload.subject", FieldCode.FORBIDDEN, message)
     raise TenantryError(Code.INVALID, "the service account is not valid", [wrong])
 

@@ -24,6 +24,7 @@ from tenantry.model.kinds import PLAN, TENANT
 from tenantry.model.oauth import CLI, OAuthClient, Registered, Revocation, SigningKey
 from tenantry.model.rate import Rate
 from tenantry.model.resource import Change, Resource
+from tenantry.services import namespaces
 from tenantry.services.feed import Feed
 from tenantry.storage import (
     clients,
@@ -43,6 +44,8 @@ from tenantry.storage.unit import Unit
 SIZE = 50_000  # entries
 FRESH_SECONDS = 1.0
 STALE_SECONDS = 60.0
+#: kind of the entry with the namespaces of the tenant of a name
+_NAMESPACES = "Namespaces"
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -94,6 +97,12 @@ class Standing:
         """The service account that a workload of a cluster is."""
         return await self._get("Workload", _workload(cluster, subject), service_accounts.of_workload, cluster, subject)
 
+    async def holder(self, cluster: str, namespace: str) -> str:
+        """Identity of the tenant whose namespace it is in that cluster; empty when it is no tenant's."""
+        tenant = namespaces.tenant_name_of(namespace)
+        held = await self._get(_NAMESPACES, tenant, namespaces.held_by, tenant)
+        return (held or {}).get((cluster, namespace), "")
+
     async def tenant(self, tenant_id: str) -> TenantStanding | None:
         """The living tenant of that identity."""
         found = await self._get(TENANT.name, tenant_id, _tenant, tenant_id)
@@ -136,6 +145,8 @@ class Standing:
         """Take news from the feed."""
         for change in batch:
             self.forget(change.kind, change.tenant_id if change.kind == TENANT.name else change.name)
+            if change.kind == TENANT.name:
+                self.forget(_NAMESPACES, change.name)
 
     def fail(self, error: TenantryError) -> None:
         """Learn that the feed has skipped changes: nothing that is known is certain any more."""
