@@ -262,8 +262,13 @@ class Settings(BaseSettings):
     )
     outbound_allow: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Host names and CIDRs that identity providers and webhooks may be at though they are not public, "
-        "comma-separated; to them plain HTTP is allowed.",
+        description="Host names and CIDRs that identity providers and the platform's webhooks may be at though "
+        "they are not public, comma-separated; to them plain HTTP is allowed.",
+    )
+    outbound_allow_tenants: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="The same for webhooks of tenants, whose administrators choose the address and may read the "
+        "beginning of the answer: name receivers, not networks. OUTBOUND_ALLOW does not count for them.",
     )
     tls_cert_file: Path | None = Field(default=None, description="Certificate chain for HTTPS; read again on change.")
     tls_key_file: Path | None = Field(default=None, description="Private key of TLS_CERT_FILE.")
@@ -288,7 +293,7 @@ class Settings(BaseSettings):
         default="info", description="Least level that is logged."
     )
 
-    @field_validator("allowed_hosts", "outbound_allow", mode="before")
+    @field_validator("allowed_hosts", "outbound_allow", "outbound_allow_tenants", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:
         return _split(value) if isinstance(value, str) else value
@@ -303,7 +308,7 @@ class Settings(BaseSettings):
     def _split_networks(cls, value: object) -> object:
         return tuple(map(ip_network, _split(value))) if isinstance(value, str) else value
 
-    @field_validator("outbound_allow")
+    @field_validator("outbound_allow", "outbound_allow_tenants")
     @classmethod
     def _is_host_or_network(cls, items: tuple[str, ...]) -> tuple[str, ...]:
         for item in items:

@@ -28,7 +28,7 @@ from tenantry.services.mail import Mail
 from tenantry.services.members import Members
 from tenantry.services.oauth import OAuth
 from tenantry.services.oidc import RelyingParty
-from tenantry.services.outbound import Outbound
+from tenantry.services.outbound import Outbound, Outbounds
 from tenantry.services.passwords import Passwords
 from tenantry.services.providers import Providers
 from tenantry.services.rate_exchange import RateExchange
@@ -129,6 +129,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(audit.close)
         throttle = Throttle(db)
         sessions, outbound = Sessions(db), Outbound(settings.outbound_allow)
+        tenants_allow = settings.outbound_allow_tenants
+        outbounds = Outbounds(outbound, Outbound(tenants_allow, setting="OUTBOUND_ALLOW_TENANTS"))
         invites = Invites(db, standing, passwords)
         providers = Providers(db, encryption, outbound, settings.providers)
         mail = Mail(settings.smtp, settings.smtp_from)
@@ -184,11 +186,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             tombstones=Tombstones(db),
             records=Records(db),
             feed=feed,
-            webhooks=Webhooks(db, encryption, outbound),
+            webhooks=Webhooks(db, encryption, outbounds),
             worker=Worker(
                 db,
                 feed,
-                Deliveries(db, encryption, outbound),
+                Deliveries(db, encryption, outbounds),
                 chores=(signing_keys.rotate_when_due, oauth.forget_expired, rate_exchange.forget_old),
             ),
         )

@@ -8,7 +8,7 @@ import pytest
 from tenantry.services.deliveries import Deliveries
 from tenantry.services.encryption import Encryption
 from tenantry.services.feed import Feed
-from tenantry.services.outbound import Outbound
+from tenantry.services.outbound import Outbound, Outbounds
 from tenantry.services.worker import Worker
 from tenantry.storage import changes, work
 from tenantry.storage.db import Database
@@ -50,7 +50,7 @@ async def test_a_worker_looks_only_when_there_is_news(
         return len(looks)
 
     monkeypatch.setattr(work, "take", note)
-    worker = Worker(database, feed, Deliveries(database, Encryption([]), Outbound()))
+    worker = Worker(database, feed, Deliveries(database, Encryption([]), Outbounds(Outbound(), Outbound())))
     await feed.reach(await database.run(changes.current_seq))
     assert [await count(), await count()] == [2, 0]
     await feed.reach(await database.run(write, "acme", write=True))

@@ -22,12 +22,12 @@ from tests.support.receiver import Receiver, running_receiver
 from tests.support.server import running_server
 
 PLATFORM = "/v1/webhooks"
-ALLOW = ("127.0.0.1",)
+ALLOW: dict[str, Any] = {"outbound_allow": ("127.0.0.1",), "outbound_allow_tenants": ("127.0.0.1",)}
 
 
 @pytest.fixture
 async def v1(tmp_path: Path) -> AsyncIterator[Application]:
-    async with running_server(tmp_path, outbound_allow=ALLOW) as server, server.session() as session:
+    async with running_server(tmp_path, **ALLOW) as server, server.session() as session:
         yield Application(session, server)
 
 
@@ -208,7 +208,7 @@ async def test_a_new_secret_signs_beside_the_old_one(v1: Application, receiver: 
 async def test_nothing_is_lost_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "DELAYS", (0,) * len(DELAYS))
     async with running_receiver() as receiver:
-        async with running_server(tmp_path, outbound_allow=ALLOW) as server, server.session() as session:
+        async with running_server(tmp_path, **ALLOW) as server, server.session() as session:
             hook = await listen(Application(session, server), receiver)
             receiver.statuses = [0] * 4
             await Application(session, server).tenant("one")
@@ -218,7 +218,7 @@ async def test_nothing_is_lost_over_a_restart(tmp_path: Path, monkeypatch: pytes
         assert waiting.event_id == first.id
         await db.close()
         receiver.statuses = []
-        async with running_server(tmp_path, outbound_allow=ALLOW) as server, server.session() as session:
+        async with running_server(tmp_path, **ALLOW) as server, server.session() as session:
             assert (await receiver.next()).id == first.id
             await Application(session, server).tenant("two")
             assert (await receiver.next()).body["data"]["object"]["name"] == "two"
@@ -298,6 +298,24 @@ async def test_a_name_that_leads_inside_is_told_nothing(tmp_path: Path, receiver
         assert "is no public address" in tried["error"]
         assert (tried["state"], "status" in tried) == ("Pending", False)
         assert not receiver.seen
+
+
+async def test_a_tenant_does_not_reach_what_the_platform_may(tmp_path: Path, receiver: Receiver) -> None:
+    allow = ("127.0.0.1", "10.0.0.0/8")
+    async with running_server(tmp_path, outbound_allow=allow) as server, server.session() as session:
+        api = Application(session, server)
+        await listen(api, receiver)
+        tenant = (await api.tenant("acme"))["status"]["tenantID"]
+        assert (await receiver.next()).type == "tenant.created"
+        path = "/v1/tenants/acme/webhooks"
+        for url in (receiver.url, "http://10.1.2.3/", "http://idp.platform.svc/"):
+            assert (await api.post(path, {"url": url})).code == "invalid"
+        made = (await api.post(path, {"url": receiver.url.replace("http://127.0.0.1", "https://localhost")})).body
+        async with api.as_key("webhooks:write", tenant_id=tenant) as key:
+            sent = (await key.post(f"/v1/webhooks/{made['webhook']['id']}:ping")).body
+        path = f"{path}/{made['webhook']['id']}/deliveries/{sent['id']}"
+        tried = await until(api, path, lambda found: found["tries"] > 0)
+        assert "TENANTRY_OUTBOUND_ALLOW_TENANTS does not name it" in tried["error"]
 
 
 async def test_who_may_see_and_change_them(v1: Application, receiver: Receiver) -> None:

@@ -30,7 +30,7 @@ from tenantry.model.webhooks import (
 )
 from tenantry.services import webhook_events
 from tenantry.services.encryption import Encryption
-from tenantry.services.outbound import Outbound, OutboundError
+from tenantry.services.outbound import OutboundError, Outbounds
 from tenantry.services.webhooks import context, note
 from tenantry.storage import deliveries, webhooks
 from tenantry.storage.db import Database
@@ -50,10 +50,10 @@ log = logging.getLogger(__name__)
 class Deliveries:
     """Sends what waits, for the one worker that holds the lease."""
 
-    def __init__(self, db: Database, encryption: Encryption, outbound: Outbound) -> None:
+    def __init__(self, db: Database, encryption: Encryption, outbounds: Outbounds) -> None:
         self._db = db
         self._encryption = encryption
-        self._outbound = outbound
+        self._outbounds = outbounds
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._due_at = 0  # when something is to be sent next, in epoch microseconds
 
@@ -107,7 +107,8 @@ class Deliveries:
         status, error, excerpt = 0, "", ""
         try:
             headers, body = self._headers(webhook, delivery, now), delivery.body.encode()
-            answer = await self._outbound.request("POST", webhook.url, headers=headers, data=body)
+            outbound = self._outbounds.of(webhook.tenant_id)
+            answer = await outbound.request("POST", webhook.url, headers=headers, data=body)
             status, excerpt = answer.status, _excerpt(answer.body)
             if not 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
                 error = f"it answered with the status {status}"

@@ -20,6 +20,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from tenantry.settings import PREFIX
+
 SECONDS = 10.0
 MAX_BYTES = 1 << 20
 
@@ -58,10 +60,18 @@ class Outbound:
 
     Args:
         allow: host names and CIDRs that need not be public, and may be spoken to without TLS.
+        setting: where they come from, which complaints name.
         resolver: of names; the system's when None.
     """
 
-    def __init__(self, allow: Iterable[str] = (), *, resolver: AbstractResolver | None = None) -> None:
+    def __init__(
+        self,
+        allow: Iterable[str] = (),
+        *,
+        setting: str = "OUTBOUND_ALLOW",
+        resolver: AbstractResolver | None = None,
+    ) -> None:
+        self._setting = f"{PREFIX}{setting}"
         self._hosts = frozenset(item.lower() for item in allow if not _is_network(item))
         self._networks = tuple(ip_network(item) for item in allow if _is_network(item))
         self._resolver = resolver
@@ -168,8 +178,20 @@ class Outbound:
         if target.host in self._hosts or any(inner in network for network in self._networks):
             return ""
         if not is_public(address):
-            return f"{inner} is no public address, and TENANTRY_OUTBOUND_ALLOW does not name it"
+            return f"{inner} is no public address, and {self._setting} does not name it"
         return "" if target.scheme == "https" else "must begin with https://"
+
+
+@dataclass(frozen=True, slots=True)
+class Outbounds:
+    """One for each who names addresses, so that what the platform may reach is not open to its tenants."""
+
+    platform: Outbound
+    tenants: Outbound
+
+    def of(self, tenant_id: str) -> Outbound:
+        """That of the tenant with this identity, or of the platform when it is empty."""
+        return self.tenants if tenant_id else self.platform
 
 
 def is_public(address: Address) -> bool:

@@ -24,7 +24,7 @@ from tenantry.services import answers, webhook_events
 from tenantry.services.answers import Once
 from tenantry.services.audit import event
 from tenantry.services.encryption import Encryption
-from tenantry.services.outbound import Outbound
+from tenantry.services.outbound import Outbounds
 from tenantry.services.tenancy import find_tenant
 from tenantry.storage import audit, changes, deliveries, webhooks
 from tenantry.storage.changes import Notice
@@ -51,10 +51,10 @@ class Webhooks:
     of the platform.
     """
 
-    def __init__(self, db: Database, encryption: Encryption, outbound: Outbound) -> None:
+    def __init__(self, db: Database, encryption: Encryption, outbounds: Outbounds) -> None:
         self._db = db
         self._encryption = encryption
-        self._outbound = outbound
+        self._outbounds = outbounds
 
     async def list(self, actor: Actor, tenant: str, *, after: str = "", limit: int = 500) -> list[Webhook]:
         """At most ``limit`` webhooks with ids beyond ``after``.
@@ -223,7 +223,7 @@ class Webhooks:
     def _check(self, webhook: Webhook) -> None:
         errors = []
         try:
-            self._outbound.check(webhook.url)
+            self._outbounds.of(webhook.tenant_id).check(webhook.url)
         except ValueError as error:
             errors.append(FieldError("url", FieldCode.INVALID, f"Invalid value: {error}"))
         known = ", ".join(f'"{kind}"' for kind in EventType)
