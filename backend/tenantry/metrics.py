@@ -5,6 +5,7 @@ Labels have closed, small value sets: a route is its template, a unit is the nam
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -137,6 +138,20 @@ class LoopGauge(Collector):
         yield GaugeMetricFamily(self._metric.name, self._metric.help, self.value)
 
 
+class LoopAge(Collector):
+    """A gauge of the same sort: the seconds that have gone by ``since``, in epoch seconds; 0 when that is 0."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._metric = _declare(Metric(name, "gauge", (), text))
+        self.since = 0.0
+        REGISTRY.register(self)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The age as Prometheus takes it."""
+        age = max(0.0, time.time() - self.since) if self.since else 0.0
+        yield GaugeMetricFamily(self._metric.name, self._metric.help, age)
+
+
 HTTP_REQUESTS = LoopCounter("tenantry_http_requests", "Requests answered.", ("route", "method", "code"))
 HTTP_DURATION = LoopHistogram(
     "tenantry_http_request_duration_seconds",
@@ -175,6 +190,16 @@ SIGN_INS = LoopCounter("tenantry_sign_ins", "Sign-ins of people, by how that end
 MAILS = LoopCounter("tenantry_mails", "Mails to people, by how that ended.", ("outcome",))
 #: by: credential, tenant, address
 RATE_LIMITED = LoopCounter("tenantry_rate_limited", "Requests refused because there were too many.", ("by",))
+#: outcome: delivered, refused (an answer that is not 2xx), unreachable, unsigned (its secret cannot be read)
+WEBHOOK_ATTEMPTS = LoopCounter(
+    "tenantry_webhook_attempts", "Messages sent to webhooks, by how that ended.", ("outcome",)
+)
+WEBHOOK_DROPPED = _counter("tenantry_webhook_dropped", "Messages to webhooks that found too many waiting already.")
+WEBHOOK_PENDING = LoopGauge(
+    "tenantry_webhook_messages_pending",
+    "Messages that wait for webhooks that are enabled, as the one replica that sends finds every 30 s.",
+)
+WEBHOOK_OLDEST = LoopAge("tenantry_webhook_oldest_pending_seconds", "Age of the oldest of them; 0 when there is none.")
 _BUILD = Info("tenantry_build", "Version of the server.", registry=REGISTRY)
 _BUILD.info({"version": __version__})
 _declare(Metric("tenantry_build_info", "gauge", ("version",), "Version of the server."))

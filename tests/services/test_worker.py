@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tenantry import metrics
+from tenantry.services import worker as worker_module
 from tenantry.services.deliveries import Deliveries
 from tenantry.services.encryption import Encryption
 from tenantry.services.feed import Feed
 from tenantry.services.outbound import Outbound, Outbounds
 from tenantry.services.worker import Worker
-from tenantry.storage import changes, work
+from tenantry.storage import changes, leases, work
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 from tests.storage.samples import NOW, create, tenant
@@ -59,3 +61,20 @@ async def test_a_worker_looks_only_when_there_is_news(
     assert [await count(), await count()] == [2, 0]  # what it did itself may have queued more
     assert await worker._try_work(tidy=True)
     assert len(looks) == 2
+
+
+async def test_what_waits_is_told_by_the_one_that_sends(database: Database, feed: Feed) -> None:
+    taken = await database.run(leases.acquire, worker_module.LEASE, "another", 60.0, write=True)
+    assert taken
+    metrics.WEBHOOK_PENDING.value, metrics.WEBHOOK_OLDEST.since = 7, 1.0  # from when it was its turn
+    worker = Worker(database, feed, Deliveries(database, Encryption([]), Outbounds(Outbound(), Outbound())))
+    running = asyncio.create_task(worker.run())
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                if (metrics.WEBHOOK_PENDING.value, metrics.WEBHOOK_OLDEST.since) == (0, 0):
+                    break
+                await asyncio.sleep(0)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

@@ -60,6 +60,7 @@ VALUES: dict[str, dict[str, set[str] | str]] = {
         "outcome": {"ok", "malformed", "unknown", "expired", "revoked", "disabled", "address", "forged", "unavailable"},
     },
     "tenantry_sign_ins*": {"outcome": {"ok", "refused"}},
+    "tenantry_webhook_attempts*": {"outcome": {"delivered", "refused", "unreachable", "unsigned"}},
     "tenantry_mails*": {"outcome": {"sent", "failed", "dropped"}},
     "tenantry_rate_limited*": {"by": {"credential", "tenant", "address"}},
     "tenantry_*build_info": {"version": {__version__}},

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from tenantry.model import ids
 from tenantry.model.permissions import Role
 from tenantry.model.webhooks import DELAYS, DeliveryState, Webhook
 from tenantry.services import deliveries as sending
-from tenantry.services import webhook_events
+from tenantry.services import webhook_events, webhook_queue, worker
 from tenantry.storage import deliveries, webhooks
 from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
 from tests.support.application import Application
 from tests.support.people import add_member, add_session, add_user, browser
 from tests.support.receiver import Receiver, running_receiver
@@ -158,12 +160,141 @@ async def test_who_never_takes_anything_is_disabled(
     assert [(each["eventID"], each["state"], each["tries"]) for each in again] == [(sent["eventID"], "Delivered", 1)]
 
 
-async def test_who_is_gone_is_disabled_at_once(v1: Application, receiver: Receiver) -> None:
-    receiver.statuses = [410]
+async def test_who_is_gone_is_disabled_at_once_and_others_are_told(v1: Application, receiver: Receiver) -> None:
+    tenant = (await v1.tenant("acme"))["status"]["tenantID"]
+    path = "/v1/tenants/acme/webhooks"
+    async with running_receiver() as own, running_receiver() as of_platform:
+        await listen(v1, own, path, events=["webhook.disabled"])
+        await listen(v1, of_platform, events=["webhook.disabled"])
+        receiver.statuses = [410]
+        hook = await listen(v1, receiver, path, description="billing")
+        async with v1.as_key("webhooks:write", tenant_id=tenant) as key:
+            await key.post(f"/v1/webhooks/{hook['id']}:ping")
+        await receiver.next()
+        for message in (await own.next(), await of_platform.next()):
+            about = {"id": hook["id"], "description": "billing"}
+            assert message.type == "webhook.disabled"
+            assert message.body["data"] == {
+                "webhook": about, "tenantID": tenant, "reason": "it says that it is gone"
+            }  # fmt: skip
+    assert (await v1.get(f"{path}/{hook['id']}")).body["state"] == "Disabled"
+
+
+@pytest.fixture
+async def stored(tmp_path: Path, database_url: str) -> AsyncIterator[Application]:
+    """The same on each database."""
+    async with running_server(tmp_path, database_url=database_url, **ALLOW) as server, server.session() as session:
+        yield Application(session, server)
+
+
+async def wait_no_more(api: Application) -> None:
+    """Have everything that waits be sent now."""
+
+    def hasten(unit: Unit) -> None:
+        for each in deliveries.pending(unit):
+            for delivery in deliveries.page(unit, each.webhook_id, limit=99):
+                if delivery.state is DeliveryState.PENDING:
+                    deliveries.save(unit, replace(delivery, next_at=1), delivery)
+
+    await api.server.services.db.run(hasten, write=True)
+
+
+async def test_as_many_wait_as_may_and_the_log_tells_of_the_others(
+    stored: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_queue, "WAITING_OF_PLATFORM", 3)
+    receiver.statuses = [500] * 99
+    hook = await listen(stored, receiver)
+    path = f"{PLATFORM}/{hook['id']}"
+    for number in range(5):
+        await stored.tenant(f"t{number}")
+    log = (await until(stored, f"{path}/deliveries", lambda page: len(page["items"]) == 5))["items"]
+    assert sorted(each["state"] for each in log) == ["Failed"] * 2 + ["Pending"] * 3
+    dropped = next(each for each in log if each["state"] == "Failed")
+    assert dropped["tries"] == 0
+    assert dropped["error"] == "it was not sent: 3 messages wait for the webhook already"
+    assert (await stored.get(path)).body["droppingSince"]
+    (row,) = await stored.items("/v1/audit?action=webhook.drop")  # one, however many are dropped
+    assert (row["actor"], row["name"]) == ("worker", hook["id"])
+    assert (await stored.post(f"{path}:ping")).code == "conflict"
+    assert (await stored.post(f"{path}/deliveries/{dropped['id']}:replay")).code == "conflict"
+    for _ in range(3):
+        await receiver.next()
+    await until(
+        stored,
+        f"{path}/deliveries",
+        lambda page: all(each["tries"] for each in page["items"] if each["state"] == "Pending"),
+    )
+    receiver.statuses = []
+    await wait_no_more(stored)
+    await stored.patch("tenants/t0", {"metadata": {"labels": {"a": "b"}}})  # which the worker sees
+    await settled(stored, hook)
+    replayed = await stored.post(f"{path}/deliveries/{dropped['id']}:replay")
+    assert replayed.status == 200, replayed.body
+    again = await receiver.next()
+    while again.id != dropped["eventID"]:
+        again = await receiver.next()
+    await stored.tenant("last")
+    await until(stored, path, lambda found: "droppingSince" not in found)
+
+
+async def test_a_tenant_fills_no_more_than_its_part(
+    stored: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_queue, "WAITING_OF_TENANT", 2)
+    await stored.tenant("acme")
+    await stored.tenant("other")
+    receiver.statuses = [500] * 9
+    hooks = [await listen(stored, receiver, "/v1/tenants/acme/webhooks") for _ in range(3)]
+    async with running_receiver() as another:
+        await listen(stored, another, "/v1/tenants/other/webhooks")
+        for name in ("acme", "other"):
+            await suspend(stored, name, "Suspended")
+        assert (await another.next()).type == "tenant.suspended"
+    states = []
+    for hook in hooks:
+        path = f"/v1/tenants/acme/webhooks/{hook['id']}/deliveries"
+        states += (await until(stored, path, lambda page: page["items"]))["items"]
+    assert sorted(each["state"] for each in states) == ["Failed", "Pending", "Pending"]
+    (dropped,) = [each for each in states if each["state"] == "Failed"]
+    assert dropped["error"] == "it was not sent: 2 messages wait for webhooks of the tenant already"
+
+
+async def test_what_waits_and_how_tries_end_is_measured(
+    v1: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "HOUSEKEEPING", 0.0)
+
+    async def shown(name: str) -> float:
+        async with v1.session.get(f"{v1.server.ops_url}/metrics") as answer:
+            found = re.search(rf"^{name} (\S+)$", await answer.text(), re.MULTILINE)
+            return float(found[1]) if found else 0.0
+
+    async def until_shown(name: str, is_so: Callable[[float], bool]) -> None:
+        async with asyncio.timeout(30):
+            while True:
+                if is_so(await shown(name)):
+                    return
+                await asyncio.sleep(0.02)
+
+    attempts = 'tenantry_webhook_attempts_total\\{outcome="%s"\\}'
+    before = {outcome: await shown(attempts % outcome) for outcome in ("delivered", "refused", "unreachable")}
+    receiver.statuses = [500]
     hook = await listen(v1, receiver)
-    await v1.tenant("acme")
+    await v1.post(f"{PLATFORM}/{hook['id']}:ping")
     await receiver.next()
-    await until(v1, f"{PLATFORM}/{hook['id']}", lambda found: found["state"] == "Disabled")
+    await until_shown("tenantry_webhook_messages_pending", lambda value: value == 1)
+    await until_shown("tenantry_webhook_oldest_pending_seconds", lambda value: value > 0)
+    await wait_no_more(v1)
+    await v1.call("PATCH", f"{PLATFORM}/{hook['id']}", {"description": "x"})
+    await receiver.next()
+    await until_shown("tenantry_webhook_messages_pending", lambda value: value == 0)
+    assert await shown("tenantry_webhook_oldest_pending_seconds") == 0
+    made = await v1.post(PLATFORM, {"url": "https://receiver.invalid"})
+    await v1.post(f"{PLATFORM}/{made.body['webhook']['id']}:ping")
+    await until_shown(attempts % "unreachable", lambda value: value == before["unreachable"] + 1)
+    assert await shown(attempts % "delivered") == before["delivered"] + 1
+    assert await shown(attempts % "refused") == before["refused"] + 1
 
 
 async def test_who_is_slow_holds_up_nobody_else(v1: Application, receiver: Receiver) -> None:
@@ -251,7 +382,7 @@ async def test_rows_are_the_same_on_every_database(database: Database) -> None:
     hook = Webhook(id=ids.uuid7(), tenant_id="", url="https://é.example", events=("tenant.created",), created_at=now)
     await database.run(webhooks.insert, hook, write=True)
     assert await database.run(webhooks.enabled) == [hook]
-    message = webhook_events.message(hook.id, webhook_events.ping(""))
+    message = webhook_queue.message(hook.id, webhook_events.ping(""))
     assert await database.run(deliveries.insert, message, write=True)
     assert not await database.run(deliveries.insert, replace(message, id=ids.uuid7()), write=True)
     assert await database.run(deliveries.waiting, message.next_at) == [hook.id]

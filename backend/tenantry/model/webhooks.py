@@ -20,6 +20,11 @@ DELAYS = (5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800)
 TRIES = len(DELAYS) + 1
 #: of a delivery that is over, how many are kept for each webhook
 KEPT = 100
+#: messages that may wait to be sent: for one webhook of a tenant, for all of a tenant, and for one of the platform,
+#: which is told of all tenants
+WAITING = 1_000
+WAITING_OF_TENANT = 5_000
+WAITING_OF_PLATFORM = 100_000
 #: characters that are kept of an answer
 EXCERPT = 500
 
@@ -33,6 +38,7 @@ class EventType(StrEnum):
     TENANT_RESUMED = "tenant.resumed"
     TENANT_DELETED = "tenant.deleted"
     CONFIG_PUBLISHED = "config.published"
+    WEBHOOK_DISABLED = "webhook.disabled"
 
 
 #: the message that somebody asks for to try a webhook; none can be left out
@@ -73,6 +79,7 @@ class Webhook:
     reason: str = ""  # why it was disabled, when nobody has done it
     since: int = 0  # it is told of what happens from then on
     failing_since: int = 0  # 0: the last try was good
+    dropping_since: int = 0  # 0: the last message found room among those that wait
     created_by: str = ""
     created_at: int = 0
     updated_at: int = 0

@@ -13,10 +13,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from tenantry import metrics
 from tenantry.model import ids
 from tenantry.model.credentials import redact
 from tenantry.model.errors import TenantryError
-from tenantry.model.identity import Actor
 from tenantry.model.webhooks import (
     DELAYS,
     EXCERPT,
@@ -31,7 +31,8 @@ from tenantry.model.webhooks import (
 from tenantry.services import webhook_events
 from tenantry.services.encryption import Encryption
 from tenantry.services.outbound import OutboundError, Outbounds
-from tenantry.services.webhooks import context, note
+from tenantry.services.webhook_audit import WORKER, note
+from tenantry.services.webhooks import context
 from tenantry.storage import deliveries, webhooks
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -73,6 +74,18 @@ class Deliveries:
                 self._sending[identifier] = asyncio.create_task(self._send_all(identifier))
         self._due_at = now if left else await self._db.run(deliveries.next_due, now)
 
+    async def measure(self) -> None:
+        """Say how much waits for webhooks that are sent to, and for how long."""
+        waiting = [each for each in await self._db.run(deliveries.pending) if each.state is WebhookState.ENABLED]
+        metrics.WEBHOOK_PENDING.value = sum(each.count for each in waiting)
+        metrics.WEBHOOK_OLDEST.since = min((each.since for each in waiting), default=0) / 1_000_000
+
+    @staticmethod
+    def rest() -> None:
+        """Say nothing of what waits: another process sends it now."""
+        metrics.WEBHOOK_PENDING.value = 0
+        metrics.WEBHOOK_OLDEST.since = 0.0
+
     async def close(self) -> None:
         """Stop sending; what was not answered is sent again."""
         tasks = list(self._sending.values())
@@ -104,18 +117,19 @@ class Deliveries:
 
     async def _send(self, webhook: Webhook, delivery: Delivery) -> None:
         now, started = ids.now_micros(), time.monotonic()
-        status, error, excerpt = 0, "", ""
+        status, error, excerpt, outcome = 0, "", "", "delivered"
         try:
             headers, body = self._headers(webhook, delivery, now), delivery.body.encode()
             outbound = self._outbounds.of(webhook.tenant_id)
             answer = await outbound.request("POST", webhook.url, headers=headers, data=body)
             status, excerpt = answer.status, _excerpt(answer.body)
             if not 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
-                error = f"it answered with the status {status}"
+                error, outcome = f"it answered with the status {status}", "refused"
         except OutboundError as problem:
-            error = str(problem)
+            error, outcome = str(problem), "unreachable"
         except TenantryError as problem:
-            error = f"its secret cannot be read: {problem.message}"
+            error, outcome = f"its secret cannot be read: {problem.message}", "unsigned"
+        metrics.WEBHOOK_ATTEMPTS.count(outcome)
         tried = replace(
             delivery,
             tries=delivery.tries + 1,
@@ -126,7 +140,9 @@ class Deliveries:
             excerpt=excerpt,
         )
         after = _next(tried)
-        await self._db.run(_settle, webhook, after, delivery, write=True)
+        has_told = await self._db.run(_settle, webhook, after, delivery, write=True)
+        if has_told:
+            self._due_at = 0
         if after.state is DeliveryState.PENDING:
             self._due_at = min(self._due_at, after.next_at)
 
@@ -154,23 +170,30 @@ def _next(tried: Delivery) -> Delivery:
     return replace(tried, next_at=tried.tried_at + int(seconds * 1_000_000))
 
 
-def _settle(unit: Unit, webhook: Webhook, after: Delivery, before: Delivery) -> None:
-    """Note how a try ended, and disable a webhook that is gone, or that has taken nothing for as long as tries last."""
+def _settle(unit: Unit, webhook: Webhook, after: Delivery, before: Delivery) -> bool:
+    """Note how a try ended, and disable a webhook that is gone, or that has taken nothing for as long as tries last.
+
+    Returns whether it was disabled, which others are told of.
+    """
     if not deliveries.save(unit, after, before):
-        return  # it was taken away meanwhile, or another process has sent it too
+        return False  # it was taken away meanwhile, or another process has sent it too
     webhooks.note_try(unit, webhook.id, after.tried_at, good=after.state is DeliveryState.DELIVERED)
     if after.state is not DeliveryState.PENDING:
         deliveries.forget(unit, webhook.id, KEPT)
     current = webhooks.get(unit, webhook.id)
     if current is None or current.state is not WebhookState.ENABLED:
-        return
+        return False
     is_dead = after.state is DeliveryState.FAILED and 0 < current.failing_since <= after.tried_at - _LONGEST_US
-    if after.status == _GONE or is_dead:
-        reason = "it says that it is gone" if after.status == _GONE else f"nothing was taken in {TRIES} tries"
-        now = max(ids.now_micros(), current.updated_at + 1)
-        disabled = replace(current, state=WebhookState.DISABLED, reason=reason, updated_at=now)
-        if webhooks.update(unit, disabled, current):
-            note(unit, Actor(name="worker"), "webhook.disable", disabled, message=reason)
+    if after.status != _GONE and not is_dead:
+        return False
+    reason = "it says that it is gone" if after.status == _GONE else f"nothing was taken in {TRIES} tries"
+    now = max(ids.now_micros(), current.updated_at + 1)
+    disabled = replace(current, state=WebhookState.DISABLED, reason=reason, updated_at=now)
+    if not webhooks.update(unit, disabled, current):
+        return False
+    note(unit, WORKER, "webhook.disable", disabled, message=reason)
+    webhook_events.tell_disabled(unit, disabled)
+    return True
 
 
 def _excerpt(body: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,8 +13,9 @@ from tenantry.model.audit import AuditEvent
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import CONFIG, TENANT
 from tenantry.model.resource import Change, Verb, timestamp
-from tenantry.model.webhooks import PING, Delivery, Event, EventType
-from tenantry.storage import audit, changes, deliveries, webhooks
+from tenantry.model.webhooks import PING, Event, EventType, Webhook
+from tenantry.services.webhook_queue import Queue
+from tenantry.storage import audit, changes, webhooks
 from tenantry.storage.unit import Unit
 
 #: changes, and bytes of them, that one unit reads
@@ -44,35 +45,38 @@ def tell(unit: Unit) -> bool:
         batch = changes.read_part(unit, before, _BATCH, _BYTES)
         if batch and batch[0].seq != before + 1:
             log.error("webhooks were not told of the changes from %d to %d", before + 1, batch[0].seq - 1)
-        for change in batch:
-            event = _event(unit, change)
-            for webhook in listening:
-                if event and webhook.wants(event):
-                    deliveries.insert(unit, message(webhook.id, event))
+        _queue(unit, listening, filter(None, (_event(unit, change) for change in batch)))
         told = batch[-1].seq if batch else seq
     if not webhooks.move_cursor(unit, told, before):
         raise TenantryError(Code.CONFLICT, "webhooks were told by another process", raced=True)
     return told < seq
 
 
-def message(webhook_id: str, event: Event) -> Delivery:
-    """What tells a webhook of an event, as soon as can be."""
+def tell_disabled(unit: Unit, disabled: Webhook) -> None:
+    """Tell the other webhooks of its tenant, and the platform's, of one that was disabled because it takes nothing."""
+    data: dict[str, Any] = {
+        "webhook": {"id": disabled.id, "description": disabled.description},
+        "tenantID": disabled.tenant_id or None,
+        "reason": disabled.reason,
+    }
     now = ids.now_micros()
-    return Delivery(
-        id=ids.uuid7(),
-        webhook_id=webhook_id,
-        event_id=event.id,
-        type=event.type,
-        body=event.body,
-        next_at=now,
-        created_at=now,
-    )
+    event = _make(f"msg_{ids.uuid7()}", EventType.WEBHOOK_DISABLED, disabled.tenant_id, now, data)
+    _queue(unit, webhooks.enabled(unit), [event])
 
 
 def ping(tenant_id: str) -> Event:
     """An event that means nothing."""
     now = ids.now_micros()
     return _make(f"msg_{ids.uuid7()}", PING, tenant_id, now, {})
+
+
+def _queue(unit: Unit, listening: Sequence[Webhook], events: Iterable[Event]) -> None:
+    wanted = [(webhook, event) for event in events for webhook in listening if webhook.wants(event)]
+    if not wanted:
+        return
+    queue = Queue(unit)
+    for webhook, event in wanted:
+        queue.add(webhook, event)
 
 
 def _event(unit: Unit, change: Change) -> Event | None:

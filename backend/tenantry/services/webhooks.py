@@ -22,11 +22,12 @@ from tenantry.model.webhooks import (
 )
 from tenantry.services import answers, webhook_events
 from tenantry.services.answers import Once
-from tenantry.services.audit import event
 from tenantry.services.encryption import Encryption
 from tenantry.services.outbound import Outbounds
 from tenantry.services.tenancy import find_tenant
-from tenantry.storage import audit, changes, deliveries, webhooks
+from tenantry.services.webhook_audit import note
+from tenantry.services.webhook_queue import Queue, message
+from tenantry.storage import changes, deliveries, webhooks
 from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -164,10 +165,10 @@ class Webhooks:
         """Send a webhook a message that means nothing, once.
 
         Raises:
-            TenantryError: ``NOT_FOUND``; ``CONFLICT``, it is disabled.
+            TenantryError: ``NOT_FOUND``; ``CONFLICT``, it is disabled, or too much waits already.
         """
         webhook = await self._enabled(actor, tenant, identifier)
-        delivery = webhook_events.message(webhook.id, webhook_events.ping(webhook.tenant_id))
+        delivery = message(webhook.id, webhook_events.ping(webhook.tenant_id))
         return await answers.run(self._db, once, _send, actor, "webhook.ping", webhook, delivery)
 
     async def replay(
@@ -176,7 +177,8 @@ class Webhooks:
         """Send a message again that was delivered or has failed, under the id that it had.
 
         Raises:
-            TenantryError: ``NOT_FOUND``; ``CONFLICT``, the webhook is disabled, or the message is still to be sent.
+            TenantryError: ``NOT_FOUND``; ``CONFLICT``, the webhook is disabled, the message is still to be sent, or
+                too much waits already.
         """
         webhook = await self._enabled(actor, tenant, identifier)
         before = await self.delivery(actor, tenant, identifier, delivery_id)
@@ -274,6 +276,7 @@ def _delete(unit: Unit, actor: Actor, webhook: Webhook) -> None:
 
 
 def _send(unit: Unit, actor: Actor, action: str, webhook: Webhook, delivery: Delivery) -> Delivery:
+    _check_room(unit, webhook)
     deliveries.insert(unit, delivery)
     note(unit, actor, action, webhook, message=delivery.event_id)
     _wake(unit, webhook)
@@ -281,6 +284,7 @@ def _send(unit: Unit, actor: Actor, action: str, webhook: Webhook, delivery: Del
 
 
 def _replay(unit: Unit, actor: Actor, webhook: Webhook, after: Delivery, before: Delivery) -> Delivery:
+    _check_room(unit, webhook)
     if not deliveries.save(unit, after, before):
         raise TenantryError(Code.CONFLICT, "the message is being sent at this moment")
     note(unit, actor, "webhook.replay", webhook, message=after.event_id)
@@ -288,18 +292,14 @@ def _replay(unit: Unit, actor: Actor, webhook: Webhook, after: Delivery, before:
     return after
 
 
+def _check_room(unit: Unit, webhook: Webhook) -> None:
+    if why := Queue(unit).problem(webhook):
+        raise TenantryError(Code.CONFLICT, f"{why}: wait until some were sent")
+
+
 def _wake(unit: Unit, webhook: Webhook) -> None:
     """Let the worker, which rests while nothing is announced, see that there is something to send."""
     changes.announce(unit, Notice(kind="Webhook", name=webhook.id, tenant_id=webhook.tenant_id), at=ids.now_micros())
-
-
-def note(  # noqa: PLR0913 - the parts of a row
-    unit: Unit, actor: Actor, action: str, webhook: Webhook, *, diff: str = "{}", message: str = ""
-) -> None:
-    """Write who did what with ``webhook``."""
-    tenant, now = webhook.tenant_id, ids.now_micros()
-    row = event(actor, action, "Webhook", webhook.id, at=now, tenant_id=tenant, message=message, diff=diff)
-    audit.append(unit, row)
 
 
 def _told(webhook: Webhook) -> dict[str, Any]:

@@ -91,6 +91,8 @@ class Worker:
                         tidy = loop.time() >= tidy_at
                         if await self._try_work(tidy=tidy) and tidy:
                             tidy_at = loop.time() + HOUSEKEEPING
+                    else:
+                        self._deliveries.rest()
                 except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
                     await setbacks.wait(error)
                 else:
@@ -145,6 +147,7 @@ class Worker:
             pass
         while await self._db.run(_purge, now, write=True):
             pass
+        await self._deliveries.measure()
         for chore in self._chores:
             await chore()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import peewee
 
 from tenantry.model.webhooks import Delivery, DeliveryState, WebhookState
@@ -35,6 +37,18 @@ _NEXT = Statement(
         & (_webhook.state == str(WebhookState.ENABLED))
     )
 )
+_PENDING = Statement(
+    _table.select(
+        _table.webhook_id,
+        _webhook.tenant_id,
+        _webhook.state,
+        peewee.fn.COUNT(_table.id),
+        peewee.fn.MIN(_table.created_at),
+    )
+    .join(_webhook, on=(_webhook.id == _table.webhook_id))
+    .where(_table.state == str(DeliveryState.PENDING))
+    .group_by(_table.webhook_id, _webhook.tenant_id, _webhook.state)
+)
 _DUE = Statement(
     _rows.select.where(_is_due & (_table.webhook_id == arg("webhook_id")))
     .order_by(_table.next_at, _table.id)
@@ -56,6 +70,17 @@ _DELETE = Statement(_table.delete().where(_table.id == arg("id")))
 _DELETE_ALL = Statement(_table.delete().where(_table.webhook_id == arg("webhook_id")))
 _LIMIT = 100
 _NEVER = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many messages wait for a webhook, and since when the oldest does, in epoch microseconds."""
+
+    webhook_id: str
+    tenant_id: str
+    state: WebhookState
+    count: int
+    since: int
 
 
 def insert(unit: Unit, delivery: Delivery) -> bool:
@@ -86,6 +111,12 @@ def next_due(unit: Unit, now: int) -> int:
     """When something is to be sent next to an enabled webhook, after ``now``; far away when nothing is."""
     found = unit.execute(_NEXT, now=now).fetchone()[0]
     return _NEVER if found is None else int(found)
+
+
+def pending(unit: Unit) -> list[Waiting]:
+    """What waits for each webhook that has something waiting, also for a disabled one."""
+    rows = unit.execute(_PENDING).fetchall()
+    return [Waiting(identifier, tenant, WebhookState(state), *rest) for identifier, tenant, state, *rest in rows]
 
 
 def due(unit: Unit, webhook_id: str, now: int, limit: int) -> list[Delivery]:

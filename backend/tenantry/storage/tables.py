@@ -604,6 +604,7 @@ class Webhook(Model):
     reason = CharField()
     since = BigIntegerField()
     failing_since = BigIntegerField()
+    dropping_since = BigIntegerField()
     created_by = CharField()
     created_at = BigIntegerField()
     updated_at = BigIntegerField()

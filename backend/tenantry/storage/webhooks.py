@@ -35,6 +35,7 @@ _FAILING = Statement(
 _WELL = Statement(
     _table.update({_table.failing_since: 0}).where((_table.id == arg("id")) & (_table.failing_since != 0))
 )  # fmt: skip
+_DROPPING = Statement(_table.update({_table.dropping_since: arg("at")}).where(_table.id == arg("id")))
 _DELETE = Statement(_table.delete().where(_table.id == arg("id")))
 _OF_TENANT = Statement(_table.select(_table.id).where(_table.tenant_id == arg("tenant_id")))
 _READ_CURSOR = Statement(_clock.select(_clock.seq).where(_clock.name == _CURSOR))
@@ -79,6 +80,11 @@ def note_try(unit: Unit, webhook_id: str, at: int, *, good: bool) -> None:
         unit.execute(_WELL, id=webhook_id)
     else:
         unit.execute(_FAILING, id=webhook_id, at=at)
+
+
+def note_dropping(unit: Unit, webhook_id: str, at: int) -> None:
+    """Note that messages are dropped since ``at``; 0 for no more."""
+    unit.execute(_DROPPING, id=webhook_id, at=at)
 
 
 def delete(unit: Unit, webhook_id: str) -> bool:

@@ -65,6 +65,8 @@ class WebhookView(View):
     """Why it was disabled, when nobody has done it."""
     failing_since: str | None = None
     """Since when no try was good, as RFC 3339."""
+    dropping_since: str | None = None
+    """Since when messages are dropped because too many wait already, as RFC 3339."""
     created_by: str
     """Who made it."""
     created_at: str
@@ -256,6 +258,7 @@ def _view(webhook: Webhook) -> WebhookView:
         state=webhook.state,
         reason=webhook.reason or None,
         failing_since=timestamp(webhook.failing_since) if webhook.failing_since else None,
+        dropping_since=timestamp(webhook.dropping_since) if webhook.dropping_since else None,
         created_by=webhook.created_by,
         created_at=timestamp(webhook.created_at),
         updated_at=timestamp(webhook.updated_at),
