@@ -12,6 +12,7 @@ from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.accounts import Accounts
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
+from tenantry.services.client_assertions import WorkloadAssertions
 from tenantry.services.clients import Clients
 from tenantry.services.deliveries import Deliveries
 from tenantry.services.encryption import Encryption, open_encryption
@@ -65,6 +66,7 @@ class Services:
     signing_keys: SigningKeys
     access_tokens: AccessTokens
     oauth: OAuth
+    workload_assertions: WorkloadAssertions
     clients: Clients
     rate_limits: RateLimits
     rate_exchange: RateExchange
@@ -152,7 +154,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             signing_keys=signing_keys,
             access_tokens=access_tokens,
             oauth=oauth,
-            clients=Clients(db),
+            workload_assertions=WorkloadAssertions(keysets, standing, settings.issuer),
+            clients=Clients(db, settings.clusters),
             rate_limits=rate_limits,
             rate_exchange=rate_exchange,
             passwords=passwords,

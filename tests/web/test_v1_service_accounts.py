@@ -2,21 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from tenantry.client.records import Records
-from tenantry.client.session import Session
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.kinds import TENANT, Address
 from tenantry.model.permissions import ROLES, Role
 from tests.support.application import Application
 from tests.support.issuer import SUBJECT, Issuer
 from tests.support.people import add_member, add_session, add_user, browser, seen
+from tests.support.reporting import operating
 from tests.support.server import ServerInProcess, running_server
 
 ACCOUNTS = "/v1/tenants/acme/service-accounts"
@@ -181,38 +178,6 @@ async def test_a_workload_is_the_service_account_that_names_it_in_its_own_cluste
         assert (await app.get("/v1/me")).status == 401
 
 
-@dataclass
-class Operator:
-    """The operator of the cluster `east`, which reports tenants and their namespaces."""
-
-    records: Records
-    instance: str
-
-    async def declare(self, name: str, *namespaces: str) -> str:
-        """Report a tenant that is to have these namespaces; its identity."""
-        spec = {"displayName": name, "planRef": {"name": "pro"}, "namespaces": [{"name": each} for each in namespaces]}
-        document = {"metadata": {"uid": name, "generation": 1}, "spec": spec}
-        return (await self.records.put(Address(TENANT, "", name), document, instance=self.instance)).tenant_id
-
-    async def report(self, name: str, **uids: str) -> None:
-        """Report the tenant's namespaces; one without a UID is somebody else's."""
-        seen = [
-            {"name": f"{name}-{suffix}", "ready": "True", "uid": uid}
-            if uid
-            else {"name": f"{name}-{suffix}", "ready": "False", "reason": "NameTaken"}
-            for suffix, uid in uids.items()
-        ]
-        at, status = Address(TENANT, "", name), {"namespaces": seen}
-        await self.records.put_status(at, instance=self.instance, uid=name, generation=1, status=status)
-
-
-@asynccontextmanager
-async def operating(server: ServerInProcess) -> AsyncIterator[Operator]:
-    async with Session(server.base_url, EAST.token()) as session:
-        records = Records(session, "east")
-        yield Operator(records, await records.instance())
-
-
 def of(namespace: str, cluster: str = "east") -> dict[str, Any]:
     """A service account that is a workload in that namespace."""
     subject = f"system:serviceaccount:{namespace}:app"
@@ -220,7 +185,7 @@ def of(namespace: str, cluster: str = "east") -> dict[str, Any]:
 
 
 async def test_a_tenant_takes_workloads_of_namespaces_that_are_its_own(stored: Application) -> None:
-    async with operating(stored.server) as operator:
+    async with operating(stored.server, EAST.token()) as operator:
         tenant = await operator.declare("acme", "prod", "taken", "new")
         await operator.declare("acme-eu", "prod")
         await operator.report("acme", prod="1", taken="")
@@ -239,7 +204,7 @@ async def test_a_tenant_takes_workloads_of_namespaces_that_are_its_own(stored: A
 
 
 async def test_no_name_of_a_namespace_is_two_tenants(stored: Application) -> None:
-    async with operating(stored.server) as operator:
+    async with operating(stored.server, EAST.token()) as operator:
         await operator.declare("acme-eu", "prod")
         with pytest.raises(TenantryError) as refused:
             await operator.declare("acme", "eu-prod")
@@ -250,7 +215,10 @@ async def test_a_workload_in_a_tenants_namespace_is_nobody_elses(stored: Applica
     """Neither when the platform gives it to another or to itself, nor when it did so before it was the tenant's."""
     await stored.tenant("beta")
     betas = "/v1/tenants/beta/service-accounts"
-    async with bearing(stored.server, EAST.token(EAST.claims(sub=APP))) as app, operating(stored.server) as operator:
+    async with (
+        bearing(stored.server, EAST.token(EAST.claims(sub=APP))) as app,
+        operating(stored.server, EAST.token()) as operator,
+    ):
         assert (await stored.post(betas, of("acme-prod"))).status == 201
         await seen(stored.server)
         assert (await app.get("/v1/me")).body["tenant"]["name"] == "beta"

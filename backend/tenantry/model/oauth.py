@@ -80,6 +80,8 @@ class OAuthClient:
         grant_types: what it may use.
         scopes: what its tokens may have at most.
         jwks: its public keys as a JSON Web Key Set, for ``private_key_jwt``; empty for none.
+        cluster: registered name of the cluster whose ServiceAccount tokens are its assertions in their place.
+        subject: of those tokens (``system:serviceaccount:<namespace>:<name>``); both are empty for none.
         first_party: one of ours: nobody is asked for consent.
         disabled: it gets no token, and those that it has do not work.
     """
@@ -93,6 +95,8 @@ class OAuthClient:
     grant_types: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     jwks: str = ""
+    cluster: str = ""
+    subject: str = ""
     first_party: bool = False
     disabled: bool = False
     created_by: str = ""
@@ -103,6 +107,11 @@ class OAuthClient:
     def is_public(self) -> bool:
         """Whether it cannot keep a secret."""
         return self.kind is ClientKind.PUBLIC
+
+    @property
+    def asserts(self) -> bool:
+        """Whether it proves itself with a JWT, and needs no secret."""
+        return bool(self.jwks or self.subject)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,9 @@
-"""Client assertions: a JWT by which a client proves who it is, signed with a key that it has registered (RFC 7523)."""
+"""Client assertions: a JWT by which a client proves who it is (RFC 7523).
+
+It is signed with a key that the client has registered; or it is a ServiceAccount token of the workload that the client
+names, which the client did not make: so ``iss`` and ``sub`` are the cluster's, it is used until it expires, and the
+request says by ``client_id`` whose it is.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,9 @@ from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
 from tenantry.model.oauth import OAuthClient
+from tenantry.services import workloads
+from tenantry.services.keysets import KeySets
+from tenantry.services.standing import Standing
 from tenantry.services.workloads import LEEWAY, MAX_TOKEN, ForgedError
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "ES384", "ES512")
@@ -26,6 +34,39 @@ class Assertion:
 
     id: str
     expires_at: int
+
+
+class WorkloadAssertions:
+    """Verifies ServiceAccount tokens of registered clusters as assertions for this ``issuer``."""
+
+    def __init__(self, keysets: KeySets, standing: Standing, issuer: str) -> None:
+        self._keysets = keysets
+        self._standing = standing
+        self._issuer = issuer
+
+    async def verify(self, assertion: str, client: OAuthClient) -> None:
+        """Check that ``assertion`` is of the workload that ``client`` names, and for our issuer alone.
+
+        One for the API (``tenantry-api``) is not: whoever gets that could have tokens made of it.
+
+        Raises:
+            ForgedError: it is not good.
+            TenantryError: ``UNAVAILABLE``, the cluster's key set could not be read yet, or it does not review it.
+        """
+        self._keysets.refresh_files()
+        found = await workloads.verify(assertion, self._keysets, self._issuer)
+        if found.audiences != (self._issuer,):
+            raise ForgedError("aud is not our issuer alone")
+        if (found.cluster, found.subject) != (client.cluster, client.subject):
+            raise ForgedError(f"{found.subject} of {found.cluster} is not the client's workload")
+        owner = await self._standing.holder(found.cluster, found.subject.split(":")[2])
+        if owner not in {"", client.tenant_id}:
+            raise ForgedError(f"{found.subject} of {found.cluster} is another tenant's by now")
+
+
+def is_workloads(assertion: str) -> bool:
+    """Whether an assertion, which is not verified yet, is a ServiceAccount token."""
+    return workloads.SUBJECT.fullmatch(subject_of(assertion)) is not None
 
 
 def subject_of(assertion: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import urlsplit
@@ -27,12 +27,14 @@ from tenantry.model.oauth import (
     scopes_for,
 )
 from tenantry.model.permissions import SCOPES, Permission
-from tenantry.services import answers
+from tenantry.services import answers, workload_places
 from tenantry.services.answers import Once
 from tenantry.services.audit import event
 from tenantry.services.keys import check_name
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant, require
+from tenantry.services.workload_places import Subjects
+from tenantry.settings import Cluster
 from tenantry.storage import audit, changes, clients
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -55,8 +57,9 @@ class NewSecret:
 class Clients:
     """What can be done with OAuth clients."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, clusters: Iterable[Cluster]) -> None:
         self._db = db
+        self._subjects = {cluster.name: cluster.subjects for cluster in clusters}
 
     async def create(
         self, actor: Actor, wanted: OAuthClient, *, tenant: str = "", once: Once[NewSecret] | None = None
@@ -83,11 +86,11 @@ class Clients:
             created_at=now,
             updated_at=now,
         )
-        _check(actor, client)
-        secret, token = (None, "") if client.is_public or client.jwks else _new_secret(client.id, 0, now)
+        _check(actor, client, self._subjects)
+        secret, token = (None, "") if client.is_public or client.asserts else _new_secret(client.id, 0, now)
         made = NewSecret(Registered(client, (secret,) if secret else ()), token)
         row = _event(actor, "client.create", client, now, diff=describe({}, _told(client)))
-        return await answers.run(self._db, once, _create, made, row)
+        return await answers.run(self._db, once, _create, actor, made, row)
 
     async def get(self, actor: Actor, client_id: str) -> Registered:
         """The client and its secrets, without what is secret of them.
@@ -116,10 +119,10 @@ class Clients:
         """
         require(actor, Permission.CLIENTS_WRITE)
         client = replace(wanted, updated_at=max(ids.now_micros(), before.client.updated_at + 1))
-        _check(actor, client)
+        _check(actor, client, self._subjects)
         diff = describe(_told(before.client), _told(client))
         row = _event(actor, "client.update", client, client.updated_at, diff=diff)
-        await self._db.run(_update, client, before.client, row, write=True)
+        await self._db.run(_update, actor, client, before.client, row, write=True)
         return Registered(client, before.secrets)
 
     async def delete(self, actor: Actor, client_id: str) -> Registered:
@@ -185,7 +188,8 @@ def _new_secret(client_id: str, lifetime: int, now: int) -> tuple[ClientSecret, 
     ), token
 
 
-def _create(unit: Unit, made: NewSecret, row: AuditEvent) -> NewSecret:
+def _create(unit: Unit, actor: Actor, made: NewSecret, row: AuditEvent) -> NewSecret:
+    _check_place(unit, actor, made.registered.client)
     clients.insert(unit, made.registered.client)
     for secret in made.registered.secrets:
         clients.add_secret(unit, secret)
@@ -194,7 +198,9 @@ def _create(unit: Unit, made: NewSecret, row: AuditEvent) -> NewSecret:
     return made
 
 
-def _update(unit: Unit, client: OAuthClient, before: OAuthClient, row: AuditEvent) -> None:
+def _update(unit: Unit, actor: Actor, client: OAuthClient, before: OAuthClient, row: AuditEvent) -> None:
+    if (client.cluster, client.subject) != (before.cluster, before.subject):
+        _check_place(unit, actor, client)
     if not clients.update(unit, client, before):
         raise TenantryError(Code.CONFLICT, "the client has changed meanwhile: read it again")
     audit.append(unit, row)
@@ -221,6 +227,11 @@ def _revoke_secret(unit: Unit, client: OAuthClient, secret_id: str, row: AuditEv
     changes.announce(unit, notice(client), at=row.at)
 
 
+def _check_place(unit: Unit, actor: Actor, client: OAuthClient) -> None:
+    if client.subject:
+        workload_places.check(unit, actor, client.tenant_id, client.cluster, client.subject)
+
+
 def _event(  # noqa: PLR0913, PLR0917 - the parts of a row
     actor: Actor, action: str, client: OAuthClient, now: int, message: str = "", diff: str = "{}"
 ) -> AuditEvent:
@@ -239,12 +250,13 @@ def _told(client: OAuthClient) -> dict[str, object]:
         "postLogoutURIs": list(client.post_logout_uris),
         "scopes": list(client.scopes),
         "jwks": client.jwks,
+        **({"workload": f"{client.cluster}/{client.subject}"} if client.subject else {}),
         "firstParty": client.first_party,
         "disabled": client.disabled,
     }
 
 
-def _check(actor: Actor, client: OAuthClient) -> None:
+def _check(actor: Actor, client: OAuthClient, subjects: Subjects) -> None:
     """Refuse a client that makes no sense, or that would have more than who makes it.
 
     Raises:
@@ -258,6 +270,7 @@ def _check(actor: Actor, client: OAuthClient) -> None:
         *_check_uris("redirectURIs", client.redirect_uris),
         *_check_uris("postLogoutURIs", client.post_logout_uris),
         *_check_jwks(client),
+        *_check_workload(client, subjects),
     ]
     if errors:
         raise TenantryError(Code.INVALID, "the OAuth client is not valid", errors)
@@ -350,3 +363,11 @@ def _check_jwks(client: OAuthClient) -> list[FieldError]:
         return []
     message = f"Invalid value: must be a JSON Web Key Set of public EC keys, or RSA keys of {_RSA_BITS} bits or more"
     return [FieldError("jwks", FieldCode.INVALID, message)]
+
+
+def _check_workload(client: OAuthClient, subjects: Subjects) -> list[FieldError]:
+    errors = workload_places.problems(client.cluster, client.subject, subjects)
+    if client.subject and (client.is_public or client.jwks):
+        why = "a public client proves nothing" if client.is_public else "it proves itself with jwks"
+        errors.append(FieldError("workload", FieldCode.FORBIDDEN, f"Forbidden: {why}"))
+    return errors

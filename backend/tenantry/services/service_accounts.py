@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -12,14 +12,14 @@ from tenantry.model.audit import describe
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor, ApiKey, ServiceAccount, UserStatus
 from tenantry.model.permissions import Permission, Role
-from tenantry.services import answers, namespaces
+from tenantry.services import answers, workload_places
 from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
 from tenantry.services.audit import event
 from tenantry.services.keys import Keys, NewKey, check_scopes
 from tenantry.services.standing import notice, notices_of
 from tenantry.services.tenancy import find_tenant
-from tenantry.services.workloads import SUBJECT
+from tenantry.services.workload_places import Subjects
 from tenantry.settings import Cluster
 from tenantry.storage import audit, changes, keys, service_accounts
 from tenantry.storage.db import Database
@@ -194,7 +194,7 @@ def owner_of(account: ServiceAccount) -> str:
     return f"service-account:{account.id}"
 
 
-def _problems(wanted: Wanted, tenant_id: str, subjects: Mapping[str, Collection[str]]) -> list[FieldError]:
+def _problems(wanted: Wanted, tenant_id: str, subjects: Subjects) -> list[FieldError]:
     found = []
     if not _NAME.fullmatch(wanted.name):
         message = "Invalid value: must be 1 to 63 lower case letters, digits and hyphens, such as ci"
@@ -209,21 +209,13 @@ def _problems(wanted: Wanted, tenant_id: str, subjects: Mapping[str, Collection[
         if wanted.role is not None:
             found.append(FieldError("role", FieldCode.FORBIDDEN, "Forbidden: one of the platform has scopes"))
         found += check_scopes(wanted.scopes)
-    if bool(wanted.cluster) != bool(wanted.subject) or (wanted.cluster and wanted.cluster not in subjects):
-        message = "Invalid value: must be the name of a cluster in TENANTRY_CLUSTERS, beside a subject"
-        found.append(FieldError("workload.cluster", FieldCode.INVALID, message))
-    if wanted.subject and not SUBJECT.fullmatch(wanted.subject):
-        message = "Invalid value: must be system:serviceaccount:NAMESPACE:NAME"
-        found.append(FieldError("workload.subject", FieldCode.INVALID, message))
-    elif wanted.subject in subjects.get(wanted.cluster, ()):
-        message = "Forbidden: TENANTRY_CLUSTERS says what it may"
-        found.append(FieldError("workload.subject", FieldCode.FORBIDDEN, message))
+    found += workload_places.problems(wanted.cluster, wanted.subject, subjects)
     return found
 
 
 def _create(unit: Unit, actor: Actor, account: ServiceAccount) -> ServiceAccount:
     if account.subject:
-        _check_place(unit, actor, account)
+        workload_places.check(unit, actor, account.tenant_id, account.cluster, account.subject)
     if not service_accounts.insert(unit, account):
         raise TenantryError(Code.ALREADY_EXISTS, f'there is a service account "{account.name}" already')
     if account.subject and not service_accounts.claim(unit, account):
@@ -260,19 +252,6 @@ def _note(unit: Unit, actor: Actor, action: str, account: ServiceAccount, diff: 
     )  # fmt: skip
     audit.append(unit, row)
     changes.announce(unit, *notices_of(account), at=account.updated_at)
-
-
-def _check_place(unit: Unit, actor: Actor, account: ServiceAccount) -> None:
-    """Let a workload in a tenant's namespace be that tenant's only; others are for the platform to give."""
-    owner = namespaces.holder(unit, account.cluster, account.subject.split(":")[2])
-    if owner == account.tenant_id if owner else not actor.tenant_id:
-        return
-    message = (
-        "Forbidden: must be in a namespace that the tenant has on record, in the cluster that manages it; the platform "
-        "may give a tenant one that is nobody's"
-    )
-    wrong = FieldError("workload.subject", FieldCode.FORBIDDEN, message)
-    raise TenantryError(Code.INVALID, "the service account is not valid", [wrong])
 
 
 def _check_rights(actor: Actor, account: ServiceAccount) -> None:

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from joserfc import jws, jwt
 
@@ -26,16 +27,6 @@ LEEWAY = 30  # seconds
 MAX_TOKEN = 8192  # characters; a ServiceAccount's has about 1,200
 
 _HEADERS = frozenset({"alg", "kid", "typ"})
-_CLAIMS = jwt.JWTClaimsRegistry(
-    leeway=LEEWAY,
-    iss={"essential": True},
-    sub={"essential": True},
-    aud={"essential": True, "value": AUDIENCE},
-    exp={"essential": True},
-    nbf={"essential": True},
-    iat={"essential": True},
-)
-
 logger = logging.getLogger(__name__)
 
 
@@ -48,7 +39,7 @@ class Workload:
     """Whom a token proved to be. ``expires`` is its ``exp`` in epoch seconds.
 
     ``scopes`` are those that the settings give its subject, None when they do not name it. ``reviewed`` tells that its
-    cluster was asked, and is to be asked again.
+    cluster was asked, and is to be asked again. ``audiences`` are all that the token is for.
     """
 
     cluster: str
@@ -56,10 +47,11 @@ class Workload:
     scopes: tuple[str, ...] | None
     expires: float
     reviewed: bool = False
+    audiences: tuple[str, ...] = ()
 
 
-async def verify(token: str, keysets: KeySets) -> Workload:
-    """The workload that ``token`` stands for.
+async def verify(token: str, keysets: KeySets, audience: str = AUDIENCE) -> Workload:
+    """The workload that ``token`` stands for, when it is for ``audience``.
 
     Raises:
         ForgedError: it stands for none.
@@ -76,7 +68,7 @@ async def verify(token: str, keysets: KeySets) -> Workload:
     cluster, key = found
     try:
         claims = jwt.decode(token, key, algorithms=ALGORITHMS).claims
-        _CLAIMS.validate(claims)
+        _required(audience).validate(claims)
     except Exception as error:  # whatever a stranger's token makes a parser raise, it is a bad token
         raise ForgedError(str(error)) from error
     if claims["iss"] != cluster.issuer:
@@ -84,7 +76,7 @@ async def verify(token: str, keysets: KeySets) -> Workload:
     subject = claims["sub"]
     if not isinstance(subject, str) or not SUBJECT.fullmatch(subject):
         raise ForgedError(f"{subject} is no ServiceAccount")
-    if cluster.token_review_url and await review(cluster, token, AUDIENCE) != subject:
+    if cluster.token_review_url and await review(cluster, token, audience) != subject:
         raise ForgedError(f"cluster {cluster.name} does not know the token any more")
     return Workload(
         cluster=cluster.name,
@@ -92,6 +84,20 @@ async def verify(token: str, keysets: KeySets) -> Workload:
         scopes=cluster.subjects.get(subject),
         expires=float(claims["exp"]),
         reviewed=bool(cluster.token_review_url),
+        audiences=tuple([claims["aud"]] if isinstance(claims["aud"], str) else claims["aud"]),
+    )
+
+
+@cache
+def _required(audience: str) -> jwt.JWTClaimsRegistry:
+    return jwt.JWTClaimsRegistry(
+        leeway=LEEWAY,
+        iss={"essential": True},
+        sub={"essential": True},
+        aud={"essential": True, "value": audience},
+        exp={"essential": True},
+        nbf={"essential": True},
+        iat={"essential": True},
     )
 
 

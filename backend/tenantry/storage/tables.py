@@ -382,6 +382,8 @@ class OAuthClient(Model):
     grant_types = TextField()
     scopes = TextField()
     jwks = TextField()
+    cluster = CharField()
+    subject = CharField()
     first_party = IntegerField()
     disabled = IntegerField()
     created_by = CharField()

@@ -15,6 +15,7 @@ from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
 from tenantry.services.clients import NewSecret
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
+from tenantry.web.workloads import Workload, WorkloadView, view_workload
 
 _PATH = "/v1/clients"
 _OF_TENANT = "/v1/tenants/{tenant}/clients"
@@ -41,6 +42,9 @@ class ClientBody(Model):
     """What its tokens may be used for at most; a person's token never does more than the person may."""
     jwks: dict[str, Any] | None = None
     """Its public keys (RFC 7517), for `private_key_jwt` in the place of a secret."""
+    workload: Workload | None = None
+    """The Kubernetes ServiceAccount by whose tokens it proves itself in their place, as `client_assertion`. A tenant
+    may name those of its own namespaces."""
     first_party: bool = False
     """One of the platform's own: nobody is asked for consent. Only the platform can say so."""
 
@@ -60,6 +64,8 @@ class ClientChange(Model):
     """What its tokens may be used for at most."""
     jwks: dict[str, Any] | None = None
     """Its public keys; `{}` for none any more."""
+    workload: Workload | None = None
+    """The Kubernetes ServiceAccount by whose tokens it proves itself; both fields empty for none any more."""
     first_party: bool | None = None
     """One of the platform's own."""
     disabled: bool | None = None
@@ -107,6 +113,8 @@ class ClientView(View):
     """What its tokens may be used for at most."""
     jwks: dict[str, Any] | None = None
     """Its public keys."""
+    workload: WorkloadView | None = None
+    """The Kubernetes ServiceAccount by whose tokens it proves itself."""
     first_party: bool
     """Whether it is one of the platform's own."""
     disabled: bool
@@ -153,6 +161,8 @@ async def create_client(call: Call[Nothing, ClientBody]) -> Reply:
         grant_types=tuple(body.grant_types),
         scopes=tuple(body.scopes),
         jwks=json.dumps(body.jwks) if body.jwks else "",
+        cluster=body.workload.cluster if body.workload else "",
+        subject=body.workload.subject if body.workload else "",
         first_party=body.first_party,
     )
     made = await call.services.clients.create(
@@ -198,6 +208,8 @@ async def update_client(call: Call[Nothing, ClientChange]) -> Reply:
     }
     if "jwks" in changes:
         changes["jwks"] = json.dumps(changes["jwks"]) if changes["jwks"] else ""
+    if workload := changes.pop("workload", None):
+        changes |= {"cluster": workload.cluster, "subject": workload.subject}
     return _shown(await call.services.clients.update(call.actor, before, replace(before.client, **changes)))
 
 
@@ -258,6 +270,7 @@ def _view(client: OAuthClient, secrets: tuple[ClientSecret, ...] | None = None) 
         post_logout_uris=list(client.post_logout_uris),
         scopes=list(client.scopes),
         jwks=json.loads(client.jwks) if client.jwks else None,
+        workload=view_workload(client.cluster, client.subject),
         first_party=client.first_party,
         disabled=client.disabled,
         created_by=client.created_by,

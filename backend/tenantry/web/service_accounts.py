@@ -15,15 +15,7 @@ from tenantry.services.service_accounts import Wanted
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.keys import CreatedKey, KeyList, NewKeyBody, created_key, view
 from tenantry.web.routes import Route
-
-
-class Workload(Model):
-    """A Kubernetes ServiceAccount whose tokens act as the service account."""
-
-    cluster: Annotated[str, Field(max_length=63)]
-    """Registered name of its cluster."""
-    subject: Annotated[str, Field(max_length=344)]
-    """`system:serviceaccount:NAMESPACE:NAME`, exactly."""
+from tenantry.web.workloads import Workload, WorkloadView, view_workload
 
 
 class NewServiceAccount(Model):
@@ -46,15 +38,6 @@ class ServiceAccountChange(Model):
     """What one of a tenant may do; at most what the caller may do."""
     state: Annotated[UserStatus | None, Field(strict=False)] = None
     """`Disabled` stops its keys and tokens within a second, until it is `Active` again."""
-
-
-class WorkloadView(View):
-    """A Kubernetes ServiceAccount whose tokens act as the service account."""
-
-    cluster: str
-    """Registered name of its cluster."""
-    subject: str
-    """`system:serviceaccount:NAMESPACE:NAME`, exactly."""
 
 
 class ServiceAccountView(View):
@@ -202,7 +185,7 @@ def _view(account: ServiceAccount) -> ServiceAccountView:
         role=account.role,
         scopes=None if account.role else list(account.scopes),
         state=account.status,
-        workload=WorkloadView(cluster=account.cluster, subject=account.subject) if account.subject else None,
+        workload=view_workload(account.cluster, account.subject),
         created_by=account.created_by,
         created_at=timestamp(account.created_at),
     )

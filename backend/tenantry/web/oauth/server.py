@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
+logger = logging.getLogger(__name__)
+
 _CLIENT_ID = re.compile(r"[0-9A-Za-z]{16}")
 
 
@@ -55,6 +58,7 @@ class Request(OAuth2Request):
         self.payload = BasicOAuth2Payload(parameters)
         self.parameters = parameters
         self.assertion: Assertion | None = None  # that the client has proved itself with
+        self.is_workload = False  # the assertion is a token of the client's workload
         self.session: Session | None = None  # of the person at the browser
         self.family: TokenFamily | None = None  # that a token is made for
         self.successor = ""  # of the refresh token
@@ -105,7 +109,7 @@ class Client(ClientMixin):
         del endpoint
         if method == "none":
             return self.model.is_public
-        return not self.model.is_public and (method == "private_key_jwt") <= bool(self.model.jwks)
+        return not self.model.is_public and (method == "private_key_jwt") <= self.model.asserts
 
     def check_response_type(self, response_type: str) -> bool:
         """Codes alone are given, and to who may use them."""
@@ -160,6 +164,8 @@ class Server(AuthorizationServer):
         if request.parameters.get("client_assertion_type") != ASSERTION_TYPE:
             return None
         client = self.query_client(self._registered.client.id) if self._registered else None
+        if client is not None and client.model.subject:
+            return client if request.is_workload else None
         if client is None or not client.model.jwks:
             return None
         try:
@@ -187,6 +193,8 @@ async def _open(request: web.Request) -> tuple[Server, Request]:
     sent = Request(
         "POST", services.settings.issuer + request.path, parameters, {"Authorization": headers[0]} if headers else {}
     )
+    if registered and registered.client.subject and "client_assertion" in parameters:
+        sent.is_workload = await _is_workload(services, parameters["client_assertion"], registered.client)
     try:
         sent.client = server.authenticate_client(sent, METHODS)
     except InvalidClientError:
@@ -198,6 +206,15 @@ async def _open(request: web.Request) -> tuple[Server, Request]:
         if not await services.oauth.transact(actor, lambda store: store.spend(assertion)):
             raise InvalidClientError("The client's assertion was used before.", status_code=401)
     return server, sent
+
+
+async def _is_workload(services: Services, assertion: str, client: OAuthClient) -> bool:
+    try:
+        await services.workload_assertions.verify(assertion, client)
+    except ForgedError as error:
+        logger.info("refused a ServiceAccount token of client %s: %s", client.id, error)
+        return False
+    return True
 
 
 def client_endpoint(path: str, handle: Callable[[web.Request, Server, Request], Awaitable[Answer]]) -> Route:
@@ -268,7 +285,8 @@ def _identify(parameters: Parameters, headers: list[str]) -> str:
     if headers:
         found = _basic(headers[0])
     elif "client_assertion" in parameters:
-        found = client_assertions.subject_of(parameters["client_assertion"])
+        assertion = parameters["client_assertion"]
+        found = named if client_assertions.is_workloads(assertion) else client_assertions.subject_of(assertion)
     if named not in {"", found}:
         raise InvalidRequestError("client_id is another one than that which the client proves itself with.")
     return found
