@@ -101,13 +101,15 @@ def test_it_is_installed_upgraded_and_uninstalled(plane: ControlPlane, any_helm:
     helm.run("uninstall", RELEASE, "--namespace", NAMESPACE)
 
 
+@pytest.mark.parametrize("reviews", ["false", "true"])
 async def test_the_api_believes_the_operator_by_the_keys_of_the_cluster(
-    plane: ControlPlane, helm: Helm, tmp_path: Path
+    plane: ControlPlane, helm: Helm, tmp_path: Path, reviews: str
 ) -> None:
-    """The settings of the rendered pod work, with the files that the kubelet would mount."""
+    """The settings of the rendered pod work, with the files that the kubelet would mount and the rights that it has."""
     del helm
-    documents = rendered("sqlite")
-    accounts = [each for each in documents if each["kind"] in ("ServiceAccount", "ClusterRoleBinding")]
+    documents = rendered("sqlite", "--set", f"cluster.tokenReview={reviews}")
+    kinds = ("ServiceAccount", "ClusterRoleBinding", "ClusterRole")
+    accounts = [each for each in documents if each["kind"] in kinds]
     plane.kubectl("apply", "--filename=-", input=listed(accounts))
     deployment = next(each for each in documents if each["metadata"]["name"] == "tenantry-api" and "spec" in each)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
@@ -115,14 +117,21 @@ async def test_the_api_believes_the_operator_by_the_keys_of_the_cluster(
     token = tmp_path / "token"
     token.write_text(plane.service_account_token(NAMESPACE, "tenantry-api"))
     cluster |= {"token_file": str(token), "ca_file": str(plane.ca_path)}
-    cluster["jwks_url"] = cluster["jwks_url"].replace("https://kubernetes.default.svc", plane.url)
+    assert ("token_review_url" in cluster) == (reviews == "true")
+    for name in {"jwks_url", "token_review_url"} & cluster.keys():
+        cluster[name] = cluster[name].replace("https://kubernetes.default.svc", plane.url)
     async with server_process(tmp_path, {"TENANTRY_CLUSTERS": json.dumps([cluster])}) as server:
         for account, status in (("tenantry-operator", 200), ("tenantry-api", 401)):
             bearer = plane.service_account_token(NAMESPACE, account, AUDIENCE)
             async with server.session(anonymous=True) as session:
                 answer = await session.get("/v1/me", headers={"Authorization": f"Bearer {bearer}"})
                 assert answer.status == status
-    plane.kubectl("delete", "--filename=-", input=listed(accounts))
+        late = plane.service_account_token(NAMESPACE, "tenantry-operator", AUDIENCE)
+        plane.kubectl("delete", "serviceaccount", "tenantry-operator", f"--namespace={NAMESPACE}")
+        async with server.session(anonymous=True) as session:
+            answer = await session.get("/v1/me", headers={"Authorization": f"Bearer {late}"})
+            assert answer.status == (401 if reviews == "true" else 200)
+    plane.kubectl("delete", "--ignore-not-found", "--filename=-", input=listed(accounts))
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])

@@ -56,6 +56,8 @@ OBJECTS = {
             *API,
             *OPERATOR,
             *CRDS,
+            "ClusterRole/{}-api-token-review",
+            "ClusterRoleBinding/{}-api-token-review",
             "Ingress/{}",
             "PodDisruptionBudget/{}-api",
             "PodDisruptionBudget/{}-operator",
@@ -222,11 +224,26 @@ def test_the_operator_has_the_rights_that_it_uses() -> None:
     assert objects["Deployment/tenantry-operator"]["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
 
 
-def test_the_api_may_read_the_keys_of_the_cluster_and_nothing_else() -> None:
-    objects = made_of("production")
+@pytest.mark.parametrize(("name", "reviews"), [("sqlite", False), ("production", True)])
+def test_the_api_may_read_the_keys_of_the_cluster_and_ask_about_tokens_where_it_does(
+    name: str,
+    reviews: bool,  # noqa: FBT001 - a row of the table
+) -> None:
+    objects = made_of(name)
     account = {"kind": "ServiceAccount", "name": "tenantry-api", "namespace": NAMESPACE}
     bindings = [each for each in objects.values() if account in each.get("subjects", [])]
-    assert [each["roleRef"]["name"] for each in bindings] == ["system:service-account-issuer-discovery"]
+    (container,) = objects["Deployment/tenantry-api"]["spec"]["template"]["spec"]["containers"]
+    (cluster,) = json.loads(environment(container)["TENANTRY_CLUSTERS"])
+    asked = cluster.get("token_review_url", "")
+    assert asked == ("https://kubernetes.default.svc/apis/authentication.k8s.io/v1/tokenreviews" if reviews else "")
+    assert sorted(each["roleRef"]["name"] for each in bindings) == [
+        "system:service-account-issuer-discovery",
+        *["tenantry-api-token-review"] * reviews,
+    ]
+    if reviews:
+        assert objects["ClusterRole/tenantry-api-token-review"]["rules"] == [
+            {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}
+        ]
 
 
 @pytest.mark.parametrize("keep", [True, False])
