@@ -131,7 +131,8 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_TextFormatter() if stream.isatty() else _JsonFormatter())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    logging.getLogger("authlib").setLevel(max(logging.INFO, logging.getLevelName(level.upper())))  # else whole tokens
+    for talkative in ("authlib", "peewee"):  # else whole tokens, and rows with their hashes and addresses
+        logging.getLogger(talkative).setLevel(max(logging.INFO, logging.getLevelName(level.upper())))
     if level == "info":  # a first start would begin with a line for every table
         logging.getLogger("peewee.migrations").setLevel(logging.WARNING)
     if level in ("debug", "info"):

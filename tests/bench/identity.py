@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from tenantry.model import ids
-from tenantry.model.credentials import new_token
+from tenantry.model.credentials import Prefix, new_token
 from tenantry.model.identity import Actor, Session, User
 from tenantry.model.oauth import OAuthClient
 from tenantry.services.encryption import Encryption
@@ -120,7 +120,7 @@ async def _codes(target: Target, client_id: str) -> list[str]:
     """Fresh codes of a user who is signed in, written into the database beside the server."""
     now = ids.now_micros()
     user = User(id=ids.uuid7(), email=f"{ids.uuid7()}@example.com", created_at=now, updated_at=now)
-    _, session_id, secret_sha = new_token("tns")
+    _, session_id, secret_sha = new_token(Prefix.SESSION)
     signed_in = Session(
         id=session_id,
         secret_sha=secret_sha,

@@ -6,6 +6,21 @@ import binascii
 import hashlib
 import re
 import secrets
+from enum import StrEnum
+
+
+class Prefix(StrEnum):
+    """What each kind of credential begins with; there is no other kind."""
+
+    KEY = "tnk"
+    SESSION = "tns"
+    LINK = "tnl"
+    INVITE = "tni"
+    CLIENT_SECRET = "tnc"  # noqa: S105 - what one begins with
+    CODE = "tno"
+    REFRESH = "tnr"
+    DEVICE = "tnd"
+
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 ID_LENGTH = 16
@@ -26,7 +41,7 @@ def redact(text: str) -> str:
     return _JWT.sub(lambda match: f"{match[1]}.***" if match[2] else match[0], text)
 
 
-def new_token(prefix: str = "tnk") -> tuple[str, str, str]:
+def new_token(prefix: Prefix = Prefix.KEY) -> tuple[str, str, str]:
     """A fresh credential as ``(token, id, sha256 of the secret in hex)``; the token is never stored."""
     identifier = "".join(secrets.choice(_BASE62) for _ in range(ID_LENGTH))
     secret = "".join(secrets.choice(_BASE62) for _ in range(SECRET_LENGTH))
@@ -34,7 +49,7 @@ def new_token(prefix: str = "tnk") -> tuple[str, str, str]:
     return f"{body}_{_crc(body)}", identifier, hash_secret(secret)
 
 
-def split_token(token: str, prefix: str = "tnk") -> tuple[str, str] | None:
+def split_token(token: str, prefix: Prefix = Prefix.KEY) -> tuple[str, str] | None:
     """``(id, sha256 of the secret)`` of a well-formed token, else None; a mistyped one is refused without a query."""
     parts = token.split("_")
     if len(parts) != 4 or parts[0] != prefix or not token.isascii():  # noqa: PLR2004 - prefix, id, secret, crc

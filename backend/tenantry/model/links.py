@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tenantry.model.credentials import Prefix
+
 #: what the token of a link begins with
-LINK_PREFIX = "tnl"
+LINK_PREFIX = Prefix.LINK
 
 
 class Purpose(StrEnum):

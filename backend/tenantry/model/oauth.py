@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tenantry.model.credentials import split_token
+from tenantry.model.credentials import Prefix, split_token
 from tenantry.model.permissions import MEANINGS, OF_THE_PLATFORM, SCOPES
 
 
@@ -39,7 +39,7 @@ IDENTITY_SCOPES = {
 ALL_SCOPES = (*IDENTITY_SCOPES, *SCOPES)
 
 #: what each credential begins with
-CLIENT_SECRET, CODE, REFRESH, DEVICE = "tnc", "tno", "tnr", "tnd"
+CLIENT_SECRET, CODE, REFRESH, DEVICE = Prefix.CLIENT_SECRET, Prefix.CODE, Prefix.REFRESH, Prefix.DEVICE
 
 #: an address of this machine without its port (a native app takes a free one)
 _LOOPBACK = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::\d{1,5})?(/[^\s#]*)?")

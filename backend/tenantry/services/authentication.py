@@ -21,7 +21,7 @@ from ipaddress import ip_address, ip_network
 
 from tenantry import metrics
 from tenantry.model import ids
-from tenantry.model.credentials import split_token
+from tenantry.model.credentials import Prefix, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, ApiKey, ServiceAccount, Session, TenantStanding, User, UserStatus
 from tenantry.model.oauth import AccessToken, OAuthClient
@@ -40,7 +40,7 @@ from tenantry.storage.db import Database
 CACHE_SIZE = 10_000  # credentials
 CHECK_SECONDS = 1.0
 #: what the cookie of a browser session begins with
-SESSION_PREFIX = "tns"
+SESSION_PREFIX = Prefix.SESSION
 
 _TOUCH_SECONDS = keys.USE_INTERVAL_US / 1_000_000
 _SIGNED_IN = frozenset({Permission.AUTHENTICATED, Permission.SELF})
@@ -194,7 +194,7 @@ class Authenticator:
         return verified.version is None or (verified.version == self._standing.version and self._standing.is_fresh)
 
     async def _verify(self, token: str) -> _Verified:
-        if token.startswith("tnk_"):
+        if token.startswith(f"{Prefix.KEY}_"):
             return await self._verify_key(token)
         if token.startswith(f"{SESSION_PREFIX}_"):
             return await self._verify_session(token)

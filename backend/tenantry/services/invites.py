@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tenantry.model import email_address, ids
-from tenantry.model.credentials import new_token, split_token
+from tenantry.model.credentials import Prefix, new_token, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import INVITE_LIFE_US, Actor, Invite, Membership, TenantStanding, User, UserStatus
 from tenantry.model.permissions import ROLES, Permission, Role
@@ -24,7 +24,7 @@ from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 #: what the token of an invite begins with
-INVITE_PREFIX = "tni"
+INVITE_PREFIX = Prefix.INVITE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from tenantry.model import ids
-from tenantry.model.credentials import new_token, split_token
+from tenantry.model.credentials import Prefix, new_token, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Session, User, UserStatus
 from tenantry.model.oauth import (
@@ -383,7 +383,7 @@ class OAuthStore:
 Kept = TypeVar("Kept", AuthCode, RefreshToken, DeviceCode)
 
 
-def _checked(get: Callable[[Unit, str], Kept | None], unit: Unit, token: str, prefix: str) -> Kept | None:
+def _checked(get: Callable[[Unit, str], Kept | None], unit: Unit, token: str, prefix: Prefix) -> Kept | None:
     """What ``token`` stands for, if it is well-formed, known, and its secret is right."""
     parts = split_token(token, prefix)
     found = get(unit, parts[0]) if parts else None
