@@ -1,7 +1,6 @@
-"""Twenty at a time use one code, one refresh token, one device code: one wins, on as many servers as there are."""
+"""Twenty at a time use one code, one refresh token, one device code: one wins, on two servers."""
 
 import asyncio
-from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -19,7 +18,7 @@ from tests.support.databases import opened
 from tests.support.oauth import add_client
 from tests.support.oauth_http import Sent, Wire
 from tests.support.people import add_session, add_user
-from tests.support.server import server_process
+from tests.support.server import server_processes
 
 pytestmark = pytest.mark.slow
 
@@ -38,24 +37,15 @@ class Race:
 
 @pytest.fixture
 async def race(tmp_path: Path, database_url: str) -> AsyncIterator[Race]:
-    """SQLite permits one server, the others have two."""
-    key = tmp_path / "key"
-    key.write_text(b64encode(b"k" * 32).decode())
-    environment = {
-        "TENANTRY_DATABASE_URL": database_url,
-        "TENANTRY_KEY_FILE": str(key),
-        "TENANTRY_EXTERNAL_URL": "https://tenantry.example.com",
-    }
+    """Two server processes on each database."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(opened(database_url))
         there: Any = SimpleNamespace(services=SimpleNamespace(db=database))
         client, secret = await add_client(there, first_party=True)
         cookie = await add_session(there, await add_user(there))
         race = Race(database, [], [])
-        for number in range(1 if database_url.startswith("sqlite") else 2):
-            folder = tmp_path / f"replica-{number}"
-            folder.mkdir()
-            server = await stack.enter_async_context(server_process(folder, environment))
+        running = server_processes(tmp_path, database_url, EXTERNAL_URL="https://tenantry.example.com")
+        for server in await stack.enter_async_context(running):
             http = await stack.enter_async_context(aiohttp.ClientSession(server.base_url))
             race.wires.append(Wire(http, client.id, secret, cookie))
             race.devices.append(Wire(http, CLI.id, "", cookie))

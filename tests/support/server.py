@@ -8,8 +8,9 @@ import os
 import re
 import ssl
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,25 @@ async def server_process(tmp_path: Path, environment: Mapping[str, str] | None =
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+@asynccontextmanager
+async def server_processes(tmp_path: Path, database_url: str, **settings: str) -> AsyncIterator[list[ServerProcess]]:
+    """Two server processes on one database, with one key; `settings` are variables without their prefix.
+
+    On SQLite one server is meant for a file, which two must not break all the same.
+    """
+    key = tmp_path / "key"
+    key.write_text(b64encode(b"k" * 32).decode())
+    settings = {"DATABASE_URL": database_url, "KEY_FILE": str(key), **settings}
+    environment = {f"TENANTRY_{name}": value for name, value in settings.items()}
+    async with AsyncExitStack() as stack:
+        found = []
+        for number in range(2):
+            folder = tmp_path / f"replica-{number}"
+            folder.mkdir()
+            found.append(await stack.enter_async_context(server_process(folder, environment)))
+        yield found
 
 
 async def _read_until_ready(process: asyncio.subprocess.Process) -> str:
