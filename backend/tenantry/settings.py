@@ -14,11 +14,11 @@ import re
 import ssl
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -32,18 +32,26 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from tenantry.addresses import (
+    LOOPBACK,
+    MySQLAddress,
+    Network,
+    SMTPAddress,
+    is_loopback,
+    read_database_url,
+    read_host_or_network,
+    read_origin,
+    read_smtp_url,
+)
 from tenantry.model import providers
 from tenantry.model.permissions import SCOPES
 from tenantry.model.resource import API
 
 PREFIX = "TENANTRY_"
-Network = IPv4Network | IPv6Network
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 #: what Kubernetes puts into a pod's environment for a Service named ``tenantry``
 _SERVICE_LINK = re.compile(r"TENANTRY_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*)")
-
-_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
 
 
 class WrongSettingError(Exception):
@@ -301,7 +309,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: object) -> object:
-        return frozenset(map(_origin, _split(value))) if isinstance(value, str) else value
+        return frozenset(map(read_origin, _split(value))) if isinstance(value, str) else value
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -311,12 +319,7 @@ class Settings(BaseSettings):
     @field_validator("outbound_allow", "outbound_allow_tenants")
     @classmethod
     def _is_host_or_network(cls, items: tuple[str, ...]) -> tuple[str, ...]:
-        for item in items:
-            if "/" in item:
-                ip_network(item)
-            elif not _HOST.fullmatch(item):
-                raise ValueError(f"{item} is neither a host name, nor an address, nor a CIDR")
-        return items
+        return tuple(map(read_host_or_network, items))
 
     @field_validator("port", mode="before")
     @classmethod
@@ -443,109 +446,8 @@ class Settings(BaseSettings):
         return frozenset({*LOOPBACK, *map(str.lower, self.allowed_hosts), *([external] if external else [])})
 
 
-#: names of this machine that a ``Host`` header may have anywhere
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-
-def _origin(text: str) -> str:
-    """``text``, if it is an origin as browsers write it."""
-    parts = urlsplit(text)
-    is_bare = parts.scheme in ("http", "https") and text == f"{parts.scheme}://{parts.netloc}" and "@" not in text
-    if not is_bare or text != text.lower() or not parts.hostname or "*" in text:
-        raise ValueError(f"{text} is no origin such as https://app.example.com, in lower case and without a path")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError(f"{text} must begin with https:// unless its host is loopback")
-    return text
-
-
 def _split(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(","))))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MySQLAddress:
-    """A database on a server, and how to get in; ``ssl_ca`` is a file, empty for no TLS."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    name: str
-    ssl_ca: str
-
-
-def read_database_url(url: str) -> MySQLAddress | Path:
-    """What ``mysql://user:password@host:port/name?ssl-ca=file`` or ``sqlite:///path`` names.
-
-    Raises:
-        ValueError: it is neither; the text does not tell the URL, which may hold a password.
-    """
-    try:
-        parts = urlsplit(url)
-        path, options = unquote(parts.path), dict(parse_qsl(parts.query, keep_blank_values=True))
-        if url.startswith("sqlite:///") and path.strip("/") and not options:
-            return Path(path[1:])
-        ssl_ca = options.pop("ssl-ca", "")
-        name = path.strip("/")
-        if parts.scheme == "mysql" and parts.hostname and parts.port != 0 and name and not options:
-            return MySQLAddress(
-                host=parts.hostname,
-                port=parts.port or 3306,
-                user=unquote(parts.username or ""),
-                password=unquote(parts.password or ""),
-                name=name,
-                ssl_ca=ssl_ca,
-            )
-    except ValueError:  # of a port
-        pass
-    raise ValueError(
-        "must be mysql://user:password@host:3306/database or sqlite:///path, with what is special in the user and the "
-        "password percent-encoded, and no option but ?ssl-ca=FILE"
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SMTPAddress:
-    """A server that takes mail, and how to get in."""
-
-    host: str
-    port: int
-    user: str
-    password: str
-    tls: Literal["starttls", "implicit", "none"]
-    ca_file: str = ""
-
-
-_SMTP: dict[str, tuple[Literal["starttls", "implicit", "none"], int]] = {
-    "smtp": ("starttls", 587),
-    "smtps": ("implicit", 465),
-    "smtp+plain": ("none", 25),
-}
-
-
-def read_smtp_url(url: str) -> SMTPAddress:
-    """What ``smtp://user:password@host:587`` names.
-
-    Raises:
-        ValueError: it names nothing; the text does not tell the URL, which may hold a password.
-    """
-    try:
-        parts = urlsplit(url)
-        if parts.scheme in _SMTP and parts.hostname and parts.path in {"", "/"} and not parts.query:
-            tls, port = _SMTP[parts.scheme]
-            return SMTPAddress(
-                host=parts.hostname,
-                port=parts.port or port,
-                user=unquote(parts.username or ""),
-                password=unquote(parts.password or ""),
-                tls=tls,
-            )
-    except ValueError:  # of a port
-        pass
-    raise ValueError(
-        "must be smtp://user:password@host:587, smtps://... or smtp+plain://..., with what is special in the user and "
-        "the password percent-encoded"
-    )
 
 
 def _issuer_of(token_file: Path) -> str:
@@ -560,14 +462,6 @@ def _issuer_of(token_file: Path) -> str:
     if not isinstance(issuer, str) or not issuer:
         raise ValueError(f"{token_file} holds no ServiceAccount token that tells it")
     return issuer
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is a loopback name or address."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def readable(path: Path) -> Path:

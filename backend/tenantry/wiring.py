@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from tenantry.addresses import MySQLAddress, read_database_url
 from tenantry.datadir import DataDirectory
 from tenantry.model.audit_chain import Seals
 from tenantry.services.access_tokens import AccessTokens
@@ -48,7 +49,7 @@ from tenantry.services.tombstones import Tombstones
 from tenantry.services.users import Users
 from tenantry.services.webhooks import Webhooks
 from tenantry.services.worker import Worker
-from tenantry.settings import MySQLAddress, Settings, read_database_url
+from tenantry.settings import Settings
 from tenantry.storage.db import Database
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tenantry import metrics
+from tenantry.addresses import SMTPAddress, read_smtp_url
 from tenantry.services import mail
 from tenantry.services.mail import Mail
-from tenantry.settings import Settings, SMTPAddress, read_smtp_url
+from tenantry.settings import Settings
 from tests.support.mailbox import PASSWORD, USER, mailbox, until
 
 SENDER = "Tenantry <tenantry@example.com>"

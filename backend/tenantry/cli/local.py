@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from tenantry import eventloop, logs
+from tenantry.addresses import read_database_url
 from tenantry.cli.exits import exit_of, fail
 from tenantry.datadir import DataDirectoryError
 from tenantry.exitcodes import Exit
 from tenantry.model.errors import Code, TenantryError
-from tenantry.settings import Settings, WrongSettingError, read_database_url, read_settings
+from tenantry.settings import Settings, WrongSettingError, read_settings
 from tenantry.wiring import Services, open_services
 
 

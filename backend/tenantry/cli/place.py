@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tenantry.addresses import is_loopback
 from tenantry.client import kubeconfig
 from tenantry.client.credentials import NONE, Credential
 from tenantry.client.logins import Logins
 from tenantry.exitcodes import Exit
 from tenantry.model.names import PLATFORM_NAMESPACE
-from tenantry.settings import is_loopback
 
 
 class UnknownPlaceError(Exception):

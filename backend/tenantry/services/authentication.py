@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 
 from tenantry import metrics
+from tenantry.addresses import Network
 from tenantry.model import ids
 from tenantry.model.credentials import Prefix, split_token
 from tenantry.model.errors import Code, TenantryError
@@ -33,7 +34,6 @@ from tenantry.services.keysets import KeySets
 from tenantry.services.standing import Standing
 from tenantry.services.tenancy import suspended
 from tenantry.services.token_reviews import REVIEW_SECONDS
-from tenantry.settings import Network
 from tenantry.storage import keys, sessions
 from tenantry.storage.db import Database
 

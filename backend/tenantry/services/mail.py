@@ -16,7 +16,7 @@ from email.utils import formatdate, make_msgid, parseaddr
 import aiosmtplib
 
 from tenantry import metrics
-from tenantry.settings import SMTPAddress
+from tenantry.addresses import SMTPAddress
 
 #: mails that wait; what comes on top is dropped
 WAITING = 200

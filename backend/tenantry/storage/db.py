@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar, TypeVarTuple
 
-from tenantry.settings import MySQLAddress, read_database_url
+from tenantry.addresses import MySQLAddress, read_database_url
 from tenantry.storage import schema
 from tenantry.storage.lane import Lane
 from tenantry.storage.mysql import MySQL

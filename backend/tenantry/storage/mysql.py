@@ -15,8 +15,9 @@ import peewee
 from pymysql.constants import CLIENT
 
 from tenantry import metrics
+from tenantry.addresses import MySQLAddress
 from tenantry.model.errors import Code, TenantryError
-from tenantry.settings import PREFIX, MySQLAddress
+from tenantry.settings import PREFIX
 from tenantry.storage import retry
 from tenantry.storage.connection import MySQLConnection
 from tenantry.storage.lane import Job, Lane, Outcome

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
+from tenantry.addresses import is_loopback
 from tenantry.model.limits import MAX_BYTES
-from tenantry.settings import is_loopback
 from tenantry.web import (
     account,
     audit,

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from aiohttp import web
 
-from tenantry.settings import Network
+from tenantry.addresses import Network
 
 
 def client_address(request: web.Request, trusted: Sequence[Network]) -> str:
