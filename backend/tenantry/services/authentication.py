@@ -16,7 +16,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from tenantry import metrics
@@ -24,13 +24,13 @@ from tenantry.addresses import Network
 from tenantry.model import ids
 from tenantry.model.credentials import Prefix, split_token
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, ApiKey, ServiceAccount, Session, TenantStanding, User, UserStatus
-from tenantry.model.oauth import AccessToken, OAuthClient
-from tenantry.model.permissions import OF_TENANTS, OF_THE_PLATFORM, READS, ROLES, SCOPES, Permission, permissions_of
+from tenantry.model.identity import Actor, ApiKey, Session, UserStatus
+from tenantry.model.permissions import Permission
 from tenantry.services import workloads
 from tenantry.services.access_tokens import AccessTokens
-from tenantry.services.keys import LOCAL_ADMIN
 from tenantry.services.keysets import KeySets
+from tenantry.services.refusals import counting, refusal
+from tenantry.services.rights import Rights, actor_of, bearer_of
 from tenantry.services.standing import Standing
 from tenantry.services.tenancy import suspended
 from tenantry.services.token_reviews import REVIEW_SECONDS
@@ -43,21 +43,7 @@ CHECK_SECONDS = 1.0
 SESSION_PREFIX = Prefix.SESSION
 
 _TOUCH_SECONDS = keys.USE_INTERVAL_US / 1_000_000
-_SIGNED_IN = frozenset({Permission.AUTHENTICATED, Permission.SELF})
-_PLATFORM_ADMIN = SCOPES["platform:admin"] | _SIGNED_IN
-
 logger = logging.getLogger(__name__)
-
-
-class RefusedError(TenantryError):
-    """A credential that is known is not taken: it has expired, was revoked, or comes from elsewhere.
-
-    ``actor`` is who it stands for.
-    """
-
-    def __init__(self, message: str, actor: Actor, code: Code = Code.UNAUTHENTICATED) -> None:
-        super().__init__(code, message)
-        self.actor = actor
 
 
 @dataclass(slots=True)
@@ -102,6 +88,7 @@ class Authenticator:
         self._now, self._monotonic = now, monotonic
         self._db = db
         self._standing = standing
+        self._rights = Rights(standing)
         self._keysets = keysets
         self._tokens = tokens
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
@@ -125,9 +112,9 @@ class Authenticator:
             verified = await self._renew(token, digest, verified)
         if verified.expires and verified.expires <= self._now():
             del self._verified[digest]
-            raise _refusal(verified.method, "expired", "the credential has expired", verified.actor)
+            raise refusal(verified.method, "expired", "the credential has expired", verified.actor)
         if verified.networks and not _is_within(address, verified.networks):
-            raise _refusal(verified.method, "address", "the key does not work from this address", verified.actor)
+            raise refusal(verified.method, "address", "the key does not work from this address", verified.actor)
         if verified.touch and self._monotonic() - verified.touched > _TOUCH_SECONDS:
             verified.touched = self._monotonic()
             touching = asyncio.create_task(self._touch(verified.touch))
@@ -200,22 +187,22 @@ class Authenticator:
             return await self._verify_session(token)
         if token.count(".") == 2:  # noqa: PLR2004 - the two dots of a compact JWS
             return await (self._verify_token(token) if self._tokens.names(token) else self._verify_workload(token))
-        raise _refusal("none", "malformed", "the bearer token is no API key, access token or ServiceAccount token")
+        raise refusal("none", "malformed", "the bearer token is no API key, access token or ServiceAccount token")
 
     async def _verify_key(self, token: str) -> _Verified:
         parts = split_token(token)
         if parts is None:
-            raise _refusal("key", "malformed", "the API key is mistyped or cut off")
+            raise refusal("key", "malformed", "the API key is mistyped or cut off")
         identifier, secret_sha = parts
         version = self._standing.version
-        with _counting("key"):
+        with counting("key"):
             key = await self._standing.key(identifier)
         if key is None or not hmac.compare_digest(key.secret_sha, secret_sha):
-            raise _refusal("key", "unknown", "there is no such API key")
+            raise refusal("key", "unknown", "there is no such API key")
         if key.revoked_at:
-            raise _refusal("key", "revoked", "the API key was revoked", _bearer(key))
-        with _counting("key"):
-            actor = await self._key_actor(key)
+            raise refusal("key", "revoked", "the API key was revoked", bearer_of(key))
+        with counting("key"):
+            actor = await self._rights.of_key(key)
         return _Verified(
             method="key",
             actor=actor,
@@ -228,16 +215,16 @@ class Authenticator:
     async def _verify_session(self, token: str) -> _Verified:
         parts = split_token(token, SESSION_PREFIX)
         if parts is None:
-            raise _refusal("session", "malformed", "the session cookie is cut off")
+            raise refusal("session", "malformed", "the session cookie is cut off")
         identifier, secret_sha = parts
         version = self._standing.version
-        with _counting("session"):
+        with counting("session"):
             session = await self._standing.session(identifier)
             if session and session.ends_at() <= self._now() * 1_000_000:  # another replica may have seen it later
                 self._standing.forget("Session", identifier)
                 session = await self._standing.session(identifier)
             if session is None or not hmac.compare_digest(session.secret_sha, secret_sha):
-                raise _refusal("session", "unknown", "there is no such session")
+                raise refusal("session", "unknown", "there is no such session")
             user = await self._standing.user(session.user_id)
             if user and user.auth_version < session.auth_version:  # the news of the change is still on its way
                 self._standing.forget("User", user.id)
@@ -249,11 +236,11 @@ class Authenticator:
             session_id=session.id,
         )
         if session.revoked_at or user is None or user.auth_version != session.auth_version:
-            raise _refusal("session", "revoked", "the session was ended: sign in again", actor)
+            raise refusal("session", "revoked", "the session was ended: sign in again", actor)
         if user.status is not UserStatus.ACTIVE:
-            raise _refusal("session", "disabled", "the user is disabled", actor)
-        with _counting("session"):
-            actor = await self._as_person(actor, user, session.tenant_id)
+            raise refusal("session", "disabled", "the user is disabled", actor)
+        with counting("session"):
+            actor = await self._rights.as_person(actor, user, session.tenant_id)
         return _Verified(
             method="session",
             actor=actor,
@@ -264,32 +251,32 @@ class Authenticator:
 
     async def _verify_token(self, token: str) -> _Verified:
         version = self._standing.version
-        with _counting("token"):
+        with counting("token"):
             try:
                 said = await self._tokens.verify(token)
             except workloads.ForgedError as error:
                 logger.info("refused an access token: %s", error)
-                raise _refusal("token", "forged", "the access token is not valid here, or not any more") from None
-            actor = await self._token_actor(said)
+                raise refusal("token", "forged", "the access token is not valid here, or not any more") from None
+            actor = await self._rights.of_token(said)
         return _Verified(method="token", actor=actor, expires=said.expires + workloads.LEEWAY, version=version)
 
     async def _verify_workload(self, token: str) -> _Verified:
         self._keysets.refresh_files()
         generation, version = self._keysets.generation, self._standing.version
         try:
-            with _counting("serviceaccount"):
+            with counting("serviceaccount"):
                 workload = await workloads.verify(token, self._keysets)
         except workloads.ForgedError as error:
             logger.info("refused a ServiceAccount token: %s", error)
-            raise _refusal("serviceaccount", "forged", "the ServiceAccount token is not valid here") from None
-        actor, account = _workload_actor(workload), None
+            raise refusal("serviceaccount", "forged", "the ServiceAccount token is not valid here") from None
+        actor, account = actor_of(workload), None
         if workload.scopes is None:
-            with _counting("serviceaccount"):
+            with counting("serviceaccount"):
                 account = await self._standing.workload(workload.cluster, workload.subject)
                 owner = await self._standing.holder(workload.cluster, actor.namespace)
                 if account is None or owner not in {"", account.tenant_id}:
-                    raise _refusal("serviceaccount", "unknown", "the ServiceAccount is not known here", actor)
-                actor = await self._as_service_account(actor, account)
+                    raise refusal("serviceaccount", "unknown", "the ServiceAccount is not known here", actor)
+                actor = await self._rights.as_service_account(actor, account)
         return _Verified(
             method="serviceaccount",
             actor=actor,
@@ -298,114 +285,6 @@ class Authenticator:
             generation=generation,
             until=self._monotonic() + REVIEW_SECONDS if workload.reviewed else math.inf,
         )
-
-    async def _key_actor(self, key: ApiKey) -> Actor:
-        """Who bears ``key``: itself, or whoever it acts as, with the rights that they have now.
-
-        Raises:
-            RefusedError: whom it acts as is not there any more.
-        """
-        actor = _bearer(key)
-        kind, _, owner = key.owner.partition(":")
-        if kind == "user":
-            return await self._personal_actor(key, actor, owner)
-        if kind == "service-account":
-            account = await self._standing.service_account(owner)
-            if account is None:
-                raise _refusal("key", "revoked", "the service account whose key it is was deleted", actor)
-            return await self._as_service_account(actor, account)
-        if not key.tenant_id:
-            return actor
-        return self._within(actor, key.tenant_id, await self._standing.tenant(key.tenant_id))
-
-    async def _personal_actor(self, key: ApiKey, actor: Actor, user_id: str) -> Actor:
-        user = await self._standing.user(user_id)
-        if user is None or user.status is not UserStatus.ACTIVE:
-            raise _refusal("key", "disabled", "the user whose key it is is disabled", actor)
-        person = await self._as_person(replace(actor, user_id=user_id), user, key.tenant_id)
-        if key.tenant_id and person.role is None:
-            raise _refusal("key", "revoked", "the user whose key it is is no member of its tenant any more", actor)
-        return replace(person, permissions=person.permissions & actor.permissions)
-
-    async def _token_actor(self, token: AccessToken) -> Actor:
-        """Who sends an access token: a client, or a person through one; what that may do now, within its scopes."""
-        actor = Actor(
-            name=f"user:{token.user_id}" if token.user_id else f"client:{token.client_id}",
-            groups=("system:authenticated",),
-            user_id=token.user_id,
-            client_id=token.client_id,
-        )
-        client = await self._check_grant(token, actor)
-        actor = replace(actor, scopes=token.scopes & frozenset(client.scopes))
-        if token.user_id:
-            # members:write was granted for one tenant: for the platform acts only what was granted the platform
-            within = permissions_of(actor.scopes if token.tenant_id else actor.scopes & OF_THE_PLATFORM)
-            user = await self._standing.user(token.user_id)
-            if user is None or user.auth_version != token.auth_version:
-                raise _refusal("token", "revoked", "the access was ended: sign in again", actor)
-            if user.status is not UserStatus.ACTIVE:
-                raise _refusal("token", "disabled", "the user is disabled", actor)
-            person = await self._as_person(actor, user, token.tenant_id)
-            return replace(person, permissions=person.permissions & within)
-        actor = replace(actor, permissions=permissions_of(actor.scopes))
-        if not token.tenant_id:
-            return actor
-        return self._within(actor, token.tenant_id, await self._standing.tenant(token.tenant_id))
-
-    async def _check_grant(self, token: AccessToken, actor: Actor) -> OAuthClient:
-        """The client of a token; one that was taken back itself is refused, or whose client, grant or session was."""
-        registered = await self._standing.client(token.client_id)
-        if registered is None or registered.client.disabled:
-            raise _refusal("token", "disabled", "the client is disabled or gone", actor)
-        for identifier in filter(None, (token.jti, token.grant_id)):
-            if await self._standing.revocation(identifier):
-                raise _refusal("token", "revoked", "the access was taken back", actor)
-        if token.session_id:
-            session = await self._standing.session(token.session_id)
-            if session is None or session.revoked_at:
-                raise _refusal("token", "revoked", "the session was ended: sign in again", actor)
-        return registered.client
-
-    async def _as_service_account(self, actor: Actor, account: ServiceAccount) -> Actor:
-        """``actor`` as that service account: with what it may, within the scopes of a key."""
-        if account.status is not UserStatus.ACTIVE:
-            raise _refusal(_method(actor), "disabled", "the service account is disabled", actor)
-        permissions = account.permissions()
-        actor = replace(
-            actor,
-            name=f"service-account:{account.id}",
-            role=account.role,
-            scopes=actor.scopes or frozenset(account.scopes),
-            permissions=permissions & actor.permissions if actor.scopes else permissions,
-        )
-        if not account.tenant_id:
-            return actor
-        return self._within(actor, account.tenant_id, await self._standing.tenant(account.tenant_id))
-
-    async def _as_person(self, actor: Actor, user: User, tenant_id: str) -> Actor:
-        """``actor`` with what ``user`` may: in a tenant by their role there, without one as platform administrator."""
-        if not tenant_id:
-            return replace(actor, permissions=_PLATFORM_ADMIN if user.platform_admin else _SIGNED_IN)
-        membership = await self._standing.membership(tenant_id, user.id)
-        tenant = await self._standing.tenant(tenant_id)
-        if membership is None or tenant is None:  # no longer a member, or no such tenant any more
-            return replace(actor, permissions=_SIGNED_IN)
-        member = replace(actor, role=membership.role, permissions=ROLES[membership.role] | _SIGNED_IN)
-        return self._within(member, tenant_id, tenant)
-
-    @staticmethod
-    def _within(actor: Actor, tenant_id: str, tenant: TenantStanding | None) -> Actor:
-        """``actor`` bound to a tenant, as that is now."""
-        permissions = actor.permissions & (OF_TENANTS | {Permission.SELF})
-        if tenant is None:  # it is gone, and may come back: nothing is made in it meanwhile that would be there then
-            permissions &= READS
-        suspension = ""
-        if tenant is not None and tenant.mode:
-            suspension = tenant.reason or "no reason is given"
-            # who is signed in must be able to go to another tenant
-            permissions &= READS | {Permission.SELF} if tenant.mode == "ReadOnly" else {Permission.SELF}
-        rate = tenant.rate if tenant else None
-        return replace(actor, tenant_id=tenant_id, permissions=permissions, suspended=suspension, rate=rate)
 
     async def _note_use(self, key: ApiKey) -> None:
         now = ids.now_micros()
@@ -423,51 +302,6 @@ class Authenticator:
     async def _touch(touch: Callable[[], Coroutine[None, None, None]]) -> None:
         with contextlib.suppress(TenantryError):  # a database that is away has more urgent news
             await touch()
-
-
-def _bearer(key: ApiKey) -> Actor:
-    """Who has ``key`` in their hands, and what it lets through."""
-    scopes = frozenset(key.scopes)
-    return Actor(
-        name=LOCAL_ADMIN if key.owner == LOCAL_ADMIN else f"key:{key.id}",
-        groups=("system:authenticated",),
-        scopes=scopes,
-        permissions=permissions_of(scopes),
-        tenant_id=key.tenant_id,
-    )
-
-
-@contextlib.contextmanager
-def _counting(method: str):  # type: ignore[no-untyped-def]  # noqa: ANN202 - contextlib's
-    """Count it when the database cannot tell."""
-    try:
-        yield
-    except TenantryError as error:
-        if error.code is Code.UNAVAILABLE:
-            metrics.AUTHENTICATIONS.count(method, "unavailable")
-        raise
-
-
-def _refusal(method: str, outcome: str, message: str, actor: Actor | None = None) -> TenantryError:
-    metrics.AUTHENTICATIONS.count(method, outcome)
-    return RefusedError(message, actor) if actor else TenantryError(Code.UNAUTHENTICATED, message)
-
-
-def _method(actor: Actor) -> str:
-    return "serviceaccount" if actor.cluster else "key"
-
-
-def _workload_actor(workload: workloads.Workload) -> Actor:
-    scopes = frozenset(workload.scopes or ())
-    _, _, namespace, name = workload.subject.split(":")
-    return Actor(
-        name=f"serviceaccount:{workload.cluster}:{namespace}:{name}",
-        groups=("system:authenticated",),
-        scopes=scopes,
-        permissions=permissions_of(scopes),
-        cluster=workload.cluster,
-        namespace=namespace,
-    )
 
 
 def _digest(token: str) -> bytes:

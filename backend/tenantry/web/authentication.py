@@ -8,7 +8,8 @@ from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
-from tenantry.services.authentication import SESSION_PREFIX, RefusedError
+from tenantry.services.authentication import SESSION_PREFIX
+from tenantry.services.refusals import RefusedError
 from tenantry.web import csrf
 from tenantry.web.routes import ACTOR, SERVICES, Cookie
 from tenantry.wiring import Services

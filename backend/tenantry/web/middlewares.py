@@ -27,8 +27,8 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.permissions import Permission
 from tenantry.services.audit import AuditLog
-from tenantry.services.authentication import RefusedError
 from tenantry.services.offload import offload
+from tenantry.services.refusals import RefusedError
 from tenantry.web import csrf, errors, pages
 from tenantry.web.admission import Admission
 from tenantry.web.authentication import ANONYMOUS

@@ -10,7 +10,7 @@ from tenantry.model.kinds import BY_PLURAL
 from tenantry.model.permissions import Permission
 from tenantry.model.quoting import quote
 from tenantry.model.resource import API_VERSION, GROUP
-from tenantry.services.authentication import RefusedError
+from tenantry.services.refusals import RefusedError
 from tenantry.services.standing import Standing
 from tenantry.services.tenancy import suspended
 from tenantry.web.authentication import ANONYMOUS
