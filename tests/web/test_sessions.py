@@ -1,12 +1,14 @@
 """Browser sessions: whose they are, where the cookie counts, and what ends them."""
 
+import asyncio
+import itertools
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tenantry.model import ids
-from tenantry.model.identity import SESSION_IDLE_US, SESSION_LIFE_US, User, UserStatus
+from tenantry.model.identity import SESSION_IDLE_US, SESSION_LIFE_US, Actor, User, UserStatus
 from tenantry.model.permissions import ROLES, SCOPES, Permission, Role
 from tenantry.services.standing import notice
 from tenantry.storage import changes, memberships, sessions, users
@@ -126,6 +128,35 @@ async def test_a_session_in_use_lasts_longer(v1: Application) -> None:
     found = await v1.server.services.db.run(sessions.get, cookie.split("_")[1])
     assert found
     assert found.last_seen_at >= now
+
+
+async def test_who_only_watches_is_idle(v1: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenantry.services.authentication.CHECK_SECONDS", 0.0)
+    user, seen_at = await add_user(v1.server), ids.now_micros() - sessions.USE_INTERVAL_US
+    cookie = await add_session(v1.server, user, last_seen_at=seen_at)
+    authenticator, checks = v1.server.services.authenticator, asyncio.Event()
+    authenticate, count = authenticator.authenticate, itertools.count(1)
+
+    async def check(token: str, address: str, **how: bool) -> Actor:
+        if next(count) > 2:
+            checks.set()
+        return await authenticate(token, address, **how)
+
+    monkeypatch.setattr(authenticator, "authenticate", check)
+    waiting = asyncio.create_task(authenticator.lapse(cookie, "127.0.0.1"))
+    async with asyncio.timeout(20):
+        await checks.wait()
+    await authenticator.close()
+    found = await v1.server.services.db.run(sessions.get, cookie.split("_")[1])
+    assert found
+    assert found.last_seen_at == seen_at
+    waiting.cancel()
+    async with browser(v1.server, cookie) as api:  # and who asks for something is not
+        assert (await api.get("/v1/me")).status == 200
+    await authenticator.close()
+    found = await v1.server.services.db.run(sessions.get, cookie.split("_")[1])
+    assert found
+    assert found.last_seen_at > seen_at
 
 
 @pytest.mark.parametrize("path", [f"{KUBERNETES}/tenants", "/apis", "/api", "/openapi/v3"])

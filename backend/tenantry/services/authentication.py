@@ -95,10 +95,15 @@ class Authenticator:
         self._touching: set[asyncio.Task[None]] = set()
         self._lapses: dict[tuple[str, str], _Lapse] = {}
 
-    async def authenticate(self, token: str, address: str) -> Actor:
+    async def authenticate(self, token: str, address: str, *, is_use: bool = True) -> Actor:
         """The actor that ``token`` stands for, when it comes from ``address``.
 
         A browser session is such a token too; that it comes in a cookie, and never as a bearer, is the caller's care.
+
+        Args:
+            token: the credential.
+            address: of who sends it.
+            is_use: somebody asks for something with it, so that an idle session lasts longer.
 
         Raises:
             TenantryError: ``UNAUTHENTICATED``; ``UNAVAILABLE`` when that cannot be told now.
@@ -115,7 +120,7 @@ class Authenticator:
             raise refusal(verified.method, "expired", "the credential has expired", verified.actor)
         if verified.networks and not _is_within(address, verified.networks):
             raise refusal(verified.method, "address", "the key does not work from this address", verified.actor)
-        if verified.touch and self._monotonic() - verified.touched > _TOUCH_SECONDS:
+        if is_use and verified.touch and self._monotonic() - verified.touched > _TOUCH_SECONDS:
             verified.touched = self._monotonic()
             touching = asyncio.create_task(self._touch(verified.touch))
             self._touching.add(touching)
@@ -146,7 +151,7 @@ class Authenticator:
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             try:
-                actor = await self.authenticate(token, address)
+                actor = await self.authenticate(token, address, is_use=False)
             except TenantryError as error:
                 if error.code is Code.UNAUTHENTICATED:
                     return error  # and not while that cannot be told: there is nothing new to see then either
