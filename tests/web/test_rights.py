@@ -117,7 +117,7 @@ def within(tenant: str, rights: frozenset[Permission]) -> frozenset[Permission]:
     mode, most = MODES[tenant], OF_TENANTS | {Permission.SELF}
     if mode:
         most &= READS | {Permission.SELF} if mode == "ReadOnly" else {Permission.SELF}
-    return rights & most
+    return rights & most | ({Permission.AUTHENTICATED} if Permission.SELF in rights else set())
 
 
 @pytest.fixture

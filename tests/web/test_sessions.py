@@ -14,6 +14,7 @@ from tenantry.services.standing import notice
 from tenantry.storage import changes, memberships, sessions, users
 from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
+from tenantry.web import csrf
 from tests.support.application import KUBERNETES, Application
 from tests.support.people import add_member, add_session, add_user, browser, seen
 from tests.support.server import ServerInProcess
@@ -195,6 +196,31 @@ async def test_another_site_cannot_make_a_browser_write(v1: Application, headers
 
 
 @pytest.mark.parametrize(("mode", "reads"), [("ReadOnly", 200), ("Blocked", 403), ("ScaledToZero", 403)])
+async def test_who_is_signed_in_sees_a_suspension_and_gets_out_of_it(v1: Application, mode: str, reads: int) -> None:
+    tenants = [(await v1.tenant(name))["status"]["tenantID"] for name in ("acme", "beta")]
+    user = await add_user(v1.server)
+    for tenant in tenants:
+        await add_member(v1.server, tenant, user, Role.OWNER)
+    await v1.patch(
+        "tenants/acme", {"spec": {"state": "Suspended", "suspension": {"mode": mode, "reason": "unpaid"}}}
+    )  # fmt: skip
+    await seen(v1.server)
+    cookie = await add_session(v1.server, user, tenants[0])
+    async with browser(v1.server, cookie, token=False) as page:  # a script that knows nothing yet
+        me = (await page.get("/v1/me")).body
+        assert {name: me["tenant"][name] for name in ("name", "state", "mode", "reason")} == {
+            "name": "acme", "state": "Suspended", "mode": mode, "reason": "unpaid",
+        }  # fmt: skip
+        assert [(each["name"], each["state"]) for each in me["tenants"]] == [("acme", "Suspended"), ("beta", "Active")]
+        assert (await page.get("/v1/tenants/acme")).status == reads
+        token = {csrf.HEADER: me["csrfToken"]}
+        assert (await page.post("/v1/me/tenant", {"tenant": "beta"}, **token)).status == 200
+        await seen(v1.server)
+        assert (await page.get("/v1/me")).body["tenant"]["name"] == "beta"
+        assert (await page.get("/v1/tenants/beta")).status == 200
+
+
+@pytest.mark.parametrize(("mode", "reads"), [("ReadOnly", 200), ("Blocked", 403), ("ScaledToZero", 403)])
 async def test_a_suspension_holds_back_keys_and_sessions_and_can_be_undone(
     v1: Application, mode: str, reads: int
 ) -> None:
@@ -206,6 +232,7 @@ async def test_a_suspension_holds_back_keys_and_sessions_and_can_be_undone(
         for state, read, write in (("Suspended", reads, 403), ("Active", 200, 201)):
             await v1.patch("tenants/acme", {"spec": {"state": state, "suspension": {"mode": mode, "reason": "unpaid"}}})
             await seen(v1.server)
+            assert (await key.get("/v1/me")).status == (200 if read == 200 else 403)
             for api in (person, key):
                 answer = await api.get("/v1/tenants/acme")
                 assert answer.status == read

@@ -56,8 +56,10 @@ class Actor:
         return "" if person == self.name else person
 
     def may(self, permission: Permission) -> bool:
-        """Whether this actor holds ``permission``."""
-        return permission is Permission.PUBLIC or permission in self.permissions
+        """Whether this actor holds ``permission``; a person who is signed in has a valid credential, whatever else."""
+        if permission is Permission.PUBLIC or permission in self.permissions:
+            return True
+        return permission is Permission.AUTHENTICATED and Permission.SELF in self.permissions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
