@@ -247,9 +247,10 @@ class Settings(BaseSettings):
     )
     sign_up: Literal["Open", "InviteOnly", "Closed"] = Field(
         default="InviteOnly",
-        description="Who may make a tenant of their own, at `POST /v1/tenants`: `Open`, everybody who has an account, "
-        "which whoever comes from an identity provider gets then; `InviteOnly`, who became a member somewhere by an "
-        "invite; `Closed`, nobody. Platform administrators always may.",
+        description="Who may make a tenant of their own, at `POST /v1/tenants` or on the account's page: `Open`, "
+        "everybody who has an account, which anybody makes at `/sign-up` then, or by coming from an identity provider; "
+        "`InviteOnly`, who became a member somewhere by an invite; `Closed`, nobody. Platform administrators always "
+        "may.",
     )
     sign_up_plan: str = Field(
         default="free",

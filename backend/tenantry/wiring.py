@@ -11,6 +11,7 @@ from tenantry.datadir import DataDirectory
 from tenantry.model.audit_chain import Seals
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.accounts import Accounts
+from tenantry.services.addresses import Addresses
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
 from tenantry.services.client_assertions import WorkloadAssertions
@@ -76,6 +77,7 @@ class Services:
     sign_in: SignIn
     mail: Mail
     accounts: Accounts
+    addresses: Addresses
     factors: Factors
     sessions: Sessions
     users: Users
@@ -134,10 +136,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         sessions, outbound = Sessions(db), Outbound(settings.outbound_allow)
         tenants_allow = settings.outbound_allow_tenants
         outbounds = Outbounds(outbound, Outbound(tenants_allow, setting="OUTBOUND_ALLOW_TENANTS"))
-        invites = Invites(db, standing, passwords)
         providers = Providers(db, encryption, outbound, settings.providers)
         mail = Mail(settings.smtp, settings.smtp_from)
         stack.push_async_callback(mail.close)
+        invites = Invites(db, standing, passwords, mail)
+        everybody = settings.sign_up == "Open"
+        addresses = Addresses(db, passwords, throttle, mail, invites, settings.pages_url, everybody=everybody)
+        stack.push_async_callback(addresses.close)
         accounts = Accounts(db, passwords, throttle, mail, settings.pages_url)
         stack.push_async_callback(accounts.close)
         factors = Factors(db, accounts, encryption, throttle)
@@ -164,6 +169,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             sign_in=SignIn(db, passwords, factors, sessions, throttle, audit),
             mail=mail,
             accounts=accounts,
+            addresses=addresses,
             factors=factors,
             sessions=sessions,
             users=Users(db, standing),
@@ -179,7 +185,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 sessions,
                 invites,
                 audit,
-                everybody=settings.sign_up == "Open",
+                everybody=everybody,
             ),
             audit=audit,
             seals=seals,
@@ -195,6 +201,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 db,
                 feed,
                 Deliveries(db, encryption, outbounds),
-                chores=(signing_keys.rotate_when_due, oauth.forget_expired, rate_exchange.forget_old),
+                chores=(
+                    signing_keys.rotate_when_due,
+                    oauth.forget_expired,
+                    addresses.forget_expired,
+                    rate_exchange.forget_old,
+                ),
             ),
         )

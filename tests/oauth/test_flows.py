@@ -173,7 +173,7 @@ async def test_a_refresh_keeps_who_and_when(platform: Application, drive: Drive,
 async def test_who_it_is_as_far_as_the_scopes_go(platform: Application, drive: Drive, ada: Person) -> None:
     client, secret = await add_client(platform.server, first_party=True)
     given = {"client": client.id, "secret": secret, "cookie": ada.cookie, "redirect": CALLBACK}
-    known = {"sub": ada.user.id, "name": "Ada", "email": ada.user.email}
+    known = {"sub": ada.user.id, "name": "Ada", "email": ada.user.email, "email_verified": True}
     assert await drive("userinfo", **given, scope="openid profile email") == known
     assert await drive("userinfo", **given, scope="openid") == {"sub": ada.user.id}
 

@@ -23,9 +23,9 @@ PASSWORD = "four unrelated old words"
 
 
 async def add_user(server: ServerInProcess, email: str = "ada@example.com", **columns: Any) -> User:
-    """A user as the database has it."""
+    """A user as the database has it, who has proved their address."""
     now = ids.now_micros()
-    user = User(id=ids.uuid7(), email=email, created_at=now, updated_at=now, **columns)
+    user = User(id=ids.uuid7(), email=email, created_at=now, updated_at=now, **{"email_verified": True, **columns})
     await server.services.db.run(users.insert, user, write=True)
     return user
 

@@ -142,6 +142,15 @@ async def test_an_account_is_never_taken_over_by_an_address(world: World) -> Non
     assert not await world.admin.server.services.db.run(identities.of_user, user.id)
 
 
+async def test_an_account_that_has_not_proved_its_address_is_in_nobodys_way(world: World) -> None:
+    user = await add_user(world.admin.server, email_verified=False)
+    assert (await world.visitor.sign_in()).status == 303
+    found = await world.admin.server.services.db.run(users.find, "ada@example.com")
+    assert found
+    assert found.id != user.id
+    assert not await world.admin.server.services.db.run(identities.of_user, user.id)
+
+
 async def test_only_who_has_an_address_of_the_domains_is_let_in(world: World) -> None:
     await world.admin.call("PATCH", "/v1/identity-providers/idp", {"emailDomains": ["Example.org"]})
     await world.add_identity(await add_user(world.admin.server))

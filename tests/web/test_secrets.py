@@ -6,7 +6,7 @@ import re
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from html import unescape
@@ -130,6 +130,16 @@ class Run:
         """Note what the person's browser has now."""
         self.secrets.note_browser(self.browser.cookies, *pages)
 
+    async def mailed(self, path: str, asking: Awaitable[object]) -> str:
+        """The path of the link below `path` that comes by mail when it is asked for."""
+        known = len(self.box.mails)
+        await asking
+        await until(lambda: any(path in str(mail.get_content()) for mail in self.box.mails[known:]))
+        text = "".join(str(mail.get_content()) for mail in self.box.mails[known:])
+        found = str(re.findall(rf"{path}\S+", text)[0])
+        self.secrets.note(found.rpartition("/")[2])
+        return found
+
     async def set_up(self) -> None:
         """The first administrator, by the link for that; a second factor."""
         setup = await beside(self.server)("admin", "setup-link")
@@ -173,9 +183,10 @@ class Run:
         forged = made.body["token"][:-8] + "xx_000000"
         assert (await self.admin.get("/v1/tenants", Authorization=f"Bearer {forged}")).status == 401
 
-        invite = await self.admin.post("/v1/tenants/acme/invites", {"email": "eve@example.com", "role": "developer"})
-        path = "/invite/" + invite.body["link"].rpartition("/")[2]
-        self.secrets.note(path.rpartition("/")[2])
+        wanted = {"email": "eve@example.com", "role": "developer"}
+        shown = await self.admin.post("/v1/tenants/acme/invites", {**wanted, "mail": False})
+        self.secrets.note(shown.body["link"].rpartition("/")[2])
+        path = await self.mailed("/invite/", self.admin.post("/v1/tenants/acme/invites", wanted))
         async with browsing(self.server) as other:
             page = await other.get(path)
             self.secrets.note_browser(other.cookies, page)
@@ -257,16 +268,13 @@ class Run:
         assert (await self.admin.get("/v1/me", Authorization=f"Bearer {bearer_token}")).status == 200
 
     async def forget(self) -> None:
-        """Another password by mail."""
-        known = len(self.box.mails)
+        """The address is proved by mail, and then another password set."""
+        page = await self.browser.get("/account")
+        proof = await self.browser.get(await self.mailed("/account/email/", self.browser.submit(page)))
+        self.note_page(page, proof, await self.browser.submit(proof))
         page = await self.browser.get("/password/forgot")
         self.note_page(page)
-        await self.browser.submit(page, email=EMAIL)
-        await until(lambda: any("/password/reset/" in str(mail.get_content()) for mail in self.box.mails[known:]))
-        text = "".join(str(mail.get_content()) for mail in self.box.mails[known:])
-        path = re.findall(r"/password/reset/\S+", text)[0]
-        self.secrets.note(path.rpartition("/")[2])
-        page = await self.browser.get(path)
+        page = await self.browser.get(await self.mailed("/password/reset/", self.browser.submit(page, email=EMAIL)))
         self.note_page(page, await self.browser.submit(page, password=NEW, repeated=NEW))
         self.note_page(await log_in(self.browser, EMAIL, NEW))
 

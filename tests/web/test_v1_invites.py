@@ -9,8 +9,11 @@ import pytest
 from pydantic import SecretStr
 
 from tenantry.model.identity import INVITE_LIFE_US, User
-from tenantry.model.permissions import Role
+from tenantry.model.permissions import ROLES, Role
 from tenantry.services import invites as module
+from tenantry.storage.statement import Statement, arg
+from tenantry.storage.tables import ApiKey
+from tenantry.storage.unit import Unit
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Application
 from tests.support.browsing import Browser, Page, browsing, log_in
@@ -146,12 +149,23 @@ async def test_who_has_an_account_signs_in_and_accepts_with_any_address(v1: Appl
 
 async def test_an_address_that_has_an_account_is_told_to_sign_in_and_the_invite_stays(v1: Application) -> None:
     await a_tenant(v1)
-    await add_user(v1.server, "ada@example.com")
+    await add_user(v1.server, "ada@example.com", email_verified=False)
     path = await a_link(v1)
     async with browsing(v1.server) as ada:
         page = await ada.submit(await ada.get(path), password=PASSWORD, repeated=PASSWORD)
         assert (page.status, "sign in with it" in page.text) == (422, True)
     assert [invite["state"] for invite in await v1.items(INVITES)] == ["Pending"]
+
+
+async def test_a_link_does_not_tell_whether_somebody_has_proved_the_address(v1: Application) -> None:
+    await a_tenant(v1)
+    ada = await add_user(v1.server, "ada@example.com")
+    path = await a_link(v1)
+    async with browsing(v1.server) as mallory:
+        page = await mallory.submit(await mallory.get(path), password=PASSWORD, repeated=PASSWORD)
+        assert page.status == 303
+    found = await v1.items("/v1/users?email=ada@example.com")
+    assert {each["id"] == ada.id: each["emailVerified"] for each in found} == {True: True, False: False}
 
 
 async def test_a_member_does_not_use_an_invite_up(v1: Application) -> None:
@@ -207,6 +221,42 @@ async def test_who_goes_leaves_no_door_open(v1: Application, change: str) -> Non
     assert "ada@example.com" not in await roles(v1)
 
 
+def _expire(unit: Unit, key_id: str) -> None:
+    unit.execute(Statement(ApiKey.update(expires_at=1).where(ApiKey.id == arg("id"))), id=key_id)
+
+
+@pytest.mark.parametrize("end", ["none", "revoked", "expired"])
+async def test_an_invite_ends_with_the_key_that_made_it(v1: Application, end: str) -> None:
+    acme, _ = await a_tenant(v1)
+    async with v1.as_key("members:write", "members:read", "resources:read", tenant_id=acme) as api:
+        path = (await api.post(INVITES, ADA | {"role": "viewer"})).body["link"].removeprefix(v1.server.base_url)
+    [key] = await v1.items("/v1/tenants/acme/keys")
+    if end == "revoked":
+        assert (await v1.post(f"/v1/tenants/acme/keys/{key['id']}:revoke")).status == 200
+    elif end == "expired":
+        await v1.server.services.db.run(_expire, key["id"], write=True)
+    async with browsing(v1.server) as ada:
+        page = await ada.submit(await ada.get(path), password=PASSWORD, repeated=PASSWORD)
+        assert (page.status, SPENT in page.text) == ((303, False) if end == "none" else (404, True))
+
+
+@pytest.mark.parametrize("end", ["none", "demoted", "disabled", "deleted"])
+async def test_an_invite_ends_with_the_program_that_made_it(v1: Application, end: str) -> None:
+    acme, _ = await a_tenant(v1)
+    made = await v1.post("/v1/tenants/acme/service-accounts", {"name": "ci", "role": "admin"})
+    program = f"/v1/tenants/acme/service-accounts/{made.body['id']}"
+    async with v1.as_key(*sorted(ROLES[Role.ADMIN]), tenant_id=acme, owner=f"service-account:{made.body['id']}") as api:
+        path = (await api.post(INVITES, ADA)).body["link"].removeprefix(v1.server.base_url)
+    if end == "deleted":
+        assert (await v1.call("DELETE", program)).status == 200
+    elif end != "none":
+        change = {"role": "viewer"} if end == "demoted" else {"state": "Disabled"}
+        assert (await v1.call("PATCH", program, change)).status == 200
+    async with browsing(v1.server) as ada:
+        page = await ada.submit(await ada.get(path), password=PASSWORD, repeated=PASSWORD)
+        assert (page.status, SPENT in page.text) == ((303, False) if end == "none" else (404, True))
+
+
 async def test_nobody_joins_a_suspended_tenant(v1: Application) -> None:
     await a_tenant(v1)
     path = await a_link(v1)
@@ -246,9 +296,9 @@ async def test_an_invite_is_mailed_where_that_is_configured_and_not_too_often(tm
             v1 = Application(session, server)
             await v1.tenant("acme")
             made = [(await v1.post(INVITES, ADA)).body for _ in range(4)]
-            assert [each["mailed"] for each in made] == [True, True, True, False]
+            assert [(each["mailed"], "link" in each) for each in made] == [(True, False)] * 3 + [(False, True)]
             await until(lambda: len(box.mails) == 3)
             mails = {mail.get_content() for mail in box.mails}
             assert all(mail["To"] == "ada@example.com" for mail in box.mails)
             for each in made[:3]:
-                assert sum(each["link"] in mail for mail in mails) == 1
+                assert sum(f"/invite/tni_{each['invite']['id']}_" in mail for mail in mails) == 1

@@ -37,7 +37,7 @@ async def test_a_session_is_told_whole(v1: Application) -> None:
     acme = {"id": tenants["acme"], "name": "acme", "role": "admin", "state": "Active", "mode": None, "reason": None}
     beta = {"id": tenants["beta"], "name": "beta", "role": "viewer", "state": "Suspended"}
     assert me["name"] == f"user:{user.id}"
-    assert me["user"] == {"id": user.id, "email": "ada@example.com", "name": "Ada"}
+    assert me["user"] == {"id": user.id, "email": "ada@example.com", "emailVerified": True, "name": "Ada"}
     assert me["tenant"] == acme
     assert me["tenants"] == [acme, {**beta, "mode": "Blocked", "reason": "unpaid"}]
     assert set(me["permissions"]) == {*ROLES[Role.ADMIN], "authenticated", "self"}

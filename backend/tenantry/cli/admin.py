@@ -140,9 +140,9 @@ async def setup_link(settings: Settings) -> None:
 
 
 @admin.command()
-@click.argument("email")
+@click.argument("who", metavar="EMAIL|ID")
 @local
-async def recover(settings: Settings, email: str) -> None:
+async def recover(settings: Settings, who: str) -> None:
     """Print a link by which a user sets a new password; it works once, for 15 minutes.
 
     Two-step sign-in is off afterwards, and the user is signed out everywhere: for who has lost both, and nobody else
@@ -153,7 +153,7 @@ async def recover(settings: Settings, email: str) -> None:
       tenantry admin recover ada@example.com
     """
     async with open_existing(settings) as services:
-        token = await services.accounts.recovery_link(ACTOR, email)
+        token = await services.accounts.recovery_link(ACTOR, who)
         click.echo(services.accounts.link(f"/password/reset/{token}"))
 
 

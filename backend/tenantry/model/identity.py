@@ -89,10 +89,16 @@ class UserStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A person. ``auth_version`` counts what ends all their sessions and tokens: a new password, a recovery."""
+    """A person. ``auth_version`` counts what ends all their sessions and tokens: a new password, a recovery.
+
+    An address counts for something only when it is verified: a link that went there and nowhere else was used, or an
+    identity provider has said so. Until then it is a word to sign in by, which two users may share if one of them has
+    proved that it is theirs.
+    """
 
     id: str  # UUIDv7
-    email: str  # lower case, unique
+    email: str  # lower case, unique among the verified, and among the others
+    email_verified: bool = False
     name: str = ""  # for people
     password_hash: str = ""  # argon2id in PHC form; empty: signs in elsewhere only
     status: UserStatus = UserStatus.ACTIVE
@@ -152,6 +158,7 @@ class Invite:
     tenant_id: str
     email: str  # lower case: whom it is meant for, and the address of an account that is made with it
     role: Role
+    mailed: bool = False  # to that address, and shown to nobody
     invited_by: str = ""  # an actor's name
     inviter_id: str = ""  # the person behind it, who must still be allowed to invite when it is accepted
     created_at: int = 0  # epoch microseconds, as all below

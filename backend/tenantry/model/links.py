@@ -17,11 +17,20 @@ class Purpose(StrEnum):
     SETUP = "setup"  # become the first administrator of an empty database
     PASSWORD = "password"  # noqa: S105 - set a new password; the second factor stays
     RECOVERY = "recovery"  # the same, and the second factor goes
+    REGISTRATION = "registration"  # make an account with the address to which it was mailed
+    ADDRESS = "address"  # tell that one's address is one's own, signed in
     SIGN_IN = "sign-in"  # the password was right: go on with the second factor. It is a cookie, and no link at all
 
 
 #: how long a link works, in seconds
-LIFETIMES = {Purpose.SETUP: 15 * 60, Purpose.PASSWORD: 3600, Purpose.RECOVERY: 15 * 60, Purpose.SIGN_IN: 10 * 60}
+LIFETIMES = {
+    Purpose.SETUP: 15 * 60,
+    Purpose.PASSWORD: 3600,
+    Purpose.RECOVERY: 15 * 60,
+    Purpose.REGISTRATION: 3600,
+    Purpose.ADDRESS: 3600,
+    Purpose.SIGN_IN: 10 * 60,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +38,8 @@ class Link:
     """A stored link; a user has one for each purpose. The secret is kept only as its SHA-256."""
 
     purpose: Purpose
-    user_id: str  # empty for SETUP
+    user_id: str  # empty for SETUP; for REGISTRATION what stands for the address
+    email: str = ""  # for REGISTRATION
     id: str
     secret_sha: str  # hex
     created_at: int  # epoch microseconds, as all below

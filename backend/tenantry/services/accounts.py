@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from dataclasses import replace
 
 from tenantry.model import email_address, ids
@@ -13,6 +11,7 @@ from tenantry.model.identity import Actor, User, UserStatus
 from tenantry.model.links import Link, Purpose
 from tenantry.services import links
 from tenantry.services.audit import event
+from tenantry.services.errands import Errands
 from tenantry.services.mail import Mail
 from tenantry.services.passwords import Passwords
 from tenantry.services.standing import notice
@@ -23,8 +22,6 @@ from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 _NAME = 100  # characters
-#: links that are being made
-_SENDING = 64
 
 _RESET = """\
 Somebody, probably you, has asked to set a new password for this address.
@@ -42,8 +39,6 @@ If it was not you, ask who runs this server for help. Your account is here:
 
     {url}
 """
-
-logger = logging.getLogger(__name__)
 
 
 class Accounts:
@@ -63,11 +58,11 @@ class Accounts:
         self._throttle = throttle
         self._mail = mail
         self._url = url
-        self._sending: set[asyncio.Task[None]] = set()
+        self._errands = Errands()
 
     async def close(self) -> None:
         """Let the links be made that were asked for."""
-        await asyncio.gather(*self._sending)
+        await self._errands.close()
 
     def link(self, path: str) -> str:
         """The address of one of our pages, for people."""
@@ -110,25 +105,24 @@ class Accounts:
         )
         return await self._db.run(_set_up, actor, link, user, write=True)
 
-    async def recovery_link(self, actor: Actor, email: str) -> str:
+    async def recovery_link(self, actor: Actor, who: str) -> str:
         """The token of a link by which a user sets a new password; their second factor goes with the old one.
 
+        Args:
+            actor: who has access to the database.
+            who: e-mail address or id of the user.
+
         Raises:
-            TenantryError: ``NOT_FOUND``, there is no such user.
+            TenantryError: ``NOT_FOUND``, there is no such user; ``CONFLICT``, two have the address.
         """
-        return await self._db.run(_recovery_link, actor, email_address.normalise(email), write=True)
+        return await self._db.run(_recovery_link, actor, email_address.normalise(who), write=True)
 
     def send_reset_link(self, actor: Actor, email: str) -> None:
-        """Mail a link by which the password can be set, if there is an account with one.
+        """Mail a link by which the password can be set, if somebody who has proved the address has an account with one.
 
         It is done beside the request: nobody learns from the answer, or how long it takes, whether there is.
         """
-        if len(self._sending) >= _SENDING:
-            logger.warning("too many ask for links to set their passwords: one is not sent")
-            return
-        task = asyncio.create_task(self._send_reset_link(actor, email_address.normalise(email)))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+        self._errands.run("a link to set a password", self._send_reset_link(actor, email_address.normalise(email)))
 
     async def find_reset(self, token: str) -> User:
         """Whose password the token of a link sets.
@@ -182,12 +176,8 @@ class Accounts:
         self._mail.send(user.email, "Your account has changed", _NEWS.format(news=news, url=self.link("/account")))
 
     async def _send_reset_link(self, actor: Actor, email: str) -> None:
-        try:
-            await self._throttle.admit(MAILS, email)
-            token = await self._db.run(_reset_link, actor, email, write=True)
-        except TenantryError as error:
-            logger.warning("a link to set a password is not sent: %s", error.message)
-            return
+        await self._throttle.admit(MAILS, email)
+        token = await self._db.run(_reset_link, actor, email, write=True)
         if token:
             text = _RESET.format(url=self.link(f"/password/reset/{token}"))
             self._mail.send(email, "Set a new password", text)
@@ -220,10 +210,14 @@ def _set_up(unit: Unit, actor: Actor, link: Link, user: User) -> User:
     return user
 
 
-def _recovery_link(unit: Unit, actor: Actor, email: str) -> str:
-    user = users.find(unit, email)
+def _recovery_link(unit: Unit, actor: Actor, who: str) -> str:
+    known = users.with_address(unit, who)
+    user = known[0] if known else users.get(unit, who)
     if user is None:
-        raise TenantryError(Code.NOT_FOUND, f"there is no user {email}")
+        raise TenantryError(Code.NOT_FOUND, f"there is no user {who}")
+    if len(known) > 1:
+        told = f"{known[0].id}, who has proved that it is theirs, and {known[1].id}, who has not"
+        raise TenantryError(Code.CONFLICT, f"two users have the address: name one by the id: {told}")
     token = links.make(unit, Purpose.RECOVERY, user.id)
     audit.append(unit, _event(actor, "recovery-link.create", user.id, user.email))
     return token

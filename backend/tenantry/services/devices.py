@@ -19,10 +19,10 @@ def name_device(user: User) -> str:
     return f"{nonce}.{_mac(user, nonce)}"
 
 
-def known_device(user: User | None, device: str) -> str:
+def known_device(user: User, device: str) -> str:
     """The part of ``device`` that tells it from others, if it is a name that ``user`` has given; else nothing."""
     nonce, _, mac = device.partition(".")
-    if user is None or not user.password_hash:
+    if not user.password_hash:
         return ""
     return nonce if hmac.compare_digest(_mac(user, nonce).encode(), mac.encode(errors="replace")) else ""
 

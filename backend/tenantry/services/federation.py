@@ -163,7 +163,7 @@ class Federation:
             if login.user_id:
                 await self._db.run(_link, actor, found, claims, write=True)
                 return Arrival(None, return_to)
-            may_join = self._everybody or found.auto_provision or await self._is_invited(invite)
+            may_join = self._everybody or found.auto_provision or await self._invites.is_good(invite)
             user = await self._db.run(_user_of, actor, found, claims, may_join, write=True)
             session = await self._sessions.begin(actor, user, _methods(claims), user_agent=user_agent)
             metrics.SIGN_INS.count("ok")
@@ -200,16 +200,6 @@ class Federation:
         if session is None:
             raise TenantryError(Code.FORBIDDEN, "only who is signed in with a browser links identities")
         return _sha(f"link:{session.secret_sha}")
-
-    async def _is_invited(self, invite: str) -> bool:
-        """Whether that is the token of an invite which can be accepted now."""
-        try:
-            await self._invites.open(invite)
-        except TenantryError as error:
-            if error.code is not Code.NOT_FOUND:
-                raise
-            return False
-        return True
 
     async def _claims(
         self, actor: Actor, provider: Provider, login: LoginTransaction, answer: Mapping[str, str], request: Request
@@ -271,6 +261,7 @@ def _provision(unit: Unit, actor: Actor, provider: Provider, identity: Identity,
     user = User(
         id=ids.uuid7(),
         email=identity.email,
+        email_verified=True,
         name=name[:100] if isinstance(name, str) and name.isprintable() else "",
         created_at=now,
         updated_at=now,

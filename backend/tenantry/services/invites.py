@@ -10,16 +10,17 @@ from tenantry.model import email_address, ids
 from tenantry.model.credentials import Prefix, new_token, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import INVITE_LIFE_US, Actor, Invite, Membership, TenantStanding, User, UserStatus
-from tenantry.model.permissions import ROLES, Permission, Role
+from tenantry.model.permissions import ROLES, SCOPES, Permission, Role, permissions_of
 from tenantry.services import answers
 from tenantry.services.accounts import check_name
 from tenantry.services.answers import Once
 from tenantry.services.audit import event
-from tenantry.services.members import check_grant
+from tenantry.services.mail import Mail
+from tenantry.services.members import check_grant, needed_to_give
 from tenantry.services.passwords import Passwords
 from tenantry.services.standing import Standing, notice
 from tenantry.services.tenancy import find_tenant
-from tenantry.storage import audit, changes, invites, memberships, users
+from tenantry.storage import audit, changes, clients, invites, keys, memberships, service_accounts, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -37,23 +38,36 @@ class NewInvite:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What the holder of a link is told: into which tenant it leads, and who has made it."""
+    """What the holder of a link is told: into which tenant it leads, and who has made it.
+
+    With a link that ``makes_accounts`` a stranger makes an account for the address of the invite: it was mailed there,
+    or there is no mail by which an address could be proved.
+    """
 
     invite: Invite
     tenant: TenantStanding
     inviter: User | None
+    makes_accounts: bool
 
 
 class Invites:
     """The invites of all tenants, over one database."""
 
-    def __init__(self, db: Database, standing: Standing, passwords: Passwords) -> None:
+    def __init__(self, db: Database, standing: Standing, passwords: Passwords, mail: Mail) -> None:
         self._db = db
         self._standing = standing
         self._passwords = passwords
+        self._mail = mail
 
-    async def create(
-        self, actor: Actor, tenant: str, email: str, role: Role, once: Once[NewInvite] | None = None
+    async def create(  # noqa: PLR0913 - one keyword per thing that an invite has
+        self,
+        actor: Actor,
+        tenant: str,
+        email: str,
+        role: Role,
+        once: Once[NewInvite] | None = None,
+        *,
+        mailed: bool = False,
     ) -> NewInvite:
         """Make an invite.
 
@@ -63,6 +77,7 @@ class Invites:
             email: whom it is meant for.
             role: what they become.
             once: the request, when its answer is to be kept.
+            mailed: the link goes to that address, and nobody else gets to see it.
 
         Raises:
             TenantryError: ``NOT_FOUND``; ``FORBIDDEN``, the role is beyond the actor's own; ``INVALID`` at ``email``.
@@ -78,6 +93,7 @@ class Invites:
             tenant_id=tenant_id,
             email=address,
             role=role,
+            mailed=mailed,
             invited_by=actor.name,
             inviter_id=actor.user_id,
             created_at=now,
@@ -129,7 +145,17 @@ class Invites:
         if tenant is None or state_of(invite) != "Pending":
             raise _spent()
         inviter = await self._standing.user(invite.inviter_id) if invite.inviter_id else None
-        return Invitation(invite, tenant, inviter)
+        return Invitation(invite, tenant, inviter, makes_accounts=invite.mailed or not self._mail.is_on)
+
+    async def is_good(self, token: str) -> bool:
+        """Whether that is the token of an invite which can be accepted now."""
+        try:
+            await self.open(token)
+        except TenantryError as error:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def accept(self, actor: Actor, token: str) -> Invitation:
         """Make the person who is signed in a member.
@@ -148,15 +174,23 @@ class Invites:
 
         Raises:
             TenantryError: as of :meth:`accept`; ``ALREADY_EXISTS``, there is an account with that address;
-                ``INVALID`` at ``name`` or ``password``.
+                ``FORBIDDEN``, the link makes no accounts; ``INVALID`` at ``name`` or ``password``.
         """
         opened = await self.open(token)
         _check_open(opened)
+        if not opened.makes_accounts:
+            raise TenantryError(Code.FORBIDDEN, "the link proves no address: make an account first, then open it again")
         name = check_name(name)
         hashed = await self._passwords.hash(password)
         now = ids.now_micros()
         user = User(
-            id=ids.uuid7(), email=opened.invite.email, name=name, password_hash=hashed, created_at=now, updated_at=now
+            id=ids.uuid7(),
+            email=opened.invite.email,
+            email_verified=opened.invite.mailed,
+            name=name,
+            password_hash=hashed,
+            created_at=now,
+            updated_at=now,
         )
         await self._db.run(_accept, replace(actor, name=f"user:{user.id}"), opened.invite, user, write=True)
         return user
@@ -209,16 +243,47 @@ def _accept(unit: Unit, actor: Actor, invite: Invite, newcomer: User | None) -> 
 
 
 def _stands_behind(unit: Unit, invite: Invite) -> bool:
-    """Whether the person who has made the invite could still make it: who goes leaves no doors open."""
-    if not invite.inviter_id:
-        return True
+    """Whether its maker, and the person behind them, could still make it: who goes leaves no door open."""
+    needed = needed_to_give(invite.role)
+    if invite.inviter_id and not needed <= _rights_of_person(unit, invite):
+        return False
+    kind, _, name = invite.invited_by.partition(":")
+    rights = _RIGHTS.get(kind)
+    return rights is None or needed <= rights(unit, name)
+
+
+def _rights_of_person(unit: Unit, invite: Invite) -> frozenset[Permission]:
     inviter = users.get(unit, invite.inviter_id)
     if inviter is None or inviter.status is not UserStatus.ACTIVE:
-        return False
+        return frozenset()
     place = memberships.get(unit, invite.tenant_id, invite.inviter_id)
-    if place and place.role.covers(invite.role) and Permission.MEMBERS_WRITE in ROLES[place.role]:
-        return True
-    return inviter.platform_admin
+    rights = ROLES[place.role] if place else frozenset()
+    return rights | SCOPES["platform:admin"] if inviter.platform_admin else rights
+
+
+def _rights_of_key(unit: Unit, key_id: str) -> frozenset[Permission]:
+    key = keys.get(unit, key_id)
+    if key is None or key.revoked_at or 0 < key.expires_at <= ids.now_micros():
+        return frozenset()
+    return permissions_of(key.scopes)
+
+
+def _rights_of_service_account(unit: Unit, account_id: str) -> frozenset[Permission]:
+    account = service_accounts.get(unit, account_id)
+    return account.permissions() if account and account.status is UserStatus.ACTIVE else frozenset()
+
+
+def _rights_of_client(unit: Unit, client_id: str) -> frozenset[Permission]:
+    found = clients.get(unit, client_id)
+    return permissions_of(found.client.scopes) if found and not found.client.disabled else frozenset()
+
+
+#: what the name of a maker that the database knows begins with -> what that one may, apart from the state of the tenant
+_RIGHTS = {
+    "key": _rights_of_key,
+    "service-account": _rights_of_service_account,
+    "client": _rights_of_client,
+}
 
 
 def _check_open(opened: Invitation) -> None:

@@ -93,13 +93,22 @@ def check_grant(actor: Actor, role: Role) -> None:
     Raises:
         TenantryError: ``FORBIDDEN``.
     """
-    needed = Permission.OWNERS_WRITE if role is Role.OWNER else Permission.MEMBERS_WRITE
+    needed = _right_to_give(role)
     if not actor.may(needed) or (actor.role is not None and not actor.role.covers(role)):
         raise TenantryError(Code.FORBIDDEN, f"{actor.name} cannot give or take the role {role}: it needs {needed}")
     if missing := ROLES[role] - actor.permissions:
         lacks = ", ".join(sorted(missing))
         message = f"{actor.name} cannot give or take the role {role}, which may more: {lacks}"
         raise TenantryError(Code.FORBIDDEN, message)
+
+
+def needed_to_give(role: Role) -> frozenset[Permission]:
+    """What whoever gives or takes the role must be allowed."""
+    return ROLES[role] | {_right_to_give(role)}
+
+
+def _right_to_give(role: Role) -> Permission:
+    return Permission.OWNERS_WRITE if role is Role.OWNER else Permission.MEMBERS_WRITE
 
 
 def _page(unit: Unit, tenant_id: str, after: str, limit: int) -> list[Member]:

@@ -34,6 +34,10 @@ class SignUp:
         self._policy = settings.sign_up
         self._plan = settings.sign_up_plan
 
+    async def admits(self, actor: Actor) -> bool:
+        """Whether the settings let the actor make a tenant."""
+        return await self._db.run(_admits, actor, self._policy)
+
     async def create(self, actor: Actor, name: str, display_name: str, once: Once[Resource] | None = None) -> Resource:
         """Make a tenant of which the person who asks is the owner.
 
@@ -56,7 +60,8 @@ class SignUp:
 
 
 def _create(unit: Unit, actor: Actor, new: Candidate, policy: str) -> Resource:
-    _check_policy(unit, actor, policy)
+    if not _admits(unit, actor, policy):
+        raise TenantryError(Code.FORBIDDEN, "making a tenant is not open to you here: ask who runs the platform")
     if tombstones.get(unit, new.resource.name):  # to bring a tenant back is for those who have deleted it
         raise TenantryError(Code.NAME_TOMBSTONED, "the name is kept for a tenant that was deleted: take another")
     pending = transactions.stage(unit, actor, new, "create")
@@ -79,13 +84,8 @@ def _create(unit: Unit, actor: Actor, new: Candidate, policy: str) -> Resource:
     return stored
 
 
-def _check_policy(unit: Unit, actor: Actor, policy: str) -> None:
-    """Refuse who may not make a tenant."""
+def _admits(unit: Unit, actor: Actor, policy: str) -> bool:
     user = users.get(unit, actor.user_id)
-    if user is None:
-        raise TenantryError(Code.FORBIDDEN, "only a person can sign up")
-    if policy == "Open" or user.platform_admin:
-        return
-    if policy == "InviteOnly" and any(place.source == "invite" for place in memberships.of_user(unit, user.id)):
-        return
-    raise TenantryError(Code.FORBIDDEN, "making a tenant is not open to you here: ask who runs the platform")
+    if user is None or policy == "Open" or user.platform_admin:
+        return user is not None
+    return policy == "InviteOnly" and any(place.source == "invite" for place in memberships.of_user(unit, user.id))

@@ -76,10 +76,10 @@ class Users:
         return found
 
     async def list(self, *, email: str = "", after: str = "", limit: int) -> list[User]:
-        """At most ``limit`` users with ids beyond ``after``; only the one with that address, if one is given."""
+        """At most ``limit`` users with ids beyond ``after``; only those with that address, if one is given."""
         if email:
-            found = await self._db.run(users.find, email.lower())
-            return [found] if found and found.id > after else []
+            found = await self._db.run(users.with_address, email.lower())
+            return sorted((user for user in found if user.id > after), key=lambda user: user.id)[:limit]
         return await self._db.run(partial(users.page, after=after, limit=limit))
 
     async def change(self, actor: Actor, user_id: str, wanted: Change, check: Check) -> User:

@@ -10,7 +10,7 @@ from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
 
 _table = tables.Invite
-_rows = Rows(Invite, _table, read={"role": Role})
+_rows = Rows(Invite, _table, read={"role": Role, "mailed": bool})
 _waits = (_table.id == arg("id")) & (_table.accepted_at == 0) & (_table.revoked_at == 0)
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))

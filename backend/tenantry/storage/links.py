@@ -29,6 +29,10 @@ _REDEEM = Statement(
         & (_table.expires_at > arg("at"))
     )
 )
+_EXPIRED = Statement(
+    _table.select(_table.id).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
+)
+_DELETE = Statement(_table.delete().where(_table.id == arg("id")))
 _DROP = Statement(_table.delete().where(_table.user_id == arg("user_id")))
 
 
@@ -56,3 +60,11 @@ def redeem(unit: Unit, link: Link, at: int) -> bool:
 def drop(unit: Unit, user_id: str) -> None:
     """Take all links of the user back."""
     unit.execute(_DROP, user_id=user_id)
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` links that have expired by ``at``, and return how many."""
+    found = [row[0] for row in unit.execute(_EXPIRED, at=at, limit=limit).fetchall()]
+    for link_id in found:
+        unit.execute(_DELETE, id=link_id)
+    return len(found)

@@ -242,7 +242,8 @@ class User(Model):
     """People."""
 
     id = CharField(primary_key=True)
-    email = CharField(unique=True)
+    email = CharField()
+    email_verified = IntegerField()  # unique with the address
     name = CharField()
     password_hash = CharField()
     status = CharField()
@@ -278,6 +279,7 @@ class Invite(Model):
     secret_sha = CharField()
     tenant_id = CharField()
     email = CharField()
+    mailed = IntegerField()
     role = CharField()
     invited_by = CharField()
     inviter_id = CharField()
@@ -335,6 +337,7 @@ class OneTimeLink(Model):
 
     purpose = CharField()
     user_id = CharField()
+    email = CharField()
     id = CharField(unique=True)
     secret_sha = CharField()
     created_at = BigIntegerField()

@@ -13,10 +13,10 @@ from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
 
 _table = tables.User
-_rows = Rows(User, _table, read={"status": UserStatus, "platform_admin": bool})
+_rows = Rows(User, _table, read={"status": UserStatus, "platform_admin": bool, "email_verified": bool})
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
-_BY_EMAIL = Statement(_rows.select.where(_table.email == arg("email")))
+_BY_EMAIL = Statement(_rows.select.where(_table.email == arg("email")).order_by(_table.email_verified.desc()))
 _PAGE = Statement(_rows.select.where(_table.id > arg("after")).order_by(_table.id).limit(arg("limit")))
 _is_admin = (_table.platform_admin == 1) & (_table.status == str(UserStatus.ACTIVE))
 _LOCK_ADMINS = Statement(_table.update({_table.updated_at: _table.updated_at + 1}).where(_is_admin))
@@ -27,11 +27,16 @@ _UPDATE = Statement(
         (_table.id == arg("id")) & (_table.updated_at == arg("before"))
     )
 )
+_VERIFY = Statement(
+    _table.update({_table.email_verified: 1, _table.updated_at: arg("at")}).where(
+        (_table.id == arg("id")) & (_table.email == arg("email"))
+    )
+)
 _SIGNED_IN = Statement(_table.update({_table.last_sign_in_at: arg("at")}).where(_table.id == arg("id")))
 
 
 def insert(unit: Unit, user: User) -> bool:
-    """Add ``user``; False when the e-mail address is taken."""
+    """Add ``user``; False when another has the address, and has proved it as ``user`` has, or has not either."""
     try:
         unit.execute(_rows.insert, **_rows.values(user))
     except peewee.IntegrityError:
@@ -44,9 +49,14 @@ def get(unit: Unit, user_id: str) -> User | None:
     return _rows.one(unit.execute(_GET, id=user_id))
 
 
+def with_address(unit: Unit, email: str) -> list[User]:
+    """The users with that address, which is in lower case: who has proved it, and then one who has not."""
+    return _rows.all(unit.execute(_BY_EMAIL, email=email))
+
+
 def find(unit: Unit, email: str) -> User | None:
-    """The user with that address, which is in lower case."""
-    return _rows.one(unit.execute(_BY_EMAIL, email=email))
+    """The user who has proved that they have that address, which is in lower case."""
+    return next((user for user in with_address(unit, email) if user.email_verified), None)
 
 
 def page(unit: Unit, *, after: str = "", limit: int) -> list[User]:
@@ -75,6 +85,15 @@ def is_empty(unit: Unit) -> bool:
 def update(unit: Unit, user: User, before: User) -> bool:
     """Write ``user`` over ``before``, with a later ``updated_at``; False when another was faster."""
     return unit.execute(_UPDATE, before=before.updated_at, **_rows.values(user)).rowcount == 1
+
+
+def verify_email(unit: Unit, user: User, at: int) -> bool:
+    """Note that ``user`` has proved their address; False when another has."""
+    try:
+        unit.execute(_VERIFY, id=user.id, email=user.email, at=at)
+    except peewee.IntegrityError:
+        return False
+    return True
 
 
 def note_sign_in(unit: Unit, user_id: str, at: int) -> None:

@@ -12,7 +12,7 @@ from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
 from tenantry.services.sign_in import WITH_APP, WITH_PASSWORD
-from tenantry.web import federation, pages
+from tenantry.web import federation, my_tenants, pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES, Route
@@ -24,8 +24,9 @@ PATH = "/account"
 async def _show(request: web.Request, form: Form) -> web.Response:
     del form
     services, actor = request.app[SERVICES], request[ACTOR]
-    user = await services.standing.user(actor.user_id)
+    user = await services.users.get(actor.user_id)
     found = await services.sessions.list(actor)
+    active = next((session.tenant_id for session in found if session.id == actor.session_id), "")
     return pages.show(
         request,
         "account.html",
@@ -33,11 +34,16 @@ async def _show(request: web.Request, form: Form) -> web.Response:
         sessions=[_row(session, actor.session_id) for session in found],
         factor=await services.factors.state(actor.user_id),
         notice=_NOTICES.get(request.query.get("notice", ""), ""),
+        sends_mail=services.mail.is_on,
+        **await my_tenants.account(request, user, active),
         **await federation.account(request),
     )
 
 
 _NOTICES = {
+    "tenant": "Your tenant is made, and you act in it.",
+    "email": "It is noted that the address is yours.",
+    "email-sent": "A mail with a link is on its way to you.",
     "password": "Your password is changed, and you are signed out everywhere else.",
     "factor-off": "Your password alone signs you in from now on. You are signed out everywhere else.",
 }

@@ -75,7 +75,7 @@ async def _depart(request: web.Request, form: Form) -> web.Response:
         here=_here(request),
         browser=request.cookies.get(LOGIN_COOKIE, ""),
         return_to=wanted,
-        invite=_invite(wanted),
+        invite=invites.token_in(wanted),
         link=query.get("link", ""),
     )
     response = pages.leave(departure.url)
@@ -106,12 +106,6 @@ async def _arrive(request: web.Request, form: Form) -> web.Response:
 async def _unlink(request: web.Request, form: Form) -> web.Response:
     await request.app[SERVICES].federation.unlink(request[ACTOR], form.get("identity", ""))
     return pages.redirect(request, ACCOUNT)
-
-
-def _invite(path: str) -> str:
-    """The token of the invite whose page that is; empty when it is none."""
-    before, _, after = invites.PAGE.partition("{token}")
-    return path[len(before) :].removesuffix(after) if path.startswith(before) and " " not in path else ""
 
 
 def _once(query: MultiMapping[str]) -> dict[str, str]:

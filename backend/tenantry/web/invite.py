@@ -52,6 +52,7 @@ async def _page(request: web.Request, form: Form, error: TenantryError | None = 
     services, actor = request.app[SERVICES], request[ACTOR]
     opened = await services.invites.open(request.match_info["token"])
     user = await services.standing.user(actor.user_id) if actor.session_id else None
+    back = urlencode({"return_to": request.path})
     return pages.show(
         request,
         "invite.html",
@@ -60,7 +61,9 @@ async def _page(request: web.Request, form: Form, error: TenantryError | None = 
         tenant=opened.tenant.name,
         inviter=(opened.inviter.name or opened.inviter.email) if opened.inviter else "",
         user=user,
-        sign_in=pages.base(request) + "/login?" + urlencode({"return_to": request.path}),
+        makes_accounts=opened.makes_accounts,
+        sign_in=f"{pages.base(request)}/login?{back}",
+        sign_up=f"{pages.base(request)}/sign-up?{back}",
         problem=pages.sentence(error.message) if error and not error.fields else "",
         problems=pages.problems_of(error),
         name=form.get("name", ""),

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from tenantry.model.errors import TenantryError
+from tenantry.model import email_address
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.fields import Model, View
 from tenantry.model.identity import Invite
 from tenantry.model.permissions import Permission, Role
@@ -31,10 +32,12 @@ class NewInviteBody(Model):
     """Whom to invite, as what."""
 
     email: Annotated[str, Field(max_length=254)]
-    """Whom it is meant for. An account that is made with the link gets this address; who has one may accept it with
-    any."""
+    """Whom it is meant for. An account that is made with a mailed link gets this address; who has one may accept it
+    with any."""
     role: Annotated[Role, Field(strict=False)]
     """What they become: `owner`, `admin`, `developer`, `viewer`; at most what the caller is."""
+    mail: bool = True
+    """Whether the link is mailed to them, where mail is configured; else the answer has it, to be handed over."""
 
 
 class InviteView(View):
@@ -68,10 +71,11 @@ class CreatedInvite(View):
 
     invite: InviteView
     """The invite."""
-    link: str
-    """What to give to the person: whoever uses it first becomes a member. It is shown this once and kept nowhere."""
+    link: str | None = None
+    """What to give to the person: whoever uses it first becomes a member. It is shown this once and kept nowhere; left
+    out when it is mailed, so that it proves whose address it is."""
     mailed: bool
-    """Whether it is mailed to the person too."""
+    """Whether it is mailed to the person."""
 
 
 class InviteList(View):
@@ -86,20 +90,28 @@ class InviteList(View):
 async def create_invite(call: Call[Nothing, NewInviteBody]) -> Reply:
     """Invite somebody into a tenant.
 
-    The link works once, for seven days, for whoever holds it. It is mailed where that is configured, and shown this
-    once: the answer to a repeated `Idempotency-Key` is 409 `secret_already_shown`.
+    The link works once, for seven days, for whoever holds it. It is mailed where that is configured, and else shown
+    this once: the answer to a repeated `Idempotency-Key` is 409 `secret_already_shown`.
     """
-    tenant = call.path["tenant"]
+    tenant, body = call.path["tenant"], call.body
+    mailed = body.mail and await _may_mail(call, body.email)
 
-    def created(made: NewInvite, *, mailed: bool = False) -> Reply:
+    def created(made: NewInvite) -> Reply:
         return Reply(
-            body=CreatedInvite(invite=_view(made.invite), link=_link(call, made), mailed=mailed),
+            body=CreatedInvite(
+                invite=_view(made.invite), link=None if mailed else _link(call, made), mailed=made.invite.mailed
+            ),
             kept=f"invite {made.invite.id}",
             location=f"/v1/tenants/{tenant}/invites/{made.invite.id}",
         )
 
-    made = await call.services.invites.create(call.actor, tenant, call.body.email, call.body.role, call.once(created))
-    return created(made, mailed=await _mail(call, made))
+    made = await call.services.invites.create(
+        call.actor, tenant, body.email, body.role, call.once(created), mailed=mailed
+    )
+    if mailed:
+        text = _MAIL.format(role=body.role, tenant=tenant, link=_link(call, made))
+        call.services.mail.send(made.invite.email, f"Join {tenant}", text)
+    return created(made)
 
 
 async def list_invites(call: Call[PageQuery, Nothing]) -> Reply:
@@ -128,21 +140,26 @@ async def revoke_invite(call: Call[Nothing, Nothing]) -> Reply:
     )
 
 
+def token_in(path: str) -> str:
+    """The token of the invite whose page that is; empty when it is none."""
+    before, _, after = PAGE.partition("{token}")
+    return path[len(before) :].removesuffix(after) if path.startswith(before) and " " not in path else ""
+
+
 def _link(call: Call[Any, Any], made: NewInvite) -> str:
     return call.base + PAGE.format(token=made.token)
 
 
-async def _mail(call: Call[Any, Any], made: NewInvite) -> bool:
-    """Mail the link to whom it is meant for; nobody is mailed more often than the throttle permits."""
-    mail, invite = call.services.mail, made.invite
-    if not mail.is_on:
+async def _may_mail(call: Call[Any, Any], email: str) -> bool:
+    """Whether there is mail, and nobody is mailed more often than the throttle permits."""
+    if not call.services.mail.is_on:
         return False
     try:
-        await call.services.throttle.admit(MAILS, invite.email)
-    except TenantryError:
+        await call.services.throttle.admit(MAILS, email_address.normalise(email))
+    except TenantryError as error:
+        if error.code is not Code.TOO_MANY_REQUESTS:
+            raise
         return False
-    tenant = call.path["tenant"]
-    mail.send(invite.email, f"Join {tenant}", _MAIL.format(role=invite.role, tenant=tenant, link=_link(call, made)))
     return True
 
 

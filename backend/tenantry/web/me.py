@@ -10,7 +10,7 @@ from pydantic import Field
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.fields import Model, View
-from tenantry.model.identity import Actor, TenantStanding
+from tenantry.model.identity import Actor, TenantStanding, User
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
 from tenantry.services.keys import owner_of
@@ -38,6 +38,8 @@ class Person(View):
     """Identity, which stays."""
     email: str
     """E-mail address."""
+    email_verified: bool
+    """Whether they have proved that it is theirs."""
     name: str
     """For people; may be empty."""
 
@@ -134,7 +136,7 @@ async def update_me(call: Call[Nothing, Profile]) -> Reply:
     """Change one's own account."""
     wanted = Change(name=call.body.name)
     user = await call.services.users.change(call.actor, call.actor.user_id, wanted, lambda _: None)
-    return Reply(body=Person(id=user.id, email=user.email, name=user.name))
+    return Reply(body=person(user))
 
 
 async def list_my_tenants(call: Call[Nothing, Nothing]) -> Reply:
@@ -218,7 +220,7 @@ async def _me(call: Call[Nothing, Nothing]) -> Me:
     places = await call.services.users.places(actor.user_id) if is_there else None
     return Me(
         name=actor.name,
-        user=Person(id=user.id, email=user.email, name=user.name) if user else None,
+        user=person(user) if user else None,
         tenant=_tenant(tenant, actor.role) if tenant else None,
         tenants=None if places is None else [_place(place) for place in places],
         platform_admin=user.platform_admin if user and is_there else None,
@@ -246,6 +248,11 @@ def _credential(actor: Actor) -> Credential:
     if actor.cluster:
         return Credential.SERVICE_ACCOUNT_TOKEN
     return Credential.ACCESS_TOKEN if actor.client_id else Credential.API_KEY
+
+
+def person(user: User) -> Person:
+    """What is told of a user."""
+    return Person(id=user.id, email=user.email, email_verified=user.email_verified, name=user.name)
 
 
 def _place(place: Place) -> TenantPlace:

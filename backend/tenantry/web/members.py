@@ -11,7 +11,7 @@ from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
 from tenantry.services.members import Member
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
-from tenantry.web.me import Person
+from tenantry.web.me import Person, person
 
 
 class RoleChange(Model):
@@ -93,7 +93,7 @@ def _etag(member: Member) -> str:
 
 def _view(member: Member) -> MemberView:
     return MemberView(
-        user=Person(id=member.user.id, email=member.user.email, name=member.user.name),
+        user=person(member.user),
         role=member.membership.role,
         source=member.membership.source,
         created_at=timestamp(member.membership.created_at),

@@ -93,6 +93,7 @@ async def _login(request: web.Request, form: Form, problem: str = "") -> web.Res
         problem=problem,
         notice=_NOTICES.get(request.query.get("notice", ""), "") if not problem else "",
         email=form.get("email", ""),
+        is_open=request.app[SERVICES].settings.sign_up == "Open",
         return_to=return_to,
         providers=await federation.buttons(request, return_to),
     )

@@ -18,7 +18,7 @@ class UserQuery(PageQuery):
     """Which users to list."""
 
     email: Annotated[str, Field(max_length=320)] = ""
-    """Only the one with that address."""
+    """Only those with that address: at most one who has proved that it is theirs, and one who has not."""
 
 
 class UserChange(Model):
@@ -37,6 +37,8 @@ class UserView(View):
     """Identity, which stays."""
     email: str
     """E-mail address."""
+    email_verified: bool
+    """Whether they have proved that it is theirs."""
     name: str
     """For people; may be empty."""
     state: UserStatus
@@ -95,6 +97,7 @@ def _view(user: User) -> UserView:
     return UserView(
         id=user.id,
         email=user.email,
+        email_verified=user.email_verified,
         name=user.name,
         state=user.status,
         platform_admin=user.platform_admin,

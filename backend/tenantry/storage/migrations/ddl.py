@@ -63,7 +63,7 @@ def add_column(database: Connection, table: str, name: str, kind: str, *, defaul
         database: of the thread.
         table: the table's name.
         name: the column's.
-        kind: one of ``_MYSQL``, a short text: MySQL knows no plain default of a long one.
+        kind: one of ``_MYSQL``, no long text: MySQL knows no plain default of one.
         default: what it holds in the rows that are there, and in those that servers of the release before write.
     """
     if name in {column.name for column in database.get_columns(table)}:
@@ -72,11 +72,20 @@ def add_column(database: Connection, table: str, name: str, kind: str, *, defaul
     database.run(f"ALTER TABLE {table} ADD COLUMN {name} {types[kind]} NOT NULL DEFAULT '{default}'")
 
 
-def add_index(database: Connection, table: str, columns: Sequence[str]) -> None:
+def add_index(database: Connection, table: str, columns: Sequence[str], *, unique: bool = False) -> None:
     """Index ``columns`` of ``table`` unless they are."""
     if list(columns) in [index.columns for index in database.get_indexes(table)]:
         return
-    database.run(f"CREATE INDEX {'_'.join([table, *columns])} ON {table} ({', '.join(columns)})")
+    kind = "UNIQUE INDEX" if unique else "INDEX"
+    database.run(f"CREATE {kind} {'_'.join([table, *columns])} ON {table} ({', '.join(columns)})")
+
+
+def drop_index(database: Connection, table: str, columns: Sequence[str]) -> None:
+    """Drop the index of just these ``columns`` of ``table``, if there is one."""
+    for index in database.get_indexes(table):
+        if index.columns == list(columns):
+            where = "" if isinstance(database, peewee.SqliteDatabase) else f" ON {table}"
+            database.run(f"DROP INDEX {index.name}{where}")
 
 
 def _write_sqlite(

@@ -43,7 +43,7 @@ def metadata(issuer: str) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         "prompt_values_supported": ["none", "login", "consent"],
-        "claims_supported": ["sub", "name", "email", "auth_time", "amr", "sid", "nonce"],
+        "claims_supported": ["sub", "name", "email", "email_verified", "auth_time", "amr", "sid", "nonce"],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

@@ -93,11 +93,11 @@ async def _userinfo(request: web.Request) -> web.Response:
         error = TenantryError(Code.FORBIDDEN, "the access token has not the scope openid")
         raise error if actor.may(Permission.AUTHENTICATED) else await refusal(request, actor, "")
     user = await request.app[SERVICES].standing.user(actor.user_id)
-    claims = {"sub": actor.user_id}
+    claims: dict[str, object] = {"sub": actor.user_id}
     if user and "profile" in actor.scopes and user.name:
         claims["name"] = user.name
     if user and "email" in actor.scopes:
-        claims["email"] = user.email
+        claims |= {"email": user.email, "email_verified": user.email_verified}
     return web.json_response(claims, headers=NO_STORE)
 
 
