@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tenantry.addresses import MySQLAddress, read_database_url
 from tenantry.datadir import DataDirectory
 from tenantry.model.audit_chain import Seals
+from tenantry.services.access import Access
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.accounts import Accounts
 from tenantry.services.addresses import Addresses
@@ -78,6 +79,7 @@ class Services:
     mail: Mail
     accounts: Accounts
     addresses: Addresses
+    access: Access
     factors: Factors
     sessions: Sessions
     users: Users
@@ -170,6 +172,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             mail=mail,
             accounts=accounts,
             addresses=addresses,
+            access=Access(db, accounts),
             factors=factors,
             sessions=sessions,
             users=Users(db, standing),

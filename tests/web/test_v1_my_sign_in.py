@@ -57,6 +57,8 @@ async def test_a_new_password_keeps_this_session_alone_in_its_tenant(v1: Applica
             assert (await anew.get("/v1/tenants/acme")).status == 200  # at once, and still in that tenant
             await seen(v1.server)
             assert (await anew.get("/v1/tenants/acme")).status == 200
+            left = (await anew.get("/v1/me/sessions")).body["items"]
+            assert [session["current"] for session in left] == [True]
         assert (await api.get("/v1/me")).status == 401
         assert (await elsewhere.get("/v1/me")).status == 401
 

@@ -145,8 +145,9 @@ async def setup_link(settings: Settings) -> None:
 async def recover(settings: Settings, who: str) -> None:
     """Print a link by which a user sets a new password; it works once, for 15 minutes.
 
-    Two-step sign-in is off afterwards, and the user is signed out everywhere: for who has lost both, and nobody else
-    can help.
+    For who has lost their second factor too, or has had an intruder: two-step sign-in is off afterwards, the user is
+    signed out everywhere, and their identities elsewhere, own API keys and grants to OAuth clients are gone. Where two
+    users have the address, name one by the id.
 
     \b
     Example:

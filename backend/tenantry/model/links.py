@@ -16,7 +16,7 @@ class Purpose(StrEnum):
 
     SETUP = "setup"  # become the first administrator of an empty database
     PASSWORD = "password"  # noqa: S105 - set a new password; the second factor stays
-    RECOVERY = "recovery"  # the same, and the second factor goes
+    RECOVERY = "recovery"  # the same, and the second factor goes, with all else that lets somebody act as them
     REGISTRATION = "registration"  # make an account with the address to which it was mailed
     ADDRESS = "address"  # tell that one's address is one's own, signed in
     SIGN_IN = "sign-in"  # the password was right: go on with the second factor. It is a cookie, and no link at all

@@ -16,8 +16,10 @@ from tenantry.services.mail import Mail
 from tenantry.services.passwords import Passwords
 from tenantry.services.standing import notice
 from tenantry.services.throttle import CONFIRMATIONS, MAILS, Throttle
+from tenantry.services.withdrawal import withdraw_access, withdraw_grants
 from tenantry.storage import audit, changes, factors, users
 from tenantry.storage import links as link_rows
+from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -33,7 +35,7 @@ Open this within an hour; it works once:
 If it was not you, do nothing: your password stays as it is.
 """
 _NEWS = """\
-{news} You were signed out everywhere.
+{news}
 
 If it was not you, ask who runs this server for help. Your account is here:
 
@@ -106,7 +108,7 @@ class Accounts:
         return await self._db.run(_set_up, actor, link, user, write=True)
 
     async def recovery_link(self, actor: Actor, who: str) -> str:
-        """The token of a link by which a user sets a new password; their second factor goes with the old one.
+        """The token of a link by which a user sets a new password, and nothing else goes on to let anybody in as them.
 
         Args:
             actor: who has access to the database.
@@ -141,7 +143,7 @@ class Accounts:
         link, user = await self._find_reset(token)
         hashed = await self._passwords.hash(password)
         changed = await self._db.run(_reset, actor, link, user.id, hashed, write=True)
-        self.tell(changed, "Your password was changed.")
+        self.tell(changed, "Your password was changed. You were signed out everywhere.")
         return changed
 
     async def change_password(self, actor: Actor, current: str, new: str) -> User:
@@ -153,7 +155,7 @@ class Accounts:
         user = await self.confirm(actor, current, "current")
         hashed = await self._passwords.hash(new)
         changed = await self._db.run(_change, actor, user, hashed, write=True)
-        self.tell(changed, "Your password was changed.")
+        self.tell(changed, "Your password was changed. You were signed out everywhere else.")
         return changed
 
     async def confirm(self, actor: Actor, password: str, field: str = "password") -> User:
@@ -172,7 +174,7 @@ class Accounts:
         return user
 
     def tell(self, user: User, news: str) -> None:
-        """Mail ``user`` what has changed in how they sign in."""
+        """Mail ``user`` what has changed in how they sign in, or in what acts for them."""
         self._mail.send(user.email, "Your account has changed", _NEWS.format(news=news, url=self.link("/account")))
 
     async def _send_reset_link(self, actor: Actor, email: str) -> None:
@@ -237,22 +239,35 @@ def _reset(unit: Unit, actor: Actor, link: Link, user_id: str, hashed: str) -> U
     user = users.get(unit, user_id)
     if user is None or user.status is not UserStatus.ACTIVE:
         raise links.spent()
-    if link.purpose is Purpose.RECOVERY:
+    who = replace(actor, name=f"user:{user.id}", user_id=user.id)
+    notices: list[Notice] = []
+    if link.purpose is Purpose.RECOVERY:  # whoever was in has nothing left by which to come back
         factors.remove(unit, user.id)
-    return _set_password(unit, replace(actor, name=f"user:{user.id}"), user, hashed, "password.reset")
+        notices = [*withdraw_access(unit, who, user.id), *withdraw_grants(unit, user.id)]
+    return _set_password(unit, who, user, hashed, "password.reset", *notices)
 
 
 def _change(unit: Unit, actor: Actor, user: User, hashed: str) -> User:
     return _set_password(unit, actor, user, hashed, "password.change")
 
 
-def _set_password(unit: Unit, actor: Actor, user: User, hashed: str, action: str) -> User:
+def _set_password(unit: Unit, actor: Actor, user: User, hashed: str, action: str, *told: Notice) -> User:
     link_rows.drop(unit, user.id)  # one of them would set yet another password
-    return renew(unit, actor, replace(user, password_hash=hashed), action)
+    return renew(unit, actor, replace(user, password_hash=hashed), action, *told)
 
 
-def renew(unit: Unit, actor: Actor, user: User, action: str) -> User:
+def renew(unit: Unit, actor: Actor, user: User, action: str, *told: Notice) -> User:
     """Write ``user``, who proves who they are in another way from now on, and end all their sessions and tokens.
+
+    Raises:
+        TenantryError: ``CONFLICT``, another has written the same user meanwhile.
+    """
+    audit.append(unit, _event(actor, action, user.id))
+    return end_sessions(unit, user, *told)
+
+
+def end_sessions(unit: Unit, user: User, *told: Notice) -> User:
+    """Write ``user``, and end all their sessions and tokens; ``told`` is what else tells the replicas of the unit.
 
     Raises:
         TenantryError: ``CONFLICT``, another has written the same user meanwhile.
@@ -261,8 +276,7 @@ def renew(unit: Unit, actor: Actor, user: User, action: str) -> User:
     changed = replace(user, auth_version=user.auth_version + 1, updated_at=now)
     if not users.update(unit, changed, user):
         raise TenantryError(Code.CONFLICT, "the account was changed at the same moment: try again", raced=True)
-    audit.append(unit, _event(actor, action, user.id))
-    changes.announce(unit, notice(changed), at=now)
+    changes.announce(unit, notice(changed), *told, at=now)
     return changed
 
 

@@ -72,9 +72,7 @@ class Sessions:
 
     async def list(self, actor: Actor) -> list[Session]:
         """The living sessions of the actor's user, the newest first."""
-        now = ids.now_micros()
-        found = await self._db.run(sessions.of_user, actor.user_id)
-        return [session for session in found if session.ends_at() > now]
+        return await self._db.run(_living, actor.user_id)
 
     async def switch(self, actor: Actor, tenant: str) -> str:
         """Make the tenant of that name the active one of the actor's session, none when empty; its identity.
@@ -91,6 +89,16 @@ class Sessions:
         if await self._db.run(memberships.get, tenant_id, actor.user_id) is None:
             raise TenantryError(Code.NOT_FOUND, f'there is no Tenant "{name}"', kind="Tenant", name=name)
         return tenant_id
+
+
+def _living(unit: Unit, user_id: str) -> list[Session]:
+    now, user = ids.now_micros(), users.get(unit, user_id)
+    version = user.auth_version if user else 0
+    return [
+        session
+        for session in sessions.of_user(unit, user_id)
+        if session.ends_at() > now and session.auth_version == version
+    ]
 
 
 def _new(actor: Actor, user: User, amr: Sequence[str], user_agent: str) -> NewSession:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from tenantry.model import ids
+from tenantry.model.identity import Actor, ApiKey
 from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
+from tenantry.services.audit import event
 from tenantry.services.standing import notice, notices_of
 from tenantry.storage import (
+    audit,
+    consents,
     deliveries,
     families,
+    identities,
     invites,
     keys,
     memberships,
@@ -49,6 +55,37 @@ def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = 
         if family.tenant_id == tenant_id and families.revoke(unit, family.id, now):
             notices.append(end_tokens(unit, family.id, now))
     return notices
+
+
+def withdraw_access(unit: Unit, actor: Actor, user_id: str) -> list[Notice]:
+    """Take from the user whom they are at identity providers, and all keys of their own; what tells the replicas."""
+    now = ids.now_micros()
+    for identity in identities.of_user(unit, user_id):
+        identities.delete(unit, identity.id, user_id)
+        told = f"{identity.issuer} {identity.subject}"
+        audit.append(unit, event(actor, "identity.unlink", "Identity", identity.id, at=now, tenant_id="", message=told))
+    revoked = [key for key in keys_of_person(unit, user_id) if keys.revoke(unit, key.id, now)]
+    for key in revoked:
+        row = event(actor, "key.revoke", "ApiKey", key.id, at=now, tenant_id=key.tenant_id, message=key.name)
+        audit.append(unit, row)
+    return [notice(key) for key in revoked]
+
+
+def withdraw_grants(unit: Unit, user_id: str) -> list[Notice]:
+    """Take back all that the user has let OAuth clients have; what tells the replicas."""
+    now = ids.now_micros()
+    for consent in consents.of_user(unit, user_id):
+        consents.delete(unit, user_id, consent.client_id)
+    found = [family.id for family in families.of_user(unit, user_id) if families.revoke(unit, family.id, now)]
+    return [end_tokens(unit, family_id, now) for family_id in found]
+
+
+def keys_of_person(unit: Unit, user_id: str) -> list[ApiKey]:
+    """The keys of the user's own that work, in all tenants and for the platform."""
+    places = ["", *(place.tenant_id for place in memberships.of_user(unit, user_id))]
+    own = (keys.owned(unit, f"user:{user_id}", tenant_id=tenant_id, limit=_ALL) for tenant_id in places)
+    now = ids.now_micros()
+    return [key for found in own for key in found if not key.revoked_at and not 0 < key.expires_at <= now]
 
 
 def end_tokens(unit: Unit, family_id: str, now: int) -> Notice:

@@ -41,6 +41,7 @@ async def _show(request: web.Request, form: Form) -> web.Response:
 
 
 _NOTICES = {
+    "access": "It is all removed, and you are signed out everywhere else.",
     "tenant": "Your tenant is made, and you act in it.",
     "email": "It is noted that the address is yours.",
     "email-sent": "A mail with a link is on its way to you.",

@@ -1,0 +1,63 @@
+"""The page that shows a person what lets somebody act as them beside their password, and takes it all away."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from tenantry.model.permissions import Permission
+from tenantry.web import pages
+from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web.pages import Form
+from tenantry.web.routes import ACTOR, SERVICES
+
+PATH = "/account/access"
+
+
+async def _show(request: web.Request, form: Form) -> web.Response:
+    del form
+    services, actor = request.app[SERVICES], request[ACTOR]
+    held = await services.access.held(actor.user_id)
+    places = {place.tenant.id: place.tenant.name for place in await services.users.places(actor.user_id)}
+    names = {provider.issuer: provider.display_name for provider in await services.providers.offered()}
+    return pages.show(
+        request,
+        "access.html",
+        identities=[
+            {
+                "name": names.get(each.issuer, each.issuer),
+                "who": each.email or each.subject,
+                "since": _day(each.created_at),
+            }
+            for each in held.identities
+        ],
+        keys=[
+            {
+                "name": key.name,
+                "where": places.get(key.tenant_id, "the platform"),
+                "since": _day(key.created_at),
+                "used": _day(key.last_used_at) if key.last_used_at else "",
+            }
+            for key in held.keys
+        ],
+    )
+
+
+async def _drop(request: web.Request, form: Form) -> web.Response:
+    del form
+    services, actor = request.app[SERVICES], request[ACTOR]
+    user = await services.access.drop(actor)
+    response = pages.redirect(request, "/account?notice=access")
+    pages.set_cookie(response, SESSION_COOKIE, (await services.sessions.renew(actor, user)).cookie)
+    return response
+
+
+def _day(micros: int) -> str:
+    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d}"
+
+
+ROUTES = [
+    pages.page("GET", PATH, _show, needs=Permission.SELF),
+    pages.page("POST", PATH, _drop, needs=Permission.SELF),
+]

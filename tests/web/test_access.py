@@ -1,0 +1,167 @@
+"""What lets somebody act as a person beside their password: what a new password and a recovery do with it."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tenantry.model import ids
+from tenantry.model.identity import User
+from tenantry.model.oauth import Consent, TokenFamily
+from tenantry.model.permissions import Role
+from tenantry.model.providers import Identity, identity_id
+from tenantry.services.access import Held
+from tenantry.services.local_admin import ACTOR
+from tenantry.storage import consents, families, identities
+from tenantry.storage.unit import Unit
+from tenantry.web.authentication import SESSION_COOKIE
+from tests.support.application import Application
+from tests.support.browsing import Browser, browsing, log_in
+from tests.support.mailbox import Mailbox, mailbox, until
+from tests.support.people import PASSWORD, add_account, add_member, add_session, add_user, browser, seen
+from tests.support.server import running_server
+
+EMAIL, NEW, ISSUER = "ada@example.com", "five words that are new", "https://idp.example"
+
+
+@pytest.fixture
+async def mailing(tmp_path: Path) -> AsyncIterator[tuple[Application, Mailbox]]:
+    """A server that sends mail, and what gets it."""
+    with mailbox(tmp_path) as box:
+        smtp: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
+        async with running_server(tmp_path, **smtp) as server, server.session() as session:
+            yield Application(session, server), box
+
+
+async def intruded(v1: Application) -> tuple[User, list[str]]:
+    """A user of whose session an intruder has made all that they can: an identity, grants, and keys, whose tokens."""
+    user = await add_account(v1.server)
+    acme = (await v1.tenant("acme"))["status"]["tenantID"]
+    await add_member(v1.server, acme, user, Role.OWNER)
+    tokens = []
+    async with browser(v1.server, await add_session(v1.server, user, acme)) as api:
+        for name in ("backup", "monitor"):
+            made = await api.post("/v1/me/keys", {"name": name, "scopes": ["resources:read"]})
+            assert made.status == 201, made.body
+            tokens.append(made.body["token"])
+    now, identity = ids.now_micros(), identity_id(ISSUER, "mallory")
+
+    def add(unit: Unit) -> None:
+        there = Identity(id=identity, issuer=ISSUER, subject="mallory", user_id=user.id, created_at=now)
+        assert identities.insert(unit, there)
+        consents.put(unit, Consent(user_id=user.id, client_id="c1", scopes=("openid",), created_at=now, updated_at=now))
+        families.insert(unit, family(user))
+
+    await v1.server.services.db.run(add, write=True)
+    return user, tokens
+
+
+def family(user: User) -> TokenFamily:
+    now = ids.now_micros()
+    return TokenFamily(
+        id=ids.uuid7(),
+        client_id="c1",
+        user_id=user.id,
+        scopes=("openid",),
+        session_id="",
+        tenant_id="",
+        amr=("pwd",),
+        auth_time=now,
+        auth_version=user.auth_version,
+        created_at=now,
+        expires_at=now + 10**12,
+    )
+
+
+async def work(v1: Application, tokens: list[str]) -> list[bool]:
+    """Whether each of the keys is good."""
+    await seen(v1.server)
+    return [(await v1.get("/v1/me", Authorization=f"Bearer {token}")).status == 200 for token in tokens]
+
+
+async def mailed(box: Mailbox, words: str) -> str:
+    """The mail that has these words."""
+    found: list[str] = []
+
+    def look() -> list[str]:
+        found[:] = [text for mail in box.mails if words in (text := str(mail.get_content()))]
+        return found
+
+    await until(look)
+    return found[0]
+
+
+async def reset(person: Browser, path: str) -> str:
+    """Set a new password by the link; where that leads."""
+    done = await person.submit(await person.get(path), password=NEW, repeated=NEW)
+    assert done.status == 303, done.text
+    return done.location
+
+
+async def test_after_a_reset_the_person_is_shown_what_it_leaves_and_takes_it_away(
+    mailing: tuple[Application, Mailbox],
+) -> None:
+    v1, box = mailing
+    user, tokens = await intruded(v1)
+    assert await work(v1, tokens) == [True, True]
+    assert 'An API key of your own was made: "backup".' in await mailed(box, "backup")
+    async with browsing(v1.server) as ada, browsing(v1.server) as mallory:
+        await log_in(mallory, EMAIL, PASSWORD)
+        await ada.submit(await ada.get("/password/forgot"), email=EMAIL)
+        path = re.findall(r"(/password/reset/\S+)", await mailed(box, "set a new password"))[0]
+        where = await reset(ada, path)
+        assert where == "/login?notice=password-set&return_to=%2Faccount%2Faccess"
+        assert (await mallory.get("/v1/me")).status == 401
+        back = await log_in(ada, EMAIL, NEW, where)
+        page = await ada.follow(back)
+        for told in ("mallory", "backup", "monitor", "For acme", "last used on"):
+            assert told in page.text
+        assert await work(v1, tokens) == [True, True]  # nobody knows yet whose they are
+        before = ada.cookies[SESSION_COOKIE]
+        done = await ada.submit(page)
+        assert "It is all removed" in (await ada.follow(done)).text
+        assert ada.cookies[SESSION_COOKIE] != before
+        assert "Nothing but your password" in (await ada.get("/account/access")).text
+    assert await work(v1, tokens) == [False, False]
+    assert not await v1.server.services.db.run(identities.of_user, user.id)
+    rows = [row["action"] for row in await v1.items(f"/v1/audit?actor=user:{user.id}")]
+    assert (rows.count("key.revoke"), rows.count("identity.unlink")) == (2, 1)
+    await mailed(box, "Your identities elsewhere and your own API keys were removed")
+
+
+async def test_a_recovery_leaves_nothing_of_an_intruder(mailing: tuple[Application, Mailbox]) -> None:
+    v1, _ = mailing
+    user, tokens = await intruded(v1)
+    services = v1.server.services
+    assert await work(v1, tokens) == [True, True]
+    async with browsing(v1.server) as ada, browsing(v1.server) as mallory:
+        await log_in(mallory, EMAIL, PASSWORD)
+        link = await services.accounts.recovery_link(ACTOR, EMAIL)
+        assert await reset(ada, f"/password/reset/{link}") == "/login?notice=password-set"
+        assert await work(v1, tokens) == [False, False]
+        assert (await mallory.get("/v1/me")).status == 401
+    for found in (identities.of_user, consents.of_user, families.of_user):
+        assert not await services.db.run(found, user.id)
+    assert await services.access.held(user.id) == Held([], [])
+
+
+async def test_who_has_nothing_else_goes_to_their_account(mailing: tuple[Application, Mailbox]) -> None:
+    v1, box = mailing
+    await add_account(v1.server)
+    async with browsing(v1.server) as ada:
+        await ada.submit(await ada.get("/password/forgot"), email=EMAIL)
+        path = re.findall(r"(/password/reset/\S+)", await mailed(box, "set a new password"))[0]
+        assert await reset(ada, path) == "/login?notice=password-set"
+
+
+async def test_who_has_no_password_keeps_their_way_in(mailing: tuple[Application, Mailbox]) -> None:
+    v1, _ = mailing
+    user = await add_user(v1.server, "eve@example.com")
+    identity = Identity(id=identity_id(ISSUER, "eve"), issuer=ISSUER, subject="eve", user_id=user.id, created_at=1)
+    await v1.server.services.db.run(identities.insert, identity, write=True)
+    async with browsing(v1.server) as eve:
+        eve.cookies[SESSION_COOKIE] = await add_session(v1.server, user)
+        assert (await eve.submit(await eve.get("/account/access"))).status == 409
+    assert len(await v1.server.services.db.run(identities.of_user, user.id)) == 1
