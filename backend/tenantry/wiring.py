@@ -187,6 +187,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 RelyingParty(outbound),
                 sessions,
                 invites,
+                accounts,
                 audit,
                 everybody=everybody,
             ),

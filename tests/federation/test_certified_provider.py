@@ -17,7 +17,7 @@ from tenantry.storage import users
 from tests.support.application import Application
 from tests.support.javascript import modules
 from tests.support.people import browser
-from tests.support.provider import CLIENT, SECRET, Page, Visitor, visiting
+from tests.support.provider import CLIENT, SECRET, Page, Visitor, target_of, visiting
 from tests.support.server import running_server
 
 pytestmark = pytest.mark.slow
@@ -54,10 +54,8 @@ async def running(tmp_path: Path, **given: Any) -> AsyncIterator[str]:
 
 async def sign_in(visitor: Visitor, path: str) -> Page:
     """Follow every redirect of the provider until it sends the browser back to us."""
-    page = await visitor.get(path)
-    assert page.status == 303, page.text
+    url = target_of(await visitor.press(path))
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
-        url = page.location
         while not url.startswith(visitor.base_url):
             async with session.get(url, allow_redirects=False) as answer:
                 assert answer.status in {302, 303}, (url, await answer.text())

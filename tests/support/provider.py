@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from html import unescape
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
@@ -193,17 +194,45 @@ class Visitor:
                     self.cookies[name] = morsel.value
             return Page(answer.status, await answer.text(), answer.headers.get("Location", ""))
 
-    async def leave(self, path: str) -> str:
-        """Go to the provider by a path of ours; the address by which it sends the browser back."""
-        left = await self.get(path)
-        assert left.status == 303, left.text
-        returned = await self.get(left.location)
+    async def press(self, path: str) -> Page:
+        """Press the button of the login page that has `path`, after a `?` with the parameters of that page."""
+        action, _, query = path.partition("?")
+        csrf = field_of(await self.get(f"/login?{query}"), "csrf")
+        return await self.post(action, {"csrf": csrf, **dict(parse_qsl(query))})
+
+    async def add(self, href: str, **fields: str) -> Page:
+        """Open the page on which one adds a provider, and send its form."""
+        page = await self.get(href)
+        assert page.status == 200, page.text
+        names = ("csrf", "provider")
+        return await self.post(href.partition("?")[0], {**{name: field_of(page, name) for name in names}, **fields})
+
+    async def go_on(self, page: Page) -> str:
+        """Go to the provider that a page of ours leads to; the address by which it sends the browser back."""
+        assert page.status == 200, page.text
+        returned = await self.get(target_of(page))
         assert returned.status == 302, returned.text
         return returned.location
+
+    async def leave(self, path: str) -> str:
+        """Go to the provider by a button; the address by which it sends the browser back."""
+        return await self.go_on(await self.press(path))
 
     async def sign_in(self, path: str = "/login/with/idp") -> Page:
         """Go to the provider and come back."""
         return await self.get(await self.leave(path))
+
+
+def field_of(page: Page, name: str) -> str:
+    """The value of the first hidden field of that name."""
+    return unescape(page.text.partition(f'name="{name}" value="')[2].partition('"')[0])
+
+
+def target_of(page: Page) -> str:
+    """Where the page sends the browser."""
+    target = unescape(page.text.partition('http-equiv="refresh" content="0; url=')[2].partition('"')[0])
+    assert target, page.text
+    return target
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,19 @@ from tenantry.model.providers import Identity, identity_id
 from tenantry.services.sessions import Sessions
 from tenantry.storage import identities, users
 from tenantry.web.authentication import SESSION_COOKIE
-from tests.support.application import Application
-from tests.support.people import add_session, add_user, browser
-from tests.support.provider import CLIENT, OpenIDProvider, Visitor, entry, handmade, running_provider, visiting
+from tests.support.application import Answer, Application
+from tests.support.mailbox import mailbox, until
+from tests.support.people import PASSWORD, add_account, add_session, add_user, browser, seen
+from tests.support.provider import (
+    CLIENT,
+    OpenIDProvider,
+    Visitor,
+    entry,
+    field_of,
+    handmade,
+    running_provider,
+    visiting,
+)
 from tests.support.server import running_server
 
 
@@ -294,7 +305,7 @@ async def test_a_token_for_several_of_which_we_are_the_one_is_taken(world: World
 
 async def test_a_foreign_discovery_document_sends_nobody_anywhere(world: World) -> None:
     _says("metadata", issuer=ELSEWHERE)(world.provider)
-    page = await world.visitor.get("/login/with/idp")
+    page = await world.visitor.press("/login/with/idp")
     assert page.status == 503
     assert "of another issuer" in page.text
 
@@ -352,7 +363,19 @@ async def test_nobody_comes_back_who_did_not_leave(world: World) -> None:
         assert (await world.visitor.get(f"/login/with/idp/callback{query}")).status == 403, query
     assert (await world.visitor.get("/login/with/idp/callback?state=a&state=b")).status == 400
     assert (await world.visitor.get("/login/with/nobody/callback?state=a")).status == 404
-    assert (await world.visitor.get("/login/with/nobody")).status == 404
+    assert (await world.visitor.press("/login/with/nobody")).status == 404
+
+
+async def test_no_link_begins_a_sign_in(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    for method in (world.visitor.get, lambda path: world.visitor.post(path, {})):
+        page = await method("/login/with/idp")
+        assert page.status in {403, 405}
+        assert world.provider.issuer not in page.text + page.location
+    login = await world.visitor.get("/login")
+    elsewhere = await world.visitor.post("/login/with/idp", {"csrf": "0" * 64})
+    assert (elsewhere.status, world.provider.issuer in elsewhere.text) == (403, False)
+    assert 'action="/login/with/idp"' in login.text
 
 
 async def test_nobody_is_sent_elsewhere(world: World) -> None:
@@ -370,38 +393,73 @@ async def test_a_new_key_of_the_provider_is_fetched(world: World, monkeypatch: p
     assert (await world.visitor.sign_in()).status == 303
 
 
-async def test_an_identity_is_linked_by_who_is_signed_in(world: World) -> None:
-    user = await add_user(world.admin.server, email="ada@home.example", password_hash="x")
-    cookie = world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
-    async with browser(world.admin.server, cookie) as api:
+def session_of(answer: Answer) -> str:
+    """The session that an answer brings."""
+    return SimpleCookie(answer.headers["Set-Cookie"])[SESSION_COOKIE].value
+
+
+async def signed_in(world: World, **columns: Any) -> User:
+    """A user whose session the visitor has."""
+    user = await add_account(world.admin.server, **columns)
+    world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
+    return user
+
+
+async def test_an_identity_is_linked_by_who_says_their_password(world: World) -> None:
+    user = await signed_in(world, email="ada@home.example")
+    before, other = world.visitor.cookies[SESSION_COOKIE], await add_session(world.admin.server, user)
+    async with browser(world.admin.server, before) as api:
         href = (await api.post("/v1/me/identities", {"provider": "idp"})).body["href"]
-        page = await world.visitor.sign_in(href)
-        assert (page.status, page.location) == (303, "/account")
-        assert world.visitor.cookies[SESSION_COOKIE] == cookie
+        assert (await api.post("/v1/me/identities", {"provider": "nobody"})).status == 404
+    for wrong in ("", "wrong"):
+        refused = await world.visitor.add(href, password=wrong)
+        assert (refused.status, "Is not your password" in refused.text) == (422, True)
+        assert world.provider.issuer not in refused.text
+    page = await world.visitor.get(await world.visitor.go_on(await world.visitor.add(href, password=PASSWORD)))
+    assert (page.status, page.location) == (303, "/account")
+    await seen(world.admin.server)
+    for cookie in (before, other):
+        async with browser(world.admin.server, cookie) as ended:
+            assert (await ended.get("/v1/me")).status == 401
+    async with browser(world.admin.server, world.visitor.cookies[SESSION_COOKIE]) as api:
         linked = (await api.get("/v1/me/identities")).body["items"]
         assert [each["subject"] for each in linked] == ["ada-1"]
-        await world.visitor.sign_in(href)  # once more is no harm
+        again = await world.visitor.go_on(await world.visitor.add(href, password=PASSWORD))
+        assert (await world.visitor.get(again)).location == "/account"  # once more is no harm
         gone = await api.call("DELETE", f"/v1/me/identities/{linked[0]['id']}")
         assert gone.status == 200
+        await seen(world.admin.server)
+        assert (await api.get("/v1/me")).status == 401  # it has another cookie now
+    async with browser(world.admin.server, session_of(gone)) as api:
         assert (await api.get("/v1/me/identities")).body["items"] == []
         assert (await api.call("DELETE", f"/v1/me/identities/{linked[0]['id']}")).status == 404
     actions = [row["action"] for row in await world.admin.items("/v1/audit?kind=Identity")]
     assert actions == ["identity.unlink", "identity.link"]
 
 
+async def test_who_has_no_password_adds_a_provider_after_a_fresh_sign_in(world: World) -> None:
+    user = await add_user(world.admin.server, "ada@home.example")
+    old = ids.now_micros() - 6 * 60 * 1_000_000
+    for auth_time in (old, ids.now_micros()):
+        world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user, auth_time=auth_time)
+        page = await world.visitor.get("/account/identities/add?provider=idp")
+        if auth_time == old:
+            assert page.location == "/login?return_to=%2Faccount%2Fidentities%2Fadd%3Fprovider%3Didp"
+            csrf = field_of(await world.visitor.get("/account"), "csrf")
+            sent = await world.visitor.post("/account/identities/add", {"csrf": csrf, "provider": "idp"})
+            assert (sent.status, sent.location) == (303, "/login?return_to=%2Faccount%2Fidentities%2Fadd")
+    back = await world.visitor.go_on(await world.visitor.add("/account/identities/add?provider=idp"))
+    assert (await world.visitor.get(back)).location == "/account"
+    assert [each.subject for each in await world.admin.server.services.db.run(identities.of_user, user.id)] == ["ada-1"]
+
+
 async def test_no_other_site_and_no_other_session_links_anything(world: World) -> None:
-    user = await add_user(world.admin.server)
-    cookie = await add_session(world.admin.server, user)
-    async with browser(world.admin.server, cookie) as api:
-        href = (await api.post("/v1/me/identities", {"provider": "idp"})).body["href"]
-        assert (await api.post("/v1/me/identities", {"provider": "nobody"})).status == 404
-    async with browser(world.admin.server, cookie, token=False) as api:
-        assert (await api.post("/v1/me/identities", {"provider": "idp"})).status == 403
-    assert (await world.visitor.get(href)).status == 403
-    world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
-    assert (await world.visitor.get(href)).status == 403
-    world.visitor.cookies[SESSION_COOKIE] = cookie
-    url = await world.visitor.leave(href)
+    user = await signed_in(world)
+    path = "/account/identities/add"
+    for fields in ({}, {"csrf": "0" * 64}):
+        page = await world.visitor.post(path, {"provider": "idp", "password": PASSWORD, **fields})
+        assert (page.status, world.provider.issuer in page.text) == (403, False)
+    url = await world.visitor.go_on(await world.visitor.add(f"{path}?provider=idp", password=PASSWORD))
     world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
     page = await world.visitor.get(url)
     assert page.status == 403
@@ -411,14 +469,12 @@ async def test_no_other_site_and_no_other_session_links_anything(world: World) -
 
 async def test_what_is_anothers_cannot_be_linked(world: World) -> None:
     await world.add_identity(await add_user(world.admin.server))
-    mallory = await add_user(world.admin.server, email="mallory@example.com")
-    cookie = world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, mallory)
-    async with browser(world.admin.server, cookie) as api:
-        href = (await api.post("/v1/me/identities", {"provider": "idp"})).body["href"]
-        page = await world.visitor.sign_in(href)
-        assert page.status == 403
-        assert "belongs to another account" in page.text
-        assert (await api.get("/v1/me/identities")).body["items"] == []
+    mallory = await signed_in(world, email="mallory@example.com")
+    url = await world.visitor.go_on(await world.visitor.add("/account/identities/add?provider=idp", password=PASSWORD))
+    page = await world.visitor.get(url)
+    assert page.status == 403
+    assert "belongs to another account" in page.text
+    assert not await world.admin.server.services.db.run(identities.of_user, mallory.id)
 
 
 async def test_the_last_way_to_sign_in_stays(world: World) -> None:
@@ -427,7 +483,9 @@ async def test_the_last_way_to_sign_in_stays(world: World) -> None:
     await world.add_identity(user, "ada-2")
     one, two = (identity_id(world.provider.issuer, subject) for subject in ("ada-1", "ada-2"))
     async with browser(world.admin.server, await add_session(world.admin.server, user)) as api:
-        assert (await api.call("DELETE", f"/v1/me/identities/{one}")).status == 200
+        gone = await api.call("DELETE", f"/v1/me/identities/{one}")
+        assert gone.status == 200
+    async with browser(world.admin.server, session_of(gone)) as api:
         refused = await api.call("DELETE", f"/v1/me/identities/{two}")
         assert (refused.status, refused.code) == (409, "conflict")
 
@@ -460,26 +518,40 @@ async def test_where_everybody_may_sign_up_a_stranger_becomes_a_user(tmp_path: P
 
 async def test_the_login_page_has_a_button(world: World) -> None:
     page = await world.visitor.get("/login?return_to=/here")
-    assert 'href="/login/with/idp?return_to=%2Fhere"' in page.text
+    assert 'action="/login/with/idp"' in page.text
+    assert field_of(page, "return_to") == "/here"
     assert "Sign in with Example" in page.text
     assert (await world.visitor.sign_in("/login/with/idp?return_to=%2Fhere")).location == "/here"
 
 
-async def test_the_accounts_page_adds_and_removes(world: World) -> None:
-    user = await add_user(world.admin.server, email="ada@home.example", password_hash="x")
-    world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user)
-    page = await world.visitor.get("/account")
-    assert "Add Example" in page.text
-    href = page.text.partition('href="/login/with')[2].partition('"')[0].replace("&amp;", "&")
-    assert (await world.visitor.sign_in(f"/login/with{href}")).location == "/account"
-    page = await world.visitor.get("/account")
-    assert "ada@example.com" in page.text
-    fields = {
-        name: page.text.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("csrf", "identity")
-    }  # fmt: skip
-    removed = await world.visitor.post("/account/identities/remove", fields)
-    assert (removed.status, removed.location) == (303, "/account")
-    assert not await world.admin.server.services.db.run(identities.of_user, user.id)
+async def test_the_accounts_page_adds_and_removes(tmp_path: Path, provider: OpenIDProvider) -> None:
+    with mailbox(tmp_path) as box:
+        smtp: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
+        async with (
+            running_server(tmp_path, outbound_allow=("127.0.0.1",), **smtp) as server,
+            server.session() as session,
+            visiting(server) as visitor,
+        ):
+            world = World(Application(session, server), provider, visitor)
+            await world.admin.post("/v1/identity-providers", entry(provider))
+            user = await signed_in(world, email="ada@home.example")
+            page = await visitor.get("/account")
+            assert "Add Example" in page.text
+            href = "/account/identities/add" + page.text.partition('href="/account/identities/add')[2].partition('"')[0]
+            back = await visitor.go_on(await visitor.add(href, password=PASSWORD))
+            assert (await visitor.get(back)).location == "/account"
+            page = await visitor.get("/account")
+            assert "ada@example.com" in page.text
+            fields = {name: field_of(page, name) for name in ("csrf", "identity")}
+            removed = await visitor.post("/account/identities/remove", fields)
+            assert (removed.status, removed.location) == (303, "/account")
+            assert "ada@example.com" not in (await visitor.get("/account")).text
+            assert not await server.services.db.run(identities.of_user, user.id)
+            await until(lambda: len(box.mails) == 2)
+            told = sorted(str(mail.get_content()) for mail in box.mails)
+            assert {mail["To"] for mail in box.mails} == {"ada@home.example"}
+            assert "You can sign in with Example now. You were signed out everywhere else." in told[0]
+            assert f"You cannot sign in as ada@example.com at {provider.issuer} any more." in told[1]
 
 
 async def test_nothing_of_it_is_in_the_database(world: World, tmp_path: Path) -> None:

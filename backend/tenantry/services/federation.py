@@ -23,8 +23,9 @@ from tenantry import metrics
 from tenantry.model import email_address, ids
 from tenantry.model.audit import AuditEvent, Result
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, Session, User, UserStatus
+from tenantry.model.identity import Actor, User, UserStatus
 from tenantry.model.providers import TRANSACTION_LIFE_US, Identity, LoginTransaction, Provider, identity_id
+from tenantry.services.accounts import Accounts, end_sessions
 from tenantry.services.audit import AuditLog, event
 from tenantry.services.idtokens import UnbelievableError
 from tenantry.services.invites import Invites
@@ -33,13 +34,14 @@ from tenantry.services.outbound import OutboundError
 from tenantry.services.providers import Providers
 from tenantry.services.sessions import NewSession, Sessions
 from tenantry.services.standing import notice
-from tenantry.storage import audit, changes, identities, logins, sessions, users
+from tenantry.storage import audit, changes, identities, logins, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 _MESSAGE = 1000  # characters of an audit row
 _RETURN_TO = 500  # characters
 _BEGIN = "session.begin"
+_SIGNED_OUT = "You were signed out everywhere else."
 _NONCE = bytes(12)  # each key encrypts one text
 _METHODS = 8  # of authentication that a session remembers
 
@@ -60,7 +62,7 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A browser that came back, and where it wanted to be; without a session, something was linked."""
+    """A browser that came back, and where it wanted to be; without a session, what it linked was linked before."""
 
     session: NewSession | None
     return_to: str
@@ -76,6 +78,7 @@ class Federation:
         party: RelyingParty,
         begun: Sessions,
         invites: Invites,
+        accounts: Accounts,
         denied: AuditLog,
         *,
         everybody: bool = False,
@@ -85,6 +88,7 @@ class Federation:
         self._party = party
         self._sessions = begun
         self._invites = invites
+        self._accounts = accounts
         self._audit = denied
         self._everybody = everybody
 
@@ -97,7 +101,7 @@ class Federation:
         browser: str = "",
         return_to: str = "",
         invite: str = "",
-        link: str = "",
+        link: bool = False,
     ) -> Departure:
         """Send a browser to a provider.
 
@@ -108,16 +112,12 @@ class Federation:
             browser: what the browser has from a departure before.
             return_to: where it wants to be in the end.
             invite: the token of an invite that is about to be accepted; with it a stranger may become a user.
-            link: what :meth:`link_token` gave for the actor's session; nobody signs in then, but the identity becomes
-                one of the actor's user.
+            link: nobody signs in, but the identity becomes one of the actor's user, who has just proved who they are.
 
         Raises:
-            TenantryError: ``NOT_FOUND``, there is no such provider; ``FORBIDDEN``, the link is not of this session;
-                ``UNAVAILABLE``, the provider cannot be used now.
+            TenantryError: ``NOT_FOUND``, there is no such provider; ``UNAVAILABLE``, it cannot be used now.
         """
         found = await self._providers.find(provider)
-        if link and not hmac.compare_digest(link.encode(errors="replace"), (await self._token(actor)).encode()):
-            raise TenantryError(Code.FORBIDDEN, "the link is not of this session: begin again on your account's page")
         now = ids.now_micros()
         browser = browser or secrets.token_urlsafe(32)
         state = secrets.token_urlsafe(24)
@@ -161,8 +161,11 @@ class Federation:
             invite, _, return_to = _open(browser, login).partition(" ")
             claims = await self._claims(actor, found, login, answer, _request(login, browser, here))
             if login.user_id:
-                await self._db.run(_link, actor, found, claims, write=True)
-                return Arrival(None, return_to)
+                user = await self._db.run(_link, actor, found, claims, write=True)
+                if user is None:
+                    return Arrival(None, return_to)
+                self._accounts.tell(user, f"You can sign in with {found.display_name} now. {_SIGNED_OUT}")
+                return Arrival(await self._sessions.renew(actor, user), return_to)
             may_join = self._everybody or found.auto_provision or await self._invites.is_good(invite)
             user = await self._db.run(_user_of, actor, found, claims, may_join, write=True)
             session = await self._sessions.begin(actor, user, _methods(claims), user_agent=user_agent)
@@ -174,32 +177,19 @@ class Federation:
             await self._db.run(audit.append, _denied(actor, found, login, str(refusal)), write=True)
             raise
 
-    async def link_token(self, actor: Actor, provider: str) -> str:
-        """What lets the actor's session, and no page of another site, depart to link an identity at the provider.
-
-        Raises:
-            TenantryError: ``NOT_FOUND``, there is no such provider; ``FORBIDDEN``, the actor has no session.
-        """
-        await self._providers.find(provider)
-        return await self._token(actor)
-
     async def identities(self, actor: Actor) -> list[Identity]:
         """Who the actor's user is elsewhere."""
         return await self._db.run(identities.of_user, actor.user_id)
 
-    async def unlink(self, actor: Actor, identifier: str) -> Identity:
-        """Take an identity from the actor's user.
+    async def unlink(self, actor: Actor, identifier: str) -> tuple[Identity, User]:
+        """Take an identity from the actor's user, as they are afterwards, and end all their sessions.
 
         Raises:
             TenantryError: ``NOT_FOUND``; ``CONFLICT``, the user could not sign in any more.
         """
-        return await self._db.run(_unlink, actor, identifier, write=True)
-
-    async def _token(self, actor: Actor) -> str:
-        session: Session | None = await self._db.run(sessions.get, actor.session_id) if actor.session_id else None
-        if session is None:
-            raise TenantryError(Code.FORBIDDEN, "only who is signed in with a browser links identities")
-        return _sha(f"link:{session.secret_sha}")
+        identity, user = await self._db.run(_unlink, actor, identifier, write=True)
+        self._accounts.tell(user, f"You cannot sign in as {_who(identity)} any more. {_SIGNED_OUT}")
+        return identity, user
 
     async def _claims(
         self, actor: Actor, provider: Provider, login: LoginTransaction, answer: Mapping[str, str], request: Request
@@ -275,30 +265,36 @@ def _provision(unit: Unit, actor: Actor, provider: Provider, identity: Identity,
     return user
 
 
-def _link(unit: Unit, actor: Actor, provider: Provider, claims: Mapping[str, Any]) -> None:
+def _link(unit: Unit, actor: Actor, provider: Provider, claims: Mapping[str, Any]) -> User | None:
+    """The user as they are afterwards; None when it was theirs already."""
     identity = _identity(provider, claims)
     known = identities.get(unit, identity.id)
     if known and known.user_id == actor.user_id:
-        return
+        return None
     if known or not identities.insert(unit, replace(identity, user_id=actor.user_id)):
         raise NotSignedInError(f"who you are at {provider.display_name} belongs to another account already")
+    user = users.get(unit, actor.user_id)
+    if user is None:
+        raise NotSignedInError("your account is gone")
     _note(unit, actor, "identity.link", identity)
+    return end_sessions(unit, user)
 
 
-def _unlink(unit: Unit, actor: Actor, identifier: str) -> Identity:
+def _unlink(unit: Unit, actor: Actor, identifier: str) -> tuple[Identity, User]:
     user, found = users.get(unit, actor.user_id), identities.of_user(unit, actor.user_id)
     identity = next((each for each in found if each.id == identifier), None)
     if user is None or identity is None:
         raise TenantryError(Code.NOT_FOUND, f'there is no identity "{identifier}"')
     if len(found) == 1 and not user.password_hash:
         raise TenantryError(Code.CONFLICT, "you could not sign in any more: set a password, or add another first")
-    now = max(ids.now_micros(), user.updated_at + 1)
-    # the row of the user is what two who unlink at once both write: only one of them gets on
-    if not users.update(unit, replace(user, updated_at=now), user):
-        raise TenantryError(Code.CONFLICT, "the account was changed at the same moment: try again", raced=True)
     identities.delete(unit, identity.id, user.id)
     _note(unit, actor, "identity.unlink", identity)
-    return identity
+    # the row of the user is what two who unlink at once both write: only one of them gets on
+    return identity, end_sessions(unit, user)
+
+
+def _who(identity: Identity) -> str:
+    return f"{identity.email or identity.subject} at {identity.issuer}"
 
 
 def _identity(provider: Provider, claims: Mapping[str, Any]) -> Identity:

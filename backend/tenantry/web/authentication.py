@@ -6,8 +6,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor
+from tenantry.model.identity import Actor, Session
 from tenantry.services.authentication import SESSION_PREFIX
 from tenantry.services.refusals import RefusedError
 from tenantry.web import csrf
@@ -18,6 +19,8 @@ from tenantry.wiring import Services
 ANONYMOUS = Actor(name="system:anonymous", groups=("system:unauthenticated",))
 #: the cookie of a browser session: bound to this host and to TLS, and read by no script (RFC 6265bis, 4.1.3.2)
 SESSION_COOKIE = "__Host-tenantry"
+#: so lately must somebody have signed in who does what a session that was left open must not do
+_FRESH_US = 5 * 60 * 1_000_000
 
 
 class Credentials:
@@ -65,6 +68,12 @@ async def lapse(request: web.Request) -> TenantryError:
     header = request.headers.get("Authorization")
     token = _token(header) if header is not None else request.cookies[SESSION_COOKIE]
     return await request.app[SERVICES].authenticator.lapse(token, request[ACTOR].ip)
+
+
+async def fresh_session(request: web.Request) -> Session | None:
+    """The session of who has signed in a moment ago."""
+    session = await request.app[SERVICES].standing.session(request[ACTOR].session_id)
+    return session if session and ids.now_micros() - session.auth_time <= _FRESH_US else None
 
 
 def origin(url: str) -> str:

@@ -1,4 +1,4 @@
-"""The two addresses by which people sign in with an identity provider: where they leave, and where they come back."""
+"""How people sign in with an identity provider, and add one to their account: where they leave and come back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.permissions import Permission
 from tenantry.services.federation import NotSignedInError
 from tenantry.web import invites, pages
-from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web.authentication import SESSION_COOKIE, fresh_session
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
@@ -22,24 +22,24 @@ LOGIN_COOKIE = "__Host-tenantry-login"
 ACCOUNT = "/account"
 
 _PATH = "/login/with/{provider}"
+_ADD = f"{ACCOUNT}/identities/add"
 
 
-async def buttons(request: web.Request, return_to: str = "") -> list[dict[str, str]]:
-    """For the login page: ``name``, ``display_name`` and ``href`` of each provider."""
-    query = f"?{urlencode({'return_to': return_to})}" if pages.is_ours(return_to) else ""
+async def buttons(request: web.Request) -> list[dict[str, str]]:
+    """For pages with buttons to sign in: ``name``, ``display_name`` and ``action`` of each provider."""
     return [
         {
             "name": provider.name,
             "display_name": provider.display_name,
-            "href": f"{pages.base(request)}{_PATH.format(provider=provider.name)}{query}",
+            "action": pages.base(request) + _PATH.format(provider=provider.name),
         }
         for provider in await request.app[SERVICES].providers.offered()
     ]
 
 
-def link_href(provider: str, token: str) -> str:
+def link_href(provider: str) -> str:
     """Where somebody adds who they are at ``provider`` to their account, below our prefix."""
-    return f"{_PATH.format(provider=provider)}?{urlencode({'link': token, 'return_to': ACCOUNT})}"
+    return f"{_ADD}?{urlencode({'provider': provider})}"
 
 
 async def account(request: web.Request) -> dict[str, Any]:
@@ -53,32 +53,62 @@ async def account(request: web.Request) -> dict[str, Any]:
             {"id": each.id, "name": names.get(each.issuer, each.issuer), "who": each.email or each.subject}
             for each in await services.federation.identities(actor)
         ],
-        "providers": [
-            {
-                "name": each.name,
-                "display_name": each.display_name,
-                "href": base + link_href(each.name, await services.federation.link_token(actor, each.name)),
-            }
-            for each in offered
-        ],
+        "providers": [{"display_name": each.display_name, "href": base + link_href(each.name)} for each in offered],
     }
 
 
-async def _depart(request: web.Request, form: Form) -> web.Response:
-    del form
-    query = _once(request.query)
-    wanted = query.get("return_to", "")
-    wanted = wanted if pages.is_ours(wanted) else ""
+async def _sign_in(request: web.Request, form: Form) -> web.Response:
+    wanted = pages.return_to(request, form)
+    return await _depart(request, request.match_info["provider"], return_to=wanted, invite=invites.token_in(wanted))
+
+
+async def _show_add(request: web.Request, form: Form) -> web.Response:
+    return await _add(request, form)
+
+
+async def _link(request: web.Request, form: Form) -> web.Response:
+    services, actor = request.app[SERVICES], request[ACTOR]
+    user = await services.users.get(actor.user_id)
+    try:
+        if user.password_hash:
+            await services.accounts.confirm(actor, form.get("password", ""))
+        elif await fresh_session(request) is None:
+            return pages.send_to_login(request)
+    except TenantryError as error:
+        return await _add(request, form, pages.wrong_fields(error))
+    return await _depart(request, form.get("provider", ""), return_to=ACCOUNT, link=True)
+
+
+async def _add(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
+    services = request.app[SERVICES]
+    user = await services.users.get(request[ACTOR].user_id)
+    if not user.password_hash and await fresh_session(request) is None:
+        return pages.send_to_login(request)
+    provider = await services.providers.find(form.get("provider") or request.query.get("provider", ""))
+    return pages.show(
+        request,
+        "add_identity.html",
+        status=422 if error else 200,
+        provider=provider,
+        asks_password=bool(user.password_hash),
+        problems=pages.problems_of(error),
+    )
+
+
+async def _depart(
+    request: web.Request, provider: str, *, return_to: str, invite: str = "", link: bool = False
+) -> web.Response:
+    """Let the browser go to a provider: by a page, since Chromium applies ``form-action`` to redirects of a form."""
     departure = await request.app[SERVICES].federation.depart(
         request[ACTOR],
-        request.match_info["provider"],
-        here=_here(request),
+        provider,
+        here=_here(request, provider),
         browser=request.cookies.get(LOGIN_COOKIE, ""),
-        return_to=wanted,
-        invite=invites.token_in(wanted),
-        link=query.get("link", ""),
+        return_to=return_to,
+        invite=invite,
+        link=link,
     )
-    response = pages.leave(departure.url)
+    response = pages.show(request, "depart.html", url=departure.url)
     pages.set_cookie(response, LOGIN_COOKIE, departure.browser)
     return response
 
@@ -90,7 +120,7 @@ async def _arrive(request: web.Request, form: Form) -> web.Response:
             request[ACTOR],
             request.match_info["provider"],
             _once(request.query),
-            here=_here(request),
+            here=_here(request, request.match_info["provider"]),
             browser=request.cookies.get(LOGIN_COOKIE, ""),
             user_agent=request.headers.get("User-Agent", ""),
         )
@@ -104,8 +134,11 @@ async def _arrive(request: web.Request, form: Form) -> web.Response:
 
 
 async def _unlink(request: web.Request, form: Form) -> web.Response:
-    await request.app[SERVICES].federation.unlink(request[ACTOR], form.get("identity", ""))
-    return pages.redirect(request, ACCOUNT)
+    services, actor = request.app[SERVICES], request[ACTOR]
+    _, user = await services.federation.unlink(actor, form.get("identity", ""))
+    response = pages.redirect(request, ACCOUNT)
+    pages.set_cookie(response, SESSION_COOKIE, (await services.sessions.renew(actor, user)).cookie)
+    return response
 
 
 def _once(query: MultiMapping[str]) -> dict[str, str]:
@@ -115,14 +148,16 @@ def _once(query: MultiMapping[str]) -> dict[str, str]:
     return dict(query.items())
 
 
-def _here(request: web.Request) -> str:
+def _here(request: web.Request, provider: str) -> str:
     """Our address that a browser comes back to: below the external URL, or on loopback by the name that it uses."""
     ours = request.app[SERVICES].settings.external_url or f"{request.scheme}://{request.host}"
-    return f"{ours}{_PATH.format(provider=request.match_info['provider'])}/callback"
+    return f"{ours}{_PATH.format(provider=provider)}/callback"
 
 
 ROUTES = [
-    pages.page("GET", _PATH, _depart),
+    pages.page("POST", _PATH, _sign_in),
     pages.page("GET", f"{_PATH}/callback", _arrive),
+    pages.page("GET", _ADD, _show_add, needs=Permission.SELF),
+    pages.page("POST", _ADD, _link, needs=Permission.SELF),
     pages.page("POST", f"{ACCOUNT}/identities/remove", _unlink, needs=Permission.SELF),
 ]

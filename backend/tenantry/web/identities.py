@@ -51,7 +51,7 @@ class Link(View):
     """Where a browser goes on."""
 
     href: str
-    """Path that the browser opens, to sign in at the provider; only in the session that has asked for it."""
+    """Path of the page that the browser opens, where the person says their password and goes on to the provider."""
 
 
 async def list_identities(call: Call[Nothing, Nothing]) -> Reply:
@@ -63,19 +63,21 @@ async def list_identities(call: Call[Nothing, Nothing]) -> Reply:
 async def link_identity(call: Call[Nothing, LinkBody]) -> Reply:
     """Begin to add who you are at an identity provider.
 
-    The browser opens the `href` of the answer and signs in there; from then on it signs in with it here.
+    The browser opens the `href` of the answer, where the person proves who they are once more and goes on to sign in at
+    the provider. From then on they can sign in here with it. Every other session ends.
     """
-    provider = call.body.provider
-    token = await call.services.federation.link_token(call.actor, provider)
-    return Reply(body=Link(href=federation.link_href(provider, token)))
+    provider = await call.services.providers.find(call.body.provider)
+    return Reply(body=Link(href=federation.link_href(provider.name)))
 
 
 async def unlink_identity(call: Call[Nothing, Nothing]) -> Reply:
     """Take away who you are at an identity provider.
 
-    The last one stays for who has no password.
+    The last one stays for who has no password. Every other session ends, and this one gets another cookie, and so
+    another CSRF token.
     """
-    return Reply(body=_view(await call.services.federation.unlink(call.actor, call.path["id"])))
+    identity, user = await call.services.federation.unlink(call.actor, call.path["id"])
+    return Reply(body=_view(identity), session=(await call.services.sessions.renew(call.actor, user)).cookie)
 
 
 def _view(identity: Identity) -> IdentityView:

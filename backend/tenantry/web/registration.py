@@ -46,7 +46,7 @@ async def _page(request: web.Request, form: Form, error: TenantryError | None = 
         email=form.get("email", ""),
         problems=pages.problems_of(error),
         return_to=wanted,
-        providers=await federation.buttons(request, wanted) if admits else [],
+        providers=await federation.buttons(request) if admits else [],
     )
 
 

@@ -13,20 +13,16 @@ from urllib.parse import urlencode
 from aiohttp import web
 from authlib.oauth2.rfc6749.errors import InvalidScopeError, UnauthorizedClientError
 
-from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Session
 from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, GrantType, meaning_of
 from tenantry.model.permissions import OF_THE_PLATFORM, Permission
 from tenantry.services.throttle import DEVICE_CODES, network_of
 from tenantry.web import pages
+from tenantry.web.authentication import fresh_session
 from tenantry.web.oauth.grants import check_resource
 from tenantry.web.oauth.server import Answer, Request, Server, actor_of, client_endpoint, find_client
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
-
-#: the person must have signed in so lately
-_FRESH_US = 5 * 60 * 1_000_000
 
 
 async def _authorize(request: web.Request, server: Server, sent: Request) -> Answer:
@@ -53,14 +49,14 @@ async def _authorize(request: web.Request, server: Server, sent: Request) -> Ans
 
 async def _show(request: web.Request, form: Form) -> web.Response:
     del form
-    if await _fresh_session(request) is None:
+    if await fresh_session(request) is None:
         return pages.send_to_login(request)
     return pages.show(request, "device.html", user_code=request.query.get("user_code", "")[:20], problem="")
 
 
 async def _compare(request: web.Request, form: Form) -> web.Response:
     """Show what waits behind the code that was typed, or do what the person has said about it."""
-    session = await _fresh_session(request)
+    session = await fresh_session(request)
     if session is None:
         return pages.send_to_login(request)
     services, actor = request.app[SERVICES], request[ACTOR]
@@ -89,12 +85,6 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     if not done:
         raise TenantryError(Code.CONFLICT, "that was decided before, or it is too late")
     return pages.show(request, "device_done.html", yes=yes, client=client)
-
-
-async def _fresh_session(request: web.Request) -> Session | None:
-    """The session of who has signed in a moment ago."""
-    session = await request.app[SERVICES].standing.session(request[ACTOR].session_id)
-    return session if session and ids.now_micros() - session.auth_time <= _FRESH_US else None
 
 
 def _spell(user_code: str) -> str:
