@@ -32,14 +32,23 @@ from tests.support.server import ServerInProcess
 pytestmark = pytest.mark.slow
 
 SECONDS = 60
-#: a browser that somebody is signed in with: it opens what it is told, and goes where it is sent
+#: a browser that somebody is signed in with: it opens what it is told, allows what it is asked, and goes where it is
+#: sent
 BROWSER = """\
 #!{python}
-import ssl, sys, urllib.request
+import re, ssl, sys
+import urllib.parse, urllib.request
+from html import unescape
 context = ssl.create_default_context(cafile={ca!r})
 opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 opener.addheaders = [("Cookie", {cookie!r})]
-print(opener.open(sys.argv[1]).read().decode(), file=sys.stderr)
+page = opener.open(sys.argv[1]).read().decode()
+assert "command line on this computer" in page
+form = {{name: unescape(value) for name, value in re.findall(r'name="(csrf|request)" value="([^"]*)"', page)}}
+sent = urllib.parse.urlencode({{**form, "decision": "allow"}}).encode()
+url = urllib.parse.urljoin(sys.argv[1], "/oauth/consent")
+opener.addheaders.append(("Origin", url.removesuffix("/oauth/consent")))
+print(opener.open(url, sent).read().decode(), file=sys.stderr)
 """
 
 

@@ -125,12 +125,23 @@ async def test_a_person_lets_a_client_act(platform: Application, drive: Drive, a
     assert (await drive("code", **given, scope="openid members:read"))["asked"]
 
 
-async def test_nobody_is_asked_for_a_client_of_ours(drive: Drive, ada: Person) -> None:
-    port = free_port()
-    given = {"client": CLI.id, "cookie": ada.cookie, "redirect": f"http://127.0.0.1:{port}/callback"}
+async def test_nobody_is_asked_for_a_client_of_ours(platform: Application, drive: Drive, ada: Person) -> None:
+    client, secret = await add_client(platform.server, first_party=True)
+    given = {"client": client.id, "secret": secret, "cookie": ada.cookie, "redirect": CALLBACK}
     found = await drive("code", **given, scope="openid offline_access resources:read")
     assert not found["asked"]
     assert "sid" not in found["access"]
+
+
+async def test_the_command_line_asks_each_time(drive: Drive, ada: Person) -> None:
+    """RFC 8252, 8.6: any program on the machine can listen on loopback, and say that it is the command line."""
+    given = {"client": CLI.id, "cookie": ada.cookie}
+    redirect = f"http://127.0.0.1:{free_port()}/callback"
+    for _ in range(2):
+        found = await drive("code", **given, redirect=redirect, scope="openid offline_access resources:read")
+        assert found["asked"]
+    more = {"prompt": "none"}
+    assert await drive("refused", **given, redirect=redirect, more=more) == "consent_required"
 
 
 async def test_a_person_may_refuse(platform: Application, drive: Drive, ada: Person) -> None:
@@ -198,6 +209,7 @@ async def test_a_device_is_connected_by_who_compares_its_code(platform: Applicat
     found = await drive("device", **given)
     assert found["refused"] == ["authorization_pending", "slow_down"]
     assert CLI.name in found["page"]
+    assert "for 30 days, also when you have signed out" in found["page"]
     assert "127.0.0.1" in found["page"] or "::1" in found["page"]
     assert "refresh_token" in found["tokens"]
     seen = await me(platform, found["tokens"]["access_token"])

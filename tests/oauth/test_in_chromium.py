@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, expect
 
-from tenantry.model.oauth import CLI
+from tenantry.model.oauth import CLI, ClientKind, OAuthClient
 from tenantry.services.local_admin import ACTOR
 from tests.support.chromium import LOOKS, fits, picture, window
 from tests.support.oauth import add_client
@@ -31,6 +31,39 @@ async def welcome(request: web.Request) -> web.Response:
     return web.Response(text=f"welcome {sorted(request.query)}")
 
 
+async def set_up(server: ServerInProcess, page: Page) -> None:
+    """Let Ada be the first administrator, and sign in."""
+    await page.goto(f"{server.base_url}/setup/{await server.services.accounts.setup_link(ACTOR)}")
+    await page.get_by_label("E-mail").fill("ada@example.com")
+    await page.get_by_label("Name").fill("Ada")
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_label("Password, again").fill(PASSWORD)
+    await page.get_by_role("button").click()
+    await page.wait_for_url("**/account")
+
+
+def request_of(client_id: str, callback: str, scope: str) -> dict[str, str]:
+    """What a client asks the authorization endpoint."""
+    return {
+        "client_id": client_id,
+        "redirect_uri": callback,
+        "response_type": "code",
+        "scope": scope,
+        "state": "s",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+
+
+async def add_app(server: ServerInProcess) -> OAuthClient:
+    """An app on somebody's device that is answered on loopback."""
+    redirect, scopes = ("http://127.0.0.1/callback",), ("openid", "offline_access", "resources:read")
+    client, _ = await add_client(
+        server, name="Field Notes", kind=ClientKind.PUBLIC, redirect_uris=redirect, scopes=scopes
+    )
+    return client
+
+
 @pytest.mark.parametrize("look", LOOKS)
 async def test_a_person_consents_connects_a_device_and_is_signed_out(
     server: ServerInProcess, chromium: Browser, look: str
@@ -41,27 +74,23 @@ async def test_a_person_consents_connects_a_device_and_is_signed_out(
     async with TestServer(application) as client_site, window(chromium, **options) as page:
         callback = f"http://127.0.0.1:{client_site.port}/callback"
         client, _ = await add_client(server, name="Example Reports", redirect_uris=("http://127.0.0.1/callback",))
-        await page.goto(f"{server.base_url}/setup/{await server.services.accounts.setup_link(ACTOR)}")
-        await page.get_by_label("E-mail").fill("ada@example.com")
-        await page.get_by_label("Name").fill("Ada")
-        await page.get_by_label("Password", exact=True).fill(PASSWORD)
-        await page.get_by_label("Password, again").fill(PASSWORD)
-        await page.get_by_role("button").click()
-        await page.wait_for_url("**/account")
-        parameters = {
-            "client_id": client.id,
-            "redirect_uri": callback,
-            "response_type": "code",
-            "scope": "openid email resources:read",
-            "state": "s",
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
-        }
+        await set_up(server, page)
+        parameters = request_of(client.id, callback, "openid email resources:read")
         await page.goto(f"{server.base_url}/oauth/authorize?{urlencode(parameters)}")
         await see(page, f"consent-{look}", "Allow Example Reports?")
         await page.get_by_role("button", name="Allow", exact=True).click()
         await page.wait_for_url(f"{callback}?*")
         await expect(page.get_by_text("welcome ['code', 'iss', 'state']")).to_be_visible()
+
+        for each, title in ((await add_app(server), "Allow Field Notes?"), (CLI, "Sign in to the command line?")):
+            asked = request_of(each.id, callback, " ".join(each.scopes))
+            await page.goto(f"{server.base_url}/oauth/authorize?{urlencode(asked)}")
+            await see(page, f"consent-{each.name.split()[0].lower()}-{look}", title)
+        await page.get_by_text("What it may then do").click()
+        await expect(page.get_by_text("Know who you are")).to_be_visible()
+        await see(page, f"consent-opened-{look}", "Sign in to the command line?")
+        await page.get_by_role("button", name="Allow", exact=True).click()
+        await page.wait_for_url(f"{callback}?*")
 
         async with server.session(anonymous=True) as http:
             form = {"client_id": CLI.id, "scope": "openid resources:read"}
@@ -82,3 +111,32 @@ async def test_a_person_consents_connects_a_device_and_is_signed_out(
         await see(page, f"oauth-logout-{look}", "Sign out?")
         await page.get_by_role("button").click()
         await page.wait_for_url("**/login?notice=signed-out")
+
+
+async def test_a_form_of_another_site_asks_for_consent(server: ServerInProcess, chromium: Browser) -> None:
+    """The POST of another site comes without the session's cookie; the GET that it is sent on to has it."""
+    page_of_client = ""
+
+    async def begin(request: web.Request) -> web.Response:
+        del request
+        return web.Response(text=page_of_client, content_type="text/html")
+
+    application = web.Application()
+    application.router.add_get("/", begin)
+    application.router.add_get("/callback", welcome)
+    async with TestServer(application) as client_site, window(chromium) as page:
+        site = f"http://localhost:{client_site.port}"  # the server is at 127.0.0.1: another site, and not only a port
+        client, _ = await add_client(server, name="Example Reports", redirect_uris=(f"{site}/callback",))
+        fields = request_of(client.id, f"{site}/callback", "openid email").items()
+        inputs = "".join(f'<input type="hidden" name="{name}" value="{value}">' for name, value in fields)
+        page_of_client = (
+            f'<form method="post" action="{server.base_url}/oauth/authorize">{inputs}<button>Sign in</button></form>'
+        )
+        await set_up(server, page)
+        await page.goto(site)
+        await page.get_by_role("button", name="Sign in").click()
+        await see(page, "consent-by-form", "Allow Example Reports?")
+        await expect(page.get_by_text("ada@example.com")).to_be_visible()
+        await page.get_by_role("button", name="Allow", exact=True).click()
+        await page.wait_for_url(f"{site}/callback?*")
+        await expect(page.get_by_text("welcome ['code', 'iss', 'state']")).to_be_visible()

@@ -33,9 +33,7 @@ async def wire(v1: Application, tenants: dict[str, str]) -> AsyncIterator[Wire]:
 
 async def consented(wire: Wire, scope: str) -> str:
     """An access token of the client whom the person allows everything."""
-    asked = await wire.authorize(scope=scope)
-    form = {"csrf": asked.field("csrf"), "request": asked.field("request"), "decision": "allow"}
-    allowed = await wire.browse("/oauth/authorize", form)
+    allowed = await wire.decide(await wire.authorize(scope=scope))
     token: str = (await wire.redeem(allowed.parameters["code"])).body["access_token"]
     return token
 

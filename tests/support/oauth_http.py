@@ -82,6 +82,11 @@ class Wire:
             return await self.call("GET", path, headers=headers)
         return await self.call("POST", path, headers=headers, data=dict(form))
 
+    async def decide(self, page: Sent, decision: str = "allow") -> Sent:
+        """The person answers the page that asks for consent."""
+        form = {"csrf": page.field("csrf"), "request": page.field("request"), "decision": decision}
+        return await self.browse("/oauth/consent", form)
+
     async def code(self, **changed: str | None) -> str:
         """A code of a client whom nobody is asked for."""
         sent = await self.authorize(**changed)

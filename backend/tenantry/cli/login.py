@@ -132,7 +132,7 @@ async def token(server: str | None) -> None:
 
 
 def _open(url: str) -> None:
-    click.echo(f"Sign in in your browser; if none opens, go to:\n\n  {url}\n", err=True)
+    click.echo(f"Sign in in your browser and allow it there; if none opens, go to:\n\n  {url}\n", err=True)
     # it may wait for the browser, and that for us
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 

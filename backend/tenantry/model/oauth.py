@@ -61,6 +61,13 @@ def meaning_of(scope: str) -> str:
     return "; ".join(MEANINGS[permission] for permission in MEANINGS if permission in SCOPES[scope])
 
 
+def lifetime_of(scopes: Iterable[str]) -> str:
+    """How long a client has what a person grants it at a browser, for people."""
+    if "offline_access" in scopes:
+        return f"for {OFFLINE_GRANT_SECONDS // 86_400} days, also when you have signed out"
+    return f"until you sign out, {SESSION_GRANT_SECONDS // 3600} hours at most"
+
+
 def scopes_for(tenant_id: str) -> tuple[str, ...]:
     """The scopes that a client of that tenant, or of the platform when empty, may be given."""
     return tuple(scope for scope in ALL_SCOPES if not tenant_id or scope not in OF_THE_PLATFORM)
@@ -82,7 +89,7 @@ class OAuthClient:
         jwks: its public keys as a JSON Web Key Set, for ``private_key_jwt``; empty for none.
         cluster: registered name of the cluster whose ServiceAccount tokens are its assertions in their place.
         subject: of those tokens (``system:serviceaccount:<namespace>:<name>``); both are empty for none.
-        first_party: one of ours: nobody is asked for consent.
+        first_party: one of ours: nobody is asked for consent, as long as it is sure which program it is.
         disabled: it gets no token, and those that it has do not work.
     """
 
@@ -112,6 +119,14 @@ class OAuthClient:
     def asserts(self) -> bool:
         """Whether it proves itself with a JWT, and needs no secret."""
         return bool(self.jwks or self.subject)
+
+    def is_assured(self, redirect_uri: str) -> bool:
+        """Whether no other program can take what is sent to ``redirect_uri`` and redeem it.
+
+        Any program on a device can listen on loopback or take an app's own scheme (RFC 8252, 8.6); an ``https`` address
+        is its owner's alone.
+        """
+        return not self.is_public or redirect_uri.startswith("https:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

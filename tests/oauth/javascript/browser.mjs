@@ -17,6 +17,11 @@ export function browser(cookie) {
   };
 }
 
+// Where the page's own form goes.
+export function target(page) {
+  return page.match(/<main>[^]*<form method="post" action="([^"]*)"/)[1];
+}
+
 // The value of a field of a page.
 export function field(page, name) {
   return page.match(new RegExp(`name="${name}" value="([^"]*)"`))[1].replaceAll("&amp;", "&").replaceAll("&#39;", "'");

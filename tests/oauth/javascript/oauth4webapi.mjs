@@ -2,7 +2,7 @@
 // Called with a JSON object: {flow, issuer, client, secret, cookie, ...}; prints what the flow ends with as JSON.
 import assert from "node:assert/strict";
 import * as oauth from "oauth4webapi";
-import { browser, field } from "./browser.mjs";
+import { browser, field, target } from "./browser.mjs";
 
 const given = JSON.parse(process.argv[2]);
 const issuer = new URL(given.issuer);
@@ -40,7 +40,7 @@ async function authorize(server, more = {}) {
   if (typeof reached === "string") {
     asked = true;
     const csrf = field(reached, "csrf");
-    reached = await browse(server.authorization_endpoint, {
+    reached = await browse(new URL(target(reached), url), {
       csrf,
       request: field(reached, "request"),
       decision: given.decision ?? "allow",

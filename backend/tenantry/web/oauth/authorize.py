@@ -18,18 +18,21 @@ from authlib.oidc.core.errors import ConsentRequiredError, LoginRequiredError
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Session, User
-from tenantry.model.oauth import meaning_of
+from tenantry.model.oauth import CLI, lifetime_of, meaning_of
 from tenantry.model.permissions import Permission
 from tenantry.services.oauth import OAuthStore
 from tenantry.web import pages
+from tenantry.web.connection import LINE_BYTES
 from tenantry.web.oauth import grants
-from tenantry.web.oauth.parameters import Parameters, parse, read_query
+from tenantry.web.oauth.parameters import Parameters, parse, read_form, read_query
 from tenantry.web.oauth.server import Answer, Request, Server, find_client
 from tenantry.web.pages import Form
-from tenantry.web.routes import ACTOR, SERVICES
+from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
 from tenantry.wiring import Services
 
 _PATH = "/oauth/authorize"
+#: where the page that asks for consent sends what the person says
+_DECISION = "/oauth/consent"
 #: since when the person must have signed in again, sealed by us; we add it when we send them to the login page
 _SINCE = "signed_in_since"
 _SINCE_CONTEXT = "sign-in:since"
@@ -60,6 +63,23 @@ class _Asked:
 async def _show(request: web.Request, form: Form) -> web.Response:
     del form
     return await _answer(request, read_query(request), "")
+
+
+async def _forward(request: web.Request) -> web.Response:
+    """Have the browser ask by GET what a form of the client has asked by POST (OpenID Connect Core, 3.1.2.1).
+
+    With a POST from another site it sends no cookie (``SameSite=Lax``); after a redirect to a GET it does.
+    """
+    path = f"{_PATH}?{urlencode(await read_form(request))}"
+    if len(path) > LINE_BYTES - 1024:  # which leaves room for the rest of the line
+        raise TenantryError(Code.BAD_REQUEST, "the request is too long")
+    return pages.redirect(request, path)
+
+
+async def _show_late(request: web.Request, form: Form) -> web.Response:
+    """Tell who had to sign in before their answer counted, and comes back without it."""
+    del request, form
+    raise TenantryError(Code.BAD_REQUEST, "that took too long: go back to the application and begin again")
 
 
 async def _decide(request: web.Request, form: Form) -> web.Response:
@@ -147,10 +167,12 @@ def _must_sign_in(services: Services, asked: _Asked, since: str) -> bool:
 async def _must_consent(services: Services, asked: _Asked, decision: str) -> bool:
     """Whether the person must be asked, and has not been."""
     client = asked.sent.client.model
-    if decision == "allow" or (client.first_party and "consent" not in asked.prompts):
+    if decision == "allow":
         return False
-    if "consent" in asked.prompts or asked.user is None:
+    if "consent" in asked.prompts or asked.user is None or not client.is_assured(asked.grant.redirect_uri):
         return True
+    if client.first_party:
+        return False
     known = await services.oauth.consent(asked.user.id, client.id)
     return known is None or not set(asked.scopes) <= set(known.scopes)
 
@@ -178,11 +200,15 @@ async def _ask(request: web.Request, asked: _Asked, since: str) -> web.Response:
         request,
         "consent.html",
         form_targets=(pages.form_target(asked.grant.redirect_uri),),
+        decision_path=_DECISION,
         client=client,
+        is_cli=client.id == CLI.id,
+        is_assured=client.is_assured(asked.grant.redirect_uri),
         tenant=tenant.name if tenant else "",
         user=asked.user,
         target=urlsplit(asked.grant.redirect_uri).netloc or asked.grant.redirect_uri,
         meanings=[meaning_of(scope) for scope in asked.scopes],
+        lifetime=lifetime_of(asked.scopes),
         request_query=urlencode(parameters),
     )
 
@@ -198,5 +224,7 @@ def _conclude(asked: _Asked, store: OAuthStore, decision: str) -> Any:
 
 ROUTES = [
     pages.page("GET", _PATH, _show),
-    pages.page("POST", _PATH, _decide, needs=Permission.SELF),
+    Route("POST", _PATH, _forward, needs=Permission.PUBLIC, session=Cookie.FORM),
+    pages.page("GET", _DECISION, _show_late),
+    pages.page("POST", _DECISION, _decide, needs=Permission.SELF),
 ]
