@@ -40,7 +40,18 @@ from tenantry.services.client_assertions import Assertion
 from tenantry.services.encryption import Encryption
 from tenantry.services.standing import Standing, notice
 from tenantry.services.withdrawal import end_tokens
-from tenantry.storage import audit, changes, codes, consents, devices, families, revocations, sessions, users
+from tenantry.storage import (
+    audit,
+    changes,
+    codes,
+    consents,
+    devices,
+    families,
+    memberships,
+    revocations,
+    sessions,
+    users,
+)
 from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -136,14 +147,14 @@ class OAuthStore:
 
     # authorization codes
 
-    def allow(self, user: User, client: OAuthClient, scopes: tuple[str, ...]) -> None:
+    def allow(self, user_id: str, client: OAuthClient, scopes: tuple[str, ...]) -> None:
         """Note that the user lets the client have ``scopes``, with what it had before."""
-        known = consents.get(self._unit, user.id, client.id)
+        known = consents.get(self._unit, user_id, client.id)
         together = tuple(dict.fromkeys([*(known.scopes if known else ()), *scopes]))
         if known and known.scopes == together:
             return
         consent = Consent(
-            user_id=user.id,
+            user_id=user_id,
             client_id=client.id,
             scopes=together,
             created_at=known.created_at if known else self.now,
@@ -195,7 +206,7 @@ class OAuthStore:
             return None
         return code if code.expires_at > self.now else None
 
-    def redeem_code(self, code: AuthCode) -> TokenFamily | None:
+    def redeem_code(self, code: AuthCode, client: OAuthClient) -> TokenFamily | None:
         """What the code stands for, once; whoever comes second takes all of it back."""
         if not codes.redeem(self._unit, code.id, self.now):
             self.revoke_family(code.family_id, "the authorization code was used twice")
@@ -215,7 +226,7 @@ class OAuthStore:
             expires_at=self.now + (OFFLINE_GRANT_SECONDS if offline else SESSION_GRANT_SECONDS) * _SECOND,
         )
         session = sessions.get(self._unit, code.session_id)
-        return self._begin(family) if session and not session.revoked_at else None
+        return self._begin(family, client) if session and not session.revoked_at else None
 
     # refresh tokens
 
@@ -282,6 +293,8 @@ class OAuthStore:
     def withdraw(self, client_id: str) -> None:
         """Take back all that the actor's user lets the client have."""
         known = consents.delete(self._unit, self._actor.user_id, client_id)
+        codes.delete_for(self._unit, self._actor.user_id, client_id)  # before the families, as in withdrawal.py
+        devices.delete_for(self._unit, self._actor.user_id, client_id)
         for family in families.of_user(self._unit, self._actor.user_id):
             if family.client_id == client_id:
                 known = True
@@ -341,9 +354,11 @@ class OAuthStore:
         done = devices.decide(self._unit, decided)
         if done:
             self._note("device.allow" if yes else "device.deny", device.client_id, f"asked from {device.ip}")
+        if done and yes:
+            self.allow(session.user_id, client, device.scopes)
         return done
 
-    def redeem_device(self, device: DeviceCode) -> TokenFamily | None:
+    def redeem_device(self, device: DeviceCode, client: OAuthClient) -> TokenFamily | None:
         """What the person has granted to the device, once; whoever comes second takes it back."""
         if not devices.redeem(self._unit, device.id, self.now):
             self.revoke_family(device.family_id, "the device code was used twice")
@@ -361,14 +376,23 @@ class OAuthStore:
             created_at=self.now,
             expires_at=self.now + OFFLINE_GRANT_SECONDS * _SECOND,
         )
-        return self._begin(family)
+        return self._begin(family, client)
 
-    def _begin(self, family: TokenFamily) -> TokenFamily | None:
-        if _user_of(self._unit, family) is None:
+    def _begin(self, family: TokenFamily, client: OAuthClient) -> TokenFamily | None:
+        if _user_of(self._unit, family) is None or not self._has_place(family, client):
             return None
         families.insert(self._unit, family)
         self._note("token-family.begin", family.id, f"{family.user_id}: {' '.join(family.scopes)}", family=family)
         return family
+
+    def _has_place(self, family: TokenFamily, client: OAuthClient) -> bool:
+        """Whether who has granted ``family`` is still a member where it acts.
+
+        Their codes go with their place, but for one that is made at that very moment. A tenant's own client tells who
+        strangers are, too; there its tokens let them do nothing.
+        """
+        place = family.tenant_id
+        return place in {"", client.tenant_id} or memberships.get(self._unit, place, family.user_id) is not None
 
     def _note(self, action: str, name: str, message: str = "", *, family: TokenFamily | None = None) -> None:
         """Write what is done; what is about a grant stands in the log of the tenant that it reaches into."""

@@ -9,8 +9,10 @@ from tenantry.services.audit import event
 from tenantry.services.standing import notice, notices_of
 from tenantry.storage import (
     audit,
+    codes,
     consents,
     deliveries,
+    devices,
     families,
     identities,
     invites,
@@ -30,7 +32,7 @@ _REVOCATION_US = (USER_TOKEN_SECONDS + 300) * 1_000_000
 
 
 def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = "") -> list[Notice]:
-    """End what the user has in the tenant: sessions, keys of their own, and what clients were granted there.
+    """End what the user has in the tenant: sessions, keys of their own, and what clients have or would get there.
 
     Returns what tells the replicas.
 
@@ -51,6 +53,9 @@ def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = 
             notices.append(notice(session))
     own = keys.owned(unit, f"user:{user_id}", tenant_id=tenant_id, limit=_ALL)
     notices += [notice(key) for key in own if keys.revoke(unit, key.id, now)]
+    # before the families are read: who redeems a code at this moment comes first, and is seen there, or finds it gone
+    codes.delete_in(unit, user_id, tenant_id)
+    devices.delete_in(unit, user_id, tenant_id)
     for family in families.of_user(unit, user_id):
         if family.tenant_id == tenant_id and families.revoke(unit, family.id, now):
             notices.append(end_tokens(unit, family.id, now))

@@ -19,6 +19,12 @@ _EXPIRED = Statement(
     _table.select(_table.id).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
 )
 _DELETE = Statement(_table.delete().where(_table.id == arg("id")))
+_DELETE_IN = Statement(
+    _table.delete().where((_table.user_id == arg("user_id")) & (_table.tenant_id == arg("tenant_id")))
+)
+_DELETE_FOR = Statement(
+    _table.delete().where((_table.user_id == arg("user_id")) & (_table.client_id == arg("client_id")))
+)
 
 
 def insert(unit: Unit, code: AuthCode) -> None:
@@ -34,6 +40,16 @@ def get(unit: Unit, code_id: str) -> AuthCode | None:
 def redeem(unit: Unit, code_id: str, at: int) -> bool:
     """Redeem the code; False when that was done before."""
     return unit.execute(_REDEEM, id=code_id, at=at).rowcount == 1
+
+
+def delete_in(unit: Unit, user_id: str, tenant_id: str) -> None:
+    """Delete the codes that would let a client act for the user in the tenant."""
+    unit.execute(_DELETE_IN, user_id=user_id, tenant_id=tenant_id)
+
+
+def delete_for(unit: Unit, user_id: str, client_id: str) -> None:
+    """Delete the codes that would let the client act for the user."""
+    unit.execute(_DELETE_FOR, user_id=user_id, client_id=client_id)
 
 
 def forget_expired(unit: Unit, at: int, limit: int) -> int:

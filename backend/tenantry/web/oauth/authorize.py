@@ -218,7 +218,7 @@ def _conclude(asked: _Asked, store: OAuthStore, decision: str) -> Any:
     asked.server.store = store
     granted = asked.user if decision != "deny" else None
     if granted and asked.sent.client:
-        store.allow(granted, asked.sent.client.model, asked.scopes)
+        store.allow(granted.id, asked.sent.client.model, asked.scopes)
     return asked.server.create_authorization_response(asked.sent, grant_user=granted, grant=asked.grant)
 
 

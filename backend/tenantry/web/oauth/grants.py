@@ -159,7 +159,7 @@ class AuthorizationCodeGrant(OurGrant, grants.AuthorizationCodeGrant):
     def authenticate_user(self, authorization_code: _Code) -> TokenFamily | None:
         """Redeem the code: the one conditional UPDATE that decides who gets the tokens."""
         self.nonce = authorization_code.model.nonce
-        self.request.family = self.store.redeem_code(authorization_code.model)
+        self.request.family = self.store.redeem_code(authorization_code.model, self.request.client.model)
         return self.request.family
 
     def delete_authorization_code(self, authorization_code: _Code) -> None:
@@ -257,7 +257,7 @@ class DeviceCodeGrant(OurGrant, AuthlibDeviceCodeGrant):
             raise SlowDownError if self.store.is_too_soon(device) else AuthorizationPendingError
         if not device.user_id:
             raise AccessDeniedError
-        family = self.store.redeem_device(device)
+        family = self.store.redeem_device(device, self.request.client.model)
         if family is None:
             raise InvalidGrantError("The device code is not good any more.")
         self.request.family = family
