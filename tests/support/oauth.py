@@ -11,6 +11,8 @@ from tenantry.model.oauth import CLIENT_SECRET, ClientSecret, OAuthClient
 from tenantry.storage import clients
 from tenantry.storage.unit import Unit
 from tests.cluster.processes import free_port
+from tests.support.application import Application
+from tests.support.people import seen
 from tests.support.server import ServerInProcess, running_server
 
 CALLBACK = "https://app.example.com/callback"
@@ -55,3 +57,9 @@ async def add_client(server: ServerInProcess, **columns: Any) -> tuple[OAuthClie
 
     await server.services.db.run(insert, write=True)
     return client, token
+
+
+async def status(api: Application, token: str) -> int:
+    """What the API answers to the bearer of an access token, once it has heard of everything."""
+    await seen(api.server)
+    return (await api.get("/v1/me", Authorization=f"Bearer {token}")).status

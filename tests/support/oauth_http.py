@@ -114,3 +114,8 @@ class Wire:
     async def refresh(self, token: str, /, **more: str) -> Sent:
         """The client uses a refresh token."""
         return await self.post("/oauth/token", grant_type="refresh_token", refresh_token=token, **more)
+
+
+def error(sent: Sent) -> tuple[int, str]:
+    """The status and the code of what a client is refused with."""
+    return sent.status, sent.body["error"]

@@ -126,6 +126,7 @@ class TenantryError(Exception):
         retry_after: seconds after which to try again, when waiting helps.
         raced: another write was faster, and the same one computed again may succeed.
         resume: what a list can be continued with all the same, in the place of a token that expired.
+        scope: what the caller's bearer token would need, and has not.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per part of a Kubernetes Status
@@ -139,6 +140,7 @@ class TenantryError(Exception):
         retry_after: int | None = None,
         raced: bool = False,
         resume: str = "",
+        scope: str = "",
     ) -> None:
         self.message = redact(message)
         super().__init__(self.message)
@@ -149,3 +151,4 @@ class TenantryError(Exception):
         self.retry_after = retry_after
         self.raced = raced
         self.resume = resume
+        self.scope = scope

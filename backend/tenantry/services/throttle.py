@@ -43,6 +43,8 @@ CODES = Limit("codes", 20, 3600)
 DEVICE_CODES = Limit("device codes", 5, 600)
 #: passwords that somebody who is signed in says again, by session: it may have been left open, or stolen
 CONFIRMATIONS = Limit("confirmations", 10, 900)
+#: times that a client fails to prove itself, by client and network; all that name none by network alone
+CLIENTS = Limit("clients", 20, 60)
 #: mails that somebody asks for to one address
 MAILS = Limit("mails", 3, 3600)
 

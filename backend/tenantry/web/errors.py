@@ -1,12 +1,14 @@
-"""Errors as answers: one table from code to HTTP status and Kubernetes reason, and the two styles of body.
+"""Errors as answers: one table from code to HTTP status and Kubernetes reason, and the three styles of body.
 
 Below the Kubernetes paths an error is a ``Status`` with kube-apiserver's words (apimachinery
-``pkg/api/errors/errors.go``), elsewhere a problem document (RFC 9457).
+``pkg/api/errors/errors.go``), where OAuth clients ask it is as RFC 6749, 5.2, has it, elsewhere a problem document
+(RFC 9457).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -18,6 +20,8 @@ from tenantry.model.kinds import BY_NAME
 from tenantry.model.quoting import quote
 from tenantry.model.resource import GROUP
 
+#: endpoints that OAuth clients send forms to
+OAUTH = frozenset({"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"})
 #: paths that Kubernetes clients ask for, whose errors they read as a ``Status``
 KUBERNETES = ("/", "/apis", "/api", "/version", "/openapi")
 
@@ -81,13 +85,21 @@ def render(error: TenantryError, path: str, request_id: str) -> web.Response:
     rendering = TABLE[error.code]
     if is_kubernetes(path):
         body, content_type = status_of(error), "application/json"
+    elif path in OAUTH:
+        body, content_type = _oauth_error_of(error), "application/json"
     else:
         body, content_type = problem_of(error, request_id), "application/problem+json"
     response = web.Response(body=orjson.dumps(body), status=rendering.status, content_type=content_type)
+    if path in OAUTH:
+        response.headers["Cache-Control"] = "no-store"
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if error.code is Code.UNAUTHENTICATED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="tenantry"'
+    elif error.scope:  # RFC 6750, 3.1
+        response.headers["WWW-Authenticate"] = (
+            f'Bearer realm="tenantry", error="insufficient_scope", scope="{error.scope}"'
+        )
     return response
 
 
@@ -124,6 +136,18 @@ def problem_of(error: TenantryError, request_id: str) -> dict[str, Any]:
         ]
     problem["request_id"] = request_id
     return _sendable(problem)
+
+
+def _oauth_error_of(error: TenantryError) -> dict[str, Any]:
+    """``error`` as a client of OAuth reads it: whether to try again, or to ask in another way."""
+    status = TABLE[error.code].status
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        code = "server_error"
+    elif error.code in {Code.TOO_MANY_REQUESTS, Code.UNAVAILABLE, Code.TIMEOUT}:
+        code = "temporarily_unavailable"
+    else:
+        code = "invalid_request"
+    return _sendable({"error": code, "error_description": error.message})
 
 
 def _sendable(body: dict[str, Any]) -> dict[str, Any]:

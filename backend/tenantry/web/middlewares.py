@@ -98,7 +98,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route],
                 elif binding.session is Cookie.FORM and actor is ANONYMOUS:
                     response = pages.send_to_login(request)
                 else:
-                    raise await refusal(request, actor, binding.template)  # noqa: TRY301 - it ends like every other
+                    raise await refusal(request, actor, binding.template, binding.needs)  # noqa: TRY301 - it ends like every other
             except (ConnectionError, asyncio.CancelledError):
                 raise
             except web.HTTPRedirection as redirection:  # an answer, which aiohttp wants raised

@@ -12,7 +12,7 @@ from tenantry.model.quoting import quote
 from tenantry.model.resource import API_VERSION, GROUP
 from tenantry.services.refusals import RefusedError
 from tenantry.services.standing import Standing
-from tenantry.services.tenancy import suspended
+from tenantry.services.tenancy import missing_scope, suspended
 from tenantry.web.authentication import ANONYMOUS
 from tenantry.web.options import flag
 from tenantry.web.routes import SERVICES
@@ -21,13 +21,14 @@ _PREFIX = f"/apis/{API_VERSION}/"
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
-async def refusal(request: web.Request, actor: Actor, template: str) -> TenantryError:
+async def refusal(request: web.Request, actor: Actor, template: str, needs: Permission) -> TenantryError:
     """Why ``actor`` may not make this request: no credential, not the permission, or a tenant that they may not see.
 
     Args:
         request: what is asked for.
         actor: who asks, without the permission.
         template: the path of the route.
+        needs: the permission.
     """
     if actor is ANONYMOUS:
         return TenantryError(Code.UNAUTHENTICATED, "a bearer token is needed")
@@ -36,7 +37,9 @@ async def refusal(request: web.Request, actor: Actor, template: str) -> Tenantry
     name = _tenant_of(request, template)
     if name and not await _may_know(request.app[SERVICES].standing, actor, name):
         return RefusedError(f'there is no Tenant "{name}"', actor, Code.NOT_FOUND)
-    return _forbidden(request, actor)
+    error = _forbidden(request, actor)
+    error.scope = missing_scope(actor, needs)
+    return error
 
 
 def _tenant_of(request: web.Request, template: str) -> str:

@@ -24,7 +24,7 @@ def route(told: Iterable[Route]) -> Route:
         if "text/html" in request.headers.get("Accept", ""):
             raise web.HTTPFound(_PAGE, headers={"Vary": "Accept"})
         if not request[ACTOR].may(Permission.AUTHENTICATED):
-            raise await refusal(request, ANONYMOUS, "/")
+            raise await refusal(request, ANONYMOUS, "/", Permission.AUTHENTICATED)
         return web.Response(body=document, content_type="application/json", headers={"Vary": "Accept"})
 
     return Route("GET", "/", answer, needs=Permission.PUBLIC)  # a browser has no token yet

@@ -13,8 +13,7 @@ from tenantry.model.identity import Actor
 from tenantry.model.oauth import REFRESH, AccessToken, OAuthClient
 from tenantry.model.permissions import Permission
 from tenantry.services.workloads import LEEWAY, ForgedError
-from tenantry.web.oauth.server import NO_STORE, Answer, Request, Server, actor_of, client_endpoint
-from tenantry.web.permissions import refusal
+from tenantry.web.oauth.server import NO_STORE, Answer, Request, Server, actor_of, client_endpoint, note_failure
 from tenantry.web.routes import ACTOR, SERVICES, Route
 from tenantry.wiring import Services
 
@@ -39,6 +38,7 @@ async def _introspect(request: web.Request, server: Server, sent: Request) -> An
     del server
     services, client, token = request.app[SERVICES], sent.client.model, _token_of(sent)
     if client.is_public:
+        await note_failure(request, client)
         raise InvalidClientError("Who looks into tokens must prove who it is.", status_code=401)
     if token.startswith(f"{REFRESH}_"):
         return await _introspect_refresh(services, token, client)
@@ -90,8 +90,7 @@ async def _introspect_refresh(services: Services, token: str, client: OAuthClien
 async def _userinfo(request: web.Request) -> web.Response:
     actor = request[ACTOR]
     if "openid" not in actor.scopes or not actor.user_id:
-        error = TenantryError(Code.FORBIDDEN, "the access token has not the scope openid")
-        raise error if actor.may(Permission.AUTHENTICATED) else await refusal(request, actor, "")
+        raise TenantryError(Code.FORBIDDEN, "the access token has not the scope openid", scope="openid")
     user = await request.app[SERVICES].standing.user(actor.user_id)
     claims: dict[str, object] = {"sub": actor.user_id}
     if user and "profile" in actor.scopes and user.name:

@@ -6,7 +6,7 @@ import base64
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -26,6 +26,7 @@ from tenantry.services import client_assertions
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.client_assertions import Assertion
 from tenantry.services.oauth import OAuthStore
+from tenantry.services.throttle import CLIENTS, network_of
 from tenantry.services.workloads import ForgedError
 from tenantry.web.oauth.parameters import Parameters, read_form
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
@@ -38,6 +39,8 @@ NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 logger = logging.getLogger(__name__)
 
+#: in the audit log
+_AUTHENTICATE = "client.authenticate"
 _CLIENT_ID = re.compile(r"[0-9A-Za-z]{16}")
 
 
@@ -182,7 +185,7 @@ async def _open(request: web.Request) -> tuple[Server, Request]:
 
     Raises:
         OAuth2Error: it has not.
-        TenantryError: ``BAD_REQUEST``; ``UNAVAILABLE``.
+        TenantryError: ``BAD_REQUEST``; ``UNAVAILABLE``; ``TOO_MANY_REQUESTS``, it has not too often.
     """
     services = request.app[SERVICES]
     parameters = await read_form(request)
@@ -198,12 +201,14 @@ async def _open(request: web.Request) -> tuple[Server, Request]:
     try:
         sent.client = server.authenticate_client(sent, METHODS)
     except InvalidClientError:
+        await note_failure(request, registered.client if registered else None)
         # always the same: it does not tell whether there is such a client (RFC 6749, 5.2)
         raise InvalidClientError("the client is not known here, or has not proved itself", status_code=401) from None
     assertion = sent.assertion
     if assertion:
         actor = actor_of(request, sent.client.model)
         if not await services.oauth.transact(actor, lambda store: store.spend(assertion)):
+            await note_failure(request, sent.client.model)
             raise InvalidClientError("The client's assertion was used before.", status_code=401)
     return server, sent
 
@@ -217,6 +222,22 @@ async def _is_workload(services: Services, assertion: str, client: OAuthClient) 
     return True
 
 
+async def note_failure(request: web.Request, client: OAuthClient | None) -> None:
+    """Count that a client has not proved itself, and have it told in the audit log of whom the client belongs to.
+
+    Only failures count: whoever knows no more of a client than its id does not lock it out, from its own network
+    neither. Nobody guesses a secret of 256 bits; the limit is for programs that try a wrong one for ever.
+
+    Raises:
+        TenantryError: ``TOO_MANY_REQUESTS``, of that client from that network.
+    """
+    services, asked, named = request.app[SERVICES], request[ACTOR], client.id if client else ""
+    if client:
+        error = TenantryError(Code.UNAUTHENTICATED, "it has not proved itself", kind="OAuthClient", name=named)
+        services.audit.note_denied(replace(asked, tenant_id=client.tenant_id), _AUTHENTICATE, request.path, error)
+    await services.throttle.admit(CLIENTS, f"{named} {network_of(asked.ip)}")
+
+
 def client_endpoint(path: str, handle: Callable[[web.Request, Server, Request], Awaitable[Answer]]) -> Route:
     """The route of an endpoint that clients send forms to; ``handle`` gets the request of one that has proved itself.
 
@@ -226,8 +247,9 @@ def client_endpoint(path: str, handle: Callable[[web.Request, Server, Request], 
     async def handler(request: web.Request) -> web.Response:
         try:
             return _render(await handle(request, *await _open(request)))
-        except Exception as error:  # noqa: BLE001 - what it does not know it raises again
-            return _render_error(error)
+        except OAuth2Error as error:
+            status, body, headers = error()
+            return _render(Answer(status, body, dict(headers)))
 
     return Route("POST", path, handler, Permission.PUBLIC, session=Cookie.CLIENT)
 
@@ -257,22 +279,6 @@ def actor_of(request: web.Request, client: OAuthClient) -> Actor:
 def _render(answer: Answer) -> web.Response:
     """``answer`` in HTTP."""
     return web.json_response(answer.body, status=answer.status, headers={**NO_STORE, **_without_type(answer.headers)})
-
-
-def _render_error(error: Exception) -> web.Response:
-    """An error of a client's request as RFC 6749, 5.2, has it; anything that is none is raised again."""
-    if isinstance(error, OAuth2Error):
-        status, body, headers = error()
-        return _render(Answer(status, body, dict(headers)))
-    if isinstance(error, TenantryError):
-        unavailable = error.code in {Code.UNAVAILABLE, Code.TIMEOUT}
-        body = {
-            "error": "temporarily_unavailable" if unavailable else "invalid_request",
-            "error_description": error.message,
-        }
-        headers = {"Retry-After": str(error.retry_after or 1)} if unavailable else {}
-        return _render(Answer(503 if unavailable else 400, body, headers))
-    raise error
 
 
 def _identify(parameters: Parameters, headers: list[str]) -> str:

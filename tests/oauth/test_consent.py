@@ -1,0 +1,126 @@
+"""What a person is asked before a client gets anything, and what they have said: whom it counts for, and how long."""
+
+import io
+
+import pytest
+
+from tenantry.model.oauth import ClientKind
+from tenantry.web import csrf
+from tests.support.application import Application
+from tests.support.oauth import CALLBACK, add_client, status
+from tests.support.oauth_http import Wire, error
+
+OPEN = "openid offline_access resources:read"
+
+
+async def test_a_consent_is_sent_by_our_own_page_alone(v1: Application, wire: Wire) -> None:
+    client, secret = await add_client(v1.server, name="<b>Third</b>")
+    third = Wire(wire.http, client.id, secret, wire.cookie)
+    page = await third.authorize()
+    assert page.status == 200
+    assert "<b>Third</b>" not in page.text
+    policy = page.headers["Content-Security-Policy"]
+    assert policy.endswith("form-action 'self' https://app.example.com")
+    form = {"request": page.field("request"), "decision": "allow"}
+    assert (await third.browse("/oauth/consent", form)).status == 403
+    assert (await third.decide(page)).location == CALLBACK
+    twisted = form["request"].replace("app.example.com", "evil.example")
+    sent = await third.browse("/oauth/consent", {**form, "request": twisted, "csrf": page.field("csrf")})
+    assert sent.status == 400
+
+
+@pytest.mark.parametrize(
+    "redirect_uri", ["http://127.0.0.1:4711/callback", "http://[::1]/callback", "com.example.app:/callback", CALLBACK]
+)
+@pytest.mark.parametrize("first_party", [True, False])
+async def test_a_program_that_another_can_pass_for_asks_each_time(
+    v1: Application, wire: Wire, redirect_uri: str, *, first_party: bool
+) -> None:
+    """RFC 8252, 8.6: what a person has allowed before counts only where no other program can be answered."""
+    client, _ = await add_client(
+        v1.server,
+        name="Tool",
+        kind=ClientKind.PUBLIC,
+        first_party=first_party,
+        redirect_uris=("http://127.0.0.1/callback", "http://[::1]/callback", "com.example.app:/callback", CALLBACK),
+    )
+    app = Wire(wire.http, client.id, "", wire.cookie)
+    asked = await app.authorize(redirect_uri=redirect_uri)
+    if redirect_uri == CALLBACK and first_party:
+        assert asked.status == 303
+        return
+    assert asked.status == 200
+    assert ("calls itself" in asked.text) is (redirect_uri != CALLBACK)
+    assert "code" in (await app.decide(asked)).parameters
+    again = await app.authorize(redirect_uri=redirect_uri)
+    assert (again.status == 303) is (redirect_uri == CALLBACK)
+    silent = await app.authorize(redirect_uri=redirect_uri, prompt="none")
+    assert silent.parameters.get("error") == (None if redirect_uri == CALLBACK else "consent_required")
+
+
+async def test_a_client_that_can_prove_itself_may_be_answered_on_loopback(v1: Application, wire: Wire) -> None:
+    client, secret = await add_client(v1.server, first_party=True, redirect_uris=("http://127.0.0.1/callback",))
+    sent = await Wire(wire.http, client.id, secret, wire.cookie).authorize(redirect_uri="http://127.0.0.1/callback")
+    assert "code" in sent.parameters
+
+
+@pytest.mark.parametrize(
+    ("scope", "lifetime"),
+    [("openid", "until you sign out, 12 hours at most"), (OPEN, "for 30 days, also when you have signed out")],
+)
+async def test_a_consent_says_for_how_long(v1: Application, wire: Wire, scope: str, lifetime: str) -> None:
+    client, secret = await add_client(v1.server)
+    assert lifetime in (await Wire(wire.http, client.id, secret, wire.cookie).authorize(scope=scope)).text
+
+
+async def test_who_signs_in_too_late_to_answer_is_told_so(v1: Application, wire: Wire) -> None:
+    client, secret = await add_client(v1.server)
+    page = await Wire(wire.http, client.id, secret, wire.cookie).authorize()
+    late = await Wire(wire.http, client.id, secret, "").decide(page)
+    assert (late.location, late.parameters["return_to"]) == ("/login", "/oauth/consent")
+    told = await wire.browse("/oauth/consent")
+    assert told.status == 400
+    assert "begin again" in told.text
+
+
+async def test_a_client_may_ask_by_a_form(wire: Wire) -> None:
+    """OpenID Connect Core, 3.1.2.1: POST too. The browser comes without a cookie, so it is sent on by GET."""
+    asked = {"client_id": wire.client_id, "scope": "openid resources:read", "state": "a&b=\u00e9", "nonce": ""}
+    headers = {"Origin": "https://app.example.com", "Sec-Fetch-Site": "cross-site"}
+    sent = await wire.call("POST", "/oauth/authorize", data=asked, headers=headers)
+    assert (sent.status, sent.location) == (303, "/oauth/authorize")
+    assert sent.parameters == {name: value for name, value in asked.items() if value}
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        (b"client_id=x&client_id=x", "/oauth/authorize"),
+        (b"client_id=%ff", "/oauth/authorize"),
+        (b"client_id=a%00b", "/oauth/authorize"),
+        (b"x=1&" * 100, "/oauth/authorize"),
+        (b"a=" + b"x" * 70_000, "/oauth/authorize"),
+        (b"a=" + b"*" * 30_000, "/oauth/authorize"),
+        (b"client_id=x", "/oauth/authorize?state=s"),
+    ],
+)
+async def test_a_form_of_a_client_is_judged_as_a_query_is(wire: Wire, body: bytes, path: str) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    sent = await wire.call("POST", path, data=io.BytesIO(body), headers=headers)
+    assert sent.status == 400, sent.text
+    assert sent.headers["Content-Type"].startswith("text/html")
+
+
+async def test_what_was_allowed_can_be_taken_back(v1: Application, wire: Wire) -> None:
+    tokens = (await wire.redeem(await wire.code(scope=OPEN))).body
+    headers = {"Cookie": f"__Host-tenantry={wire.cookie}"}
+    async with v1.server.session(anonymous=True) as http:
+        person = Application(http, v1.server)
+        (grant,) = (await person.get("/v1/me/grants", **headers)).body["items"]
+        assert (grant["clientID"], grant["scopes"]) == (wire.client_id, OPEN.split())
+        unsafe = {**headers, csrf.HEADER: csrf.token_of(wire.cookie), "Sec-Fetch-Site": "same-origin"}
+        done = await person.call("DELETE", f"/v1/me/grants/{wire.client_id}", None, **unsafe)
+        assert done.body == {"items": []}
+        assert (await person.call("DELETE", f"/v1/me/grants/{wire.client_id}", None, **unsafe)).status == 404
+    assert await status(v1, tokens["access_token"]) == 401
+    assert error(await wire.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
