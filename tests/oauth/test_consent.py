@@ -1,14 +1,16 @@
 """What a person is asked before a client gets anything, and what they have said: whom it counts for, and how long."""
 
 import io
+from datetime import datetime
 
 import pytest
 
-from tenantry.model.oauth import ClientKind
+from tenantry.model.oauth import CLI, ClientKind, GrantType
 from tenantry.web import csrf
 from tests.support.application import Application
 from tests.support.oauth import CALLBACK, add_client, status
 from tests.support.oauth_http import Wire, error
+from tests.support.people import browser
 
 OPEN = "openid offline_access resources:read"
 
@@ -124,3 +126,35 @@ async def test_what_was_allowed_can_be_taken_back(v1: Application, wire: Wire) -
         assert (await person.call("DELETE", f"/v1/me/grants/{wire.client_id}", None, **unsafe)).status == 404
     assert await status(v1, tokens["access_token"]) == 401
     assert error(await wire.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_the_page_of_what_was_allowed_tells_until_when_and_takes_it_back(v1: Application, wire: Wire) -> None:
+    device = Wire(wire.http, CLI.id, "", wire.cookie)
+    waiting = (await device.post("/oauth/device_authorization", scope="openid")).body
+    form = {"csrf": (await device.browse("/device")).field("csrf"), "user_code": waiting["user_code"]}
+    assert (await device.browse("/device", {**form, "decision": "allow"})).status == 200
+    poll = {"grant_type": GrantType.DEVICE_CODE, "device_code": waiting["device_code"]}
+    token = (await device.post("/oauth/token", **poll)).body["access_token"]
+    code = await wire.code(scope=OPEN)
+    page = await wire.browse("/account/grants")
+    assert (page.text.count("Access until"), page.text.count("No access now")) == (1, 1)
+    given = (await wire.redeem(code)).body
+    async with browser(v1.server, wire.cookie) as person:
+        told = {each["clientID"]: each for each in (await person.get("/v1/me/grants")).body["items"]}
+    days = {
+        each: (datetime.fromisoformat(grant["expiresAt"]) - datetime.fromisoformat(grant["grantedAt"])).days
+        for each, grant in told.items()
+    }
+    assert set(days) == {CLI.id, wire.client_id}
+    assert set(days.values()) <= {29, 30}
+    page = await wire.browse("/account/grants")
+    assert page.text.count("Access until") == 2
+    withdrawn = {"csrf": page.field("csrf"), "client": CLI.id}
+    assert (await wire.browse("/account/grants/withdraw", {"client": CLI.id})).status == 403
+    assert (await wire.browse("/account/grants/withdraw", withdrawn)).location == "/account/grants"
+    assert await status(v1, token) == 401
+    assert await status(v1, given["access_token"]) == 200
+    assert (await wire.browse("/account/grants/withdraw", withdrawn)).status == 404
+    assert CLI.name not in (await wire.browse("/account/grants")).text
+    stranger = Wire(wire.http, wire.client_id, "", "")
+    assert (await stranger.browse("/account/grants")).location == "/login"

@@ -38,7 +38,7 @@ async def set_up(server: ServerInProcess, page: Page) -> None:
     await page.get_by_label("Name").fill("Ada")
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_label("Password, again").fill(PASSWORD)
-    await page.get_by_role("button").click()
+    await page.get_by_role("main").get_by_role("button").click()
     await page.wait_for_url("**/account")
 
 
@@ -62,6 +62,24 @@ async def add_app(server: ServerInProcess) -> OAuthClient:
         server, name="Field Notes", kind=ClientKind.PUBLIC, redirect_uris=redirect, scopes=scopes
     )
     return client
+
+
+async def take_back(page: Page, look: str) -> None:
+    """See what was allowed, from the account's page on, and take it all back."""
+    await see(page, f"account-grants-{look}", "Your account")
+    await page.get_by_role("link", name="See what may act for you").click()
+    await see(page, f"grants-{look}", "What may act for you")
+    entry = page.get_by_role("main").get_by_role("listitem").filter(has=page.get_by_role("button"))
+    await expect(entry).to_have_count(2)  # the command line by both ways, and the application
+    await expect(entry.filter(has_text="Example Reports")).to_contain_text("No access now")
+    await page.get_by_text("What it may do: Example Reports").click()
+    await expect(entry.filter(has_text="Example Reports").get_by_text("See your e-mail address")).to_be_visible()
+    await see(page, f"grants-opened-{look}", "What may act for you")
+    await page.get_by_role("button", name="Take back from Example Reports").click()
+    await expect(page.get_by_role("status")).to_contain_text("nothing of yours any more")
+    await page.get_by_role("button", name=f"Take back from {CLI.name}").click()
+    await expect(page.get_by_text("you have allowed no application anything")).to_be_visible()
+    await see(page, f"grants-none-{look}", "What may act for you")
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -99,7 +117,7 @@ async def test_a_person_consents_connects_a_device_and_is_signed_out(
         await page.goto(f"{server.base_url}/device")
         await see(page, f"device-{look}", "Connect a device")
         await page.get_by_label("Code").fill("BCDF-GHJK")
-        await page.get_by_role("button").click()
+        await page.get_by_role("main").get_by_role("button").click()
         await expect(page.get_by_role("alert")).to_contain_text("no such code")
         await page.get_by_label("Code").fill(user_code.lower())
         await page.keyboard.press("Enter")
@@ -107,9 +125,12 @@ async def test_a_person_consents_connects_a_device_and_is_signed_out(
         await page.get_by_role("button", name="Connect", exact=True).click()
         await see(page, f"device-done-{look}", "Connected")
 
+        await page.goto(f"{server.base_url}/account")
+        await take_back(page, look)
+
         await page.goto(f"{server.base_url}/oauth/logout")
         await see(page, f"oauth-logout-{look}", "Sign out?")
-        await page.get_by_role("button").click()
+        await page.get_by_role("main").get_by_role("button").click()
         await page.wait_for_url("**/login?notice=signed-out")
 
 
@@ -140,3 +161,26 @@ async def test_a_form_of_another_site_asks_for_consent(server: ServerInProcess, 
         await page.get_by_role("button", name="Allow", exact=True).click()
         await page.wait_for_url(f"{site}/callback?*")
         await expect(page.get_by_text("welcome ['code', 'iss', 'state']")).to_be_visible()
+
+
+async def test_who_is_signed_in_can_sign_out_from_every_page(server: ServerInProcess, chromium: Browser) -> None:
+    client, _ = await add_client(server, redirect_uris=("http://127.0.0.1/callback",))
+    asked = urlencode(request_of(client.id, "http://127.0.0.1/callback", "openid"))
+    async with window(chromium) as page:
+        await set_up(server, page)
+        for path in (
+            "/account",
+            "/account/password",
+            "/account/mfa",
+            "/account/grants",
+            "/device",
+            "/oauth/consent",  # an error
+            f"/oauth/authorize?{asked}",
+        ):
+            await page.goto(server.base_url + path)
+            await expect(page.get_by_role("banner").get_by_role("button", name="Sign out")).to_be_visible()
+        await page.get_by_role("button", name="Sign out").click()
+        await page.wait_for_url("**/login?notice=signed-out")
+        await expect(page.get_by_role("button", name="Sign out")).to_have_count(0)
+        await page.goto(f"{server.base_url}/account")
+        await page.wait_for_url("**/login?*")

@@ -53,6 +53,17 @@ async def whoami(server: ServerInProcess, browser: Browser) -> int:
     return (await browser.get("/v1/me")).status
 
 
+async def test_the_page_with_the_recovery_codes_can_sign_out(server: ServerInProcess) -> None:
+    """The page brings another session, and its button is of that one."""
+    await add_account(server)
+    async with browsing(server) as browser:
+        await log_in(browser, EMAIL, PASSWORD)
+        page = await browser.follow(await browser.submit(await browser.get("/account/mfa"), password=PASSWORD))
+        codes = await browser.submit(page, code=code_now(secret_of(page), -1))
+        (token,) = re.findall(r'name="csrf" value="(\w+)"', codes.html)
+        assert (await browser.post("/logout", {"csrf": token})).location == "/login?notice=signed-out"
+
+
 async def test_it_is_turned_on_asked_for_and_turned_off(server: ServerInProcess) -> None:
     await add_account(server)
     async with browsing(server) as browser, browsing(server) as other:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tenantry.model import ids
@@ -64,6 +64,14 @@ USER_CODE_LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 _BATCH = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a person lets a client have; ``expires_at`` is when it loses what it has now, 0 while it has nothing."""
+
+    consent: Consent
+    expires_at: int  # epoch microseconds
+
+
 class OAuth:
     """The authorization server's state over one database."""
 
@@ -94,9 +102,9 @@ class OAuth:
         """What the user lets the client have, if anything."""
         return await self._db.run(consents.get, user_id, client_id)
 
-    async def grants(self, actor: Actor) -> list[Consent]:
-        """What the actor's user lets clients have."""
-        return await self._db.run(consents.of_user, actor.user_id)
+    async def grants(self, actor: Actor) -> list[Grant]:
+        """What the actor's user lets clients have, ordered by client."""
+        return await self._db.run(_grants, actor.user_id)
 
     async def withdraw(self, actor: Actor, client_id: str) -> None:
         """Take back all that the actor's user lets a client have, and every token that it has.
@@ -412,6 +420,14 @@ def _checked(get: Callable[[Unit, str], Kept | None], unit: Unit, token: str, pr
     parts = split_token(token, prefix)
     found = get(unit, parts[0]) if parts else None
     return found if parts and found and hmac.compare_digest(found.secret_sha, parts[1]) else None
+
+
+def _grants(unit: Unit, user_id: str) -> list[Grant]:
+    now, ends = ids.now_micros(), dict[str, int]()
+    for family in families.of_user(unit, user_id):
+        if _is_good(unit, family, now):
+            ends[family.client_id] = max(family.expires_at, ends.get(family.client_id, 0))
+    return [Grant(consent, ends.get(consent.client_id, 0)) for consent in consents.of_user(unit, user_id)]
 
 
 def _family_of(unit: Unit, token: str) -> TokenFamily | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from aiohttp import web
 from markupsafe import Markup
 
@@ -12,8 +10,7 @@ from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
 from tenantry.services.sign_in import WITH_APP, WITH_PASSWORD
-from tenantry.web import federation, my_tenants, pages
-from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web import csrf, federation, my_tenants, pages
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES, Route
 from tenantry.web.sign_in import give_session
@@ -33,6 +30,7 @@ async def _show(request: web.Request, form: Form) -> web.Response:
         user=user,
         sessions=[_row(session, actor.session_id) for session in found],
         factor=await services.factors.state(actor.user_id),
+        grants=len(await services.oauth.grants(actor)),
         notice=_NOTICES.get(request.query.get("notice", ""), ""),
         sends_mail=services.mail.is_on,
         **await my_tenants.account(request, user, active),
@@ -51,13 +49,8 @@ _NOTICES = {
 
 
 async def _end_session(request: web.Request, form: Form) -> web.Response:
-    actor, session_id = request[ACTOR], form.get("session", "")
-    await request.app[SERVICES].sessions.end(actor, session_id)
-    if session_id != actor.session_id:
-        return pages.redirect(request, PATH)
-    response = pages.redirect(request, "/login?notice=signed-out")
-    pages.drop_cookie(response, SESSION_COOKIE)
-    return response
+    await request.app[SERVICES].sessions.end(request[ACTOR], form.get("session", ""))
+    return pages.redirect(request, PATH)
 
 
 async def _show_password(request: web.Request, form: Form) -> web.Response:
@@ -97,8 +90,11 @@ async def _confirm_factor(request: web.Request, form: Form) -> web.Response:
         confirmed = await request.app[SERVICES].factors.confirm(request[ACTOR], form.get("code", ""))
     except TenantryError as error:
         return await _factor(request, pages.wrong_fields(error))
-    codes = pages.show(request, "recovery_codes.html", codes=confirmed.recovery_codes)
-    return await _begin_anew(request, confirmed.user, codes, WITH_APP)
+    renewed = await request.app[SERVICES].sign_in.renew(request[ACTOR], confirmed.user, WITH_APP)
+    token = csrf.token_of(renewed.session.cookie)  # the forms of this page are of the session that comes with it
+    response = pages.show(request, "recovery_codes.html", codes=confirmed.recovery_codes, csrf=token)
+    give_session(response, renewed)
+    return response
 
 
 async def _disable_factor(request: web.Request, form: Form) -> web.Response:
@@ -143,14 +139,10 @@ def _row(session: Session, current: str) -> dict[str, object]:
         "id": session.id,
         "browser": user_agent.describe(session.user_agent),
         "ip": session.ip,
-        "began": _time(session.created_at),
-        "seen": _time(session.last_seen_at),
+        "began": pages.moment(session.created_at),
+        "seen": pages.moment(session.last_seen_at),
         "is_this": session.id == current,
     }
-
-
-def _time(micros: int) -> str:
-    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d %H:%M}"
 
 
 def _page(method: str, path: str, handle: pages.Handle) -> Route:

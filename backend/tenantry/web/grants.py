@@ -1,17 +1,25 @@
-"""What a person lets OAuth clients have, below ``/v1/me``."""
+"""What a person lets OAuth clients have: below ``/v1/me``, and as a page of their account."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
+from aiohttp import web
 from pydantic import Field
 
 from tenantry.model.fields import View
+from tenantry.model.oauth import meaning_of
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
+from tenantry.services.oauth import Grant
+from tenantry.web import pages
 from tenantry.web.conventions import Call, Nothing, Reply, endpoint
+from tenantry.web.pages import Form
+from tenantry.web.routes import ACTOR, SERVICES
+from tenantry.wiring import Services
 
 _PATH = "/v1/me/grants"
+_PAGE = "/account/grants"
 
 
 class GrantView(View):
@@ -25,6 +33,8 @@ class GrantView(View):
     """What it may do for you, as far as you may yourself."""
     granted_at: str
     """When you first let it, as RFC 3339."""
+    expires_at: str | None = None
+    """When it loses the access that it has; left out while it has none, until you sign in there again."""
 
 
 class GrantList(View):
@@ -37,13 +47,14 @@ class GrantList(View):
 async def list_grants(call: Call[Nothing, Nothing]) -> Reply:
     """List the OAuth clients that may act for you."""
     items = []
-    for consent in await call.services.oauth.grants(call.actor):
-        found = await call.services.standing.client(consent.client_id)
+    for grant in await call.services.oauth.grants(call.actor):
+        consent = grant.consent
         view = GrantView(
             client_id=consent.client_id,
-            client_name=found.client.name if found else None,
+            client_name=await _name(call.services, consent.client_id),
             scopes=list(consent.scopes),
             granted_at=timestamp(consent.created_at),
+            expires_at=timestamp(grant.expires_at) if grant.expires_at else None,
         )
         items.append(view)
     return Reply(body=GrantList(items=items))
@@ -58,7 +69,38 @@ async def withdraw_grant(call: Call[Nothing, Nothing]) -> Reply:
     return await list_grants(call)
 
 
+async def _show(request: web.Request, form: Form) -> web.Response:
+    del form
+    services = request.app[SERVICES]
+    found = await services.oauth.grants(request[ACTOR])
+    notice = "It has nothing of yours any more." if request.query.get("notice") == "withdrawn" else ""
+    return pages.show(request, "grants.html", grants=[await _row(services, grant) for grant in found], notice=notice)
+
+
+async def _withdraw(request: web.Request, form: Form) -> web.Response:
+    await request.app[SERVICES].oauth.withdraw(request[ACTOR], form.get("client", ""))
+    return pages.redirect(request, f"{_PAGE}?notice=withdrawn")
+
+
+async def _row(services: Services, grant: Grant) -> dict[str, object]:
+    consent = grant.consent
+    return {
+        "client_id": consent.client_id,
+        "name": await _name(services, consent.client_id) or "An application that is gone",
+        "granted": pages.moment(consent.created_at),
+        "until": pages.moment(grant.expires_at) if grant.expires_at else "",
+        "meanings": [meaning_of(scope) for scope in consent.scopes],
+    }
+
+
+async def _name(services: Services, client_id: str) -> str | None:
+    found = await services.standing.client(client_id)
+    return found.client.name if found else None
+
+
 ROUTES = [
     endpoint("GET", _PATH, list_grants, needs=Permission.SELF, answer=GrantList),
     endpoint("DELETE", f"{_PATH}/{{client}}", withdraw_grant, needs=Permission.SELF, answer=GrantList),
+    pages.page("GET", _PAGE, _show, needs=Permission.SELF),
+    pages.page("POST", f"{_PAGE}/withdraw", _withdraw, needs=Permission.SELF),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -174,6 +175,11 @@ def problems_of(error: TenantryError | None) -> dict[str, str]:
 def sentence(message: str) -> str:
     """``message`` with a capital letter and a full stop."""
     return message[:1].upper() + message[1:] + "."
+
+
+def moment(micros: int) -> str:
+    """A time in epoch microseconds, for people; the page says that it is in UTC."""
+    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d %H:%M}"
 
 
 def set_cookie(response: web.StreamResponse, name: str, value: str, *, seconds: int | None = None) -> None:
