@@ -20,7 +20,7 @@ from tenantry.storage import users
 from tenantry.web import csrf
 from tenantry.web.app import ROUTES
 from tenantry.web.authentication import SESSION_COOKIE
-from tenantry.web.routes import Cookie
+from tenantry.web.routes import PLACE, Cookie
 from tenantry.web.sign_in import DEVICE_COOKIE
 from tests.support.browsing import Browser, browsing, log_in
 from tests.support.people import PASSWORD, add_account, add_user, seen
@@ -281,7 +281,7 @@ async def test_every_form_for_strangers_is_throttled_by_network(server: ServerIn
     assert {"/login", "/logout", "/setup/{token}"} <= {route.path for route in forms}
     async with browsing(server) as browser:
         page = await browser.get("/login")
-        paths = itertools.cycle(route.path.replace("{token}", "x") for route in forms)
+        paths = itertools.cycle(PLACE.sub("x", route.path) for route in forms)
         csrf = page.forms[0][1]["csrf"]
         statuses = [
             (await browser.post(next(paths), {"csrf": csrf, "email": f"{number}@example.com"})).status
