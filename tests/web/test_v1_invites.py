@@ -1,8 +1,5 @@
 """Invites: made within one's own role, shown once, good once, and only while their maker could make them."""
 
-import asyncio
-from collections import Counter
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -18,7 +15,7 @@ from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Application
 from tests.support.browsing import Browser, Page, browsing, log_in
 from tests.support.mailbox import mailbox, until
-from tests.support.people import add_member, add_session, add_user, browser, replicas, seen
+from tests.support.people import add_member, add_session, add_user, browser, seen
 from tests.support.server import running_server
 
 INVITES = "/v1/tenants/acme/invites"
@@ -265,25 +262,6 @@ async def test_nobody_joins_a_suspended_tenant(v1: Application) -> None:
     async with browsing(v1.server) as ada:
         page = await ada.submit(await ada.get(path), password=PASSWORD, repeated=PASSWORD)
         assert (page.status, "unpaid" in page.text) == (403, True)
-
-
-async def test_of_twenty_who_accept_at_once_one_does(tmp_path: Path, database_url: str) -> None:
-    async with replicas(tmp_path, database_url) as servers, servers[0].session() as session:
-        v1 = Application(session, servers[0])
-        await a_tenant(v1)
-        path = await a_link(v1)
-        people = [await add_user(servers[0], f"user-{number}@example.com") for number in range(20)]
-
-        async def get_ready(number: int) -> tuple[Browser, Page]:
-            person = await stack.enter_async_context(browsing(servers[number % len(servers)]))
-            person.cookies[SESSION_COOKIE] = await add_session(servers[0], people[number])
-            return person, await person.get(path)
-
-        async with AsyncExitStack() as stack:
-            ready = [await get_ready(number) for number in range(20)]
-            answers = await asyncio.gather(*(person.submit(page) for person, page in ready))
-        assert Counter(answer.status for answer in answers) == {303: 1, 404: 19}
-        assert len(await roles(v1)) == 2
 
 
 async def test_an_invite_is_mailed_where_that_is_configured_and_not_too_often(tmp_path: Path) -> None:
