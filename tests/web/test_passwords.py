@@ -17,9 +17,9 @@ from tests.support.cli import Tenantry
 from tests.support.mailbox import Mailbox, mailbox, until
 from tests.support.people import PASSWORD, add_account, add_user, seen
 from tests.support.server import ServerInProcess, running_server
-from tests.web.test_second_factor import enrolled
+from tests.web.test_second_factor import clock, enrolled
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures(clock.__name__)]
 
 EMAIL, NEW = "ada@example.com", "five words that are new"
 
