@@ -36,6 +36,7 @@ class Lanes:
         self.preparation = 0.0
         self.begun = time.monotonic()
 
+    @pytest.hookimpl(tryfirst=True)  # a worker looks for these marks in the same hook
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Say which tests share a worker."""
         for item in items:
