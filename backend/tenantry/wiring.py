@@ -13,6 +13,7 @@ from tenantry.services.access import Access
 from tenantry.services.access_tokens import AccessTokens
 from tenantry.services.accounts import Accounts
 from tenantry.services.addresses import Addresses
+from tenantry.services.admins import Admins
 from tenantry.services.audit import AuditLog
 from tenantry.services.authentication import Authenticator
 from tenantry.services.client_assertions import WorkloadAssertions
@@ -205,6 +206,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 db,
                 feed,
                 Deliveries(db, encryption, outbounds),
+                Admins(db, mail, settings.pages_url),
                 chores=(
                     signing_keys.rotate_when_due,
                     oauth.forget_expired,

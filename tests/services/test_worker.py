@@ -7,9 +7,11 @@ import pytest
 
 from tenantry import metrics
 from tenantry.services import worker as worker_module
+from tenantry.services.admins import Admins
 from tenantry.services.deliveries import Deliveries
 from tenantry.services.encryption import Encryption
 from tenantry.services.feed import Feed
+from tenantry.services.mail import Mail
 from tenantry.services.outbound import Outbound, Outbounds
 from tenantry.services.worker import Worker
 from tenantry.storage import changes, leases, work
@@ -52,22 +54,32 @@ async def test_a_worker_looks_only_when_there_is_news(
         return len(looks)
 
     monkeypatch.setattr(work, "take", note)
-    worker = Worker(database, feed, Deliveries(database, Encryption([]), Outbounds(Outbound(), Outbound())))
+    worker = Worker(
+        database,
+        feed,
+        Deliveries(database, Encryption([]), Outbounds(Outbound(), Outbound())),
+        Admins(database, Mail(None), ""),
+    )
     await feed.reach(await database.run(changes.current_seq))
-    assert [await count(), await count()] == [2, 0]
+    assert [await count(), await count()] == [3, 0]
     await feed.reach(await database.run(write, "acme", write=True))
-    assert await count() == 2
+    assert await count() == 3
     assert await database.run(depth) == 0
-    assert [await count(), await count()] == [2, 0]  # what it did itself may have queued more
+    assert [await count(), await count()] == [3, 0]  # what it did itself may have queued more
     assert await worker._try_work(tidy=True)
-    assert len(looks) == 2
+    assert len(looks) == 3
 
 
 async def test_what_waits_is_told_by_the_one_that_sends(database: Database, feed: Feed) -> None:
     taken = await database.run(leases.acquire, worker_module.LEASE, "another", 60.0, write=True)
     assert taken
     metrics.WEBHOOK_PENDING.value, metrics.WEBHOOK_OLDEST.since = 7, 1.0  # from when it was its turn
-    worker = Worker(database, feed, Deliveries(database, Encryption([]), Outbounds(Outbound(), Outbound())))
+    worker = Worker(
+        database,
+        feed,
+        Deliveries(database, Encryption([]), Outbounds(Outbound(), Outbound())),
+        Admins(database, Mail(None), ""),
+    )
     running = asyncio.create_task(worker.run())
     try:
         async with asyncio.timeout(30):

@@ -58,11 +58,11 @@ class Cluster:
                     return dict(event["object"])
         raise AssertionError(f"{path} stays")
 
-    async def rested(self) -> None:
+    async def rested(self, kind: str = work.STATUS) -> None:
         """Wait until the worker has done what there was to do."""
         db = self.admin.server.services.db
         async with asyncio.timeout(20):
-            while await db.run(work.depth, work.STATUS):  # noqa: ASYNC110 - it tells nobody
+            while await db.run(work.depth, kind):  # noqa: ASYNC110 - it tells nobody
                 await asyncio.sleep(0.05)
 
     async def resource(self, path: str) -> Document | None:
@@ -120,6 +120,21 @@ async def test_a_record_for_another_database_is_neither_read_nor_written(cluster
     assert await cluster.resource("plans/pro") is None
     assert await cluster.admin.items("/v1/audit") == audit
     assert await cluster.records.instance() == cluster.instance
+
+
+async def test_a_record_invites_the_first_administrators(cluster: Cluster) -> None:
+    async def invited() -> list[tuple[str, str]]:
+        await cluster.rested(work.ADMINS)
+        found = await cluster.admin.items("/v1/tenants/acme/invites")
+        return sorted((each["email"], each["state"]) for each in found)
+
+    await cluster.put(ACME, tenant(admins=["ada@example.com"]))
+    assert await invited() == [("ada@example.com", "Pending")]
+    await cluster.put(ACME, tenant(admins=["ada@example.com"]))
+    await cluster.put(ACME, tenant(generation=2, admins=["ada@example.com"], displayName="New"))
+    assert await invited() == [("ada@example.com", "Pending")]
+    await cluster.put(ACME, tenant(generation=3, admins=["bob@example.com"]))
+    assert await invited() == [("ada@example.com", "Revoked"), ("bob@example.com", "Pending")]
 
 
 async def test_every_record_says_which_database_it_is_for(cluster: Cluster) -> None:

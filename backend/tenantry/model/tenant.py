@@ -27,6 +27,9 @@ from tenantry.model.fields import (
     duration_seconds,
 )
 
+#: addresses in ``spec.admins``
+MOST_ADMINS = 50
+
 _OURS = ("tenantry.dev", "k8s.io", "kubernetes.io")
 
 
@@ -196,10 +199,13 @@ class TenantSpec(Model):
     purge_after: Duration = "720h"
     """How long a deleted tenant can be brought back, with its members, keys and history."""
     admins: (
-        Annotated[list[Annotated[str, Field(pattern=names.EMAIL, max_length=254)]], Field(max_length=50), ListSet()]
+        Annotated[
+            list[Annotated[str, Field(pattern=names.EMAIL, max_length=254)]], Field(max_length=MOST_ADMINS), ListSet()
+        ]
         | None
     ) = None
-    """E-mail addresses of the first administrators, who are invited."""
+    """E-mail addresses of the first administrators. Each is invited once, with the role `admin`, unless a member has it
+    or it was invited before; one that is removed loses an invite that still waits, and no place in the tenant."""
     access: Annotated[list[Access], Field(max_length=3), ListMap("role")] | None = None
     """Who in the cluster may work in the tenant's namespaces."""
     namespaces: Annotated[list[TenantNamespace], Field(max_length=32), ListMap("name")] | None = None

@@ -26,6 +26,16 @@ from tenantry.storage.unit import Unit
 
 #: what the token of an invite begins with
 INVITE_PREFIX = Prefix.INVITE
+#: the page that a link leads to
+PAGE = "/invite/{token}"
+
+_MAIL = """\
+You are invited to be {role} of {tenant}. Who follows this link becomes it, once, within seven days:
+
+{link}
+
+If you know nothing of it, do nothing.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +95,7 @@ class Invites:
         tenant_id = await find_tenant(self._db, actor, tenant)
         check_grant(actor, role)
         address = email_address.check(email)
-        token, identifier, secret_sha = new_token(INVITE_PREFIX)
-        now = ids.now_micros()
-        invite = Invite(
-            id=identifier,
-            secret_sha=secret_sha,
-            tenant_id=tenant_id,
-            email=address,
-            role=role,
-            mailed=mailed,
-            invited_by=actor.name,
-            inviter_id=actor.user_id,
-            created_at=now,
-            expires_at=now + INVITE_LIFE_US,
-        )
-        return await answers.run(self._db, once, _create, actor, NewInvite(invite, token))
+        return await answers.run(self._db, once, add, actor, new(actor, tenant_id, address, role, mailed=mailed))
 
     async def list(self, actor: Actor, tenant: str, *, after: str = "", limit: int) -> list[Invite]:
         """At most ``limit`` invites of the tenant of that name with ids beyond ``after``, the used ones too.
@@ -129,7 +125,7 @@ class Invites:
             TenantryError: ``NOT_FOUND``.
         """
         found = await self.get(actor, tenant, invite_id)
-        return await answers.run(self._db, once, _revoke, actor, found)
+        return await answers.run(self._db, once, revoke, actor, found)
 
     async def open(self, token: str) -> Invitation:
         """What the link with that ``token`` leads to. To look is not to accept.
@@ -205,13 +201,45 @@ def state_of(invite: Invite) -> str:
     return "Pending" if invite.expires_at > ids.now_micros() else "Expired"
 
 
-def _create(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
+def new(actor: Actor, tenant_id: str, address: str, role: Role, *, mailed: bool) -> NewInvite:
+    """An invite by ``actor`` that is to be added, from now on good for a week."""
+    token, identifier, secret_sha = new_token(INVITE_PREFIX)
+    now = ids.now_micros()
+    invite = Invite(
+        id=identifier,
+        secret_sha=secret_sha,
+        tenant_id=tenant_id,
+        email=address,
+        role=role,
+        mailed=mailed,
+        invited_by=actor.name,
+        inviter_id=actor.user_id,
+        created_at=now,
+        expires_at=now + INVITE_LIFE_US,
+    )
+    return NewInvite(invite, token)
+
+
+def link(base: str, made: NewInvite) -> str:
+    """What to give to the person, where people open our pages below ``base``."""
+    return base + PAGE.format(token=made.token)
+
+
+def send(mail: Mail, made: NewInvite, tenant: str, base: str) -> None:
+    """Mail the link to the person; ``tenant`` is the name of the tenant that it leads into."""
+    text = _MAIL.format(role=made.invite.role, tenant=tenant, link=link(base, made))
+    mail.send(made.invite.email, f"Join {tenant}", text)
+
+
+def add(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
+    """Store an invite, with its audit row."""
     invites.insert(unit, made.invite)
     _audit(unit, actor, "invite.create", made.invite, f"{made.invite.role}, meant for {made.invite.email}")
     return made
 
 
-def _revoke(unit: Unit, actor: Actor, invite: Invite) -> Invite:
+def revoke(unit: Unit, actor: Actor, invite: Invite) -> Invite:
+    """Take an invite back, unless it was accepted or taken back before: the invite as it is then."""
     now = ids.now_micros()
     if not invites.revoke(unit, invite.id, now):
         return invites.get(unit, invite.id) or invite

@@ -49,6 +49,10 @@ class Mail:
         """Whether there is a server to send mail by."""
         return self._server is not None
 
+    def has_room(self, count: int) -> bool:
+        """Whether ``count`` more mails may wait; always where none is sent."""
+        return not self.is_on or len(self._sending) + count <= WAITING
+
     def send(self, to: str, subject: str, text: str) -> None:
         """Send ``text`` when there is time; it neither waits nor fails, and does nothing where there is no server."""
         if self._server is None:

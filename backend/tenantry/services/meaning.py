@@ -177,7 +177,7 @@ def touch_others(unit: Unit, old: Resource | None, new: Resource | None, now: in
 
     A plan's edit, creation or deletion reaches the tenants on it; a tenant that comes, goes or moves changes the count
     of its plans. It is looked at again itself, because its plan may be changing at this moment. The orphaned layers of
-    a cluster's tenant go with it.
+    a cluster's tenant go with it. Whom a tenant invites is looked at when its list changes, or who may be invited.
     """
     some = new or old
     if some is None:
@@ -191,5 +191,13 @@ def touch_others(unit: Unit, old: Resource | None, new: Resource | None, now: in
             plans = [resources.get(unit, PLAN.name, "", name) for name in sorted({before, after} - {""})]
             counted = [plan.uid for plan in plans if plan]
             work.add(unit, work.STATUS, [*counted, new.uid] if new else counted, now)
+        if new and (old is None or old.spec != new.spec) and _invites(old) != _invites(new):
+            work.add(unit, work.ADMINS, [new.uid], now)
         if new is None and some.managed_by != API:
             work.add(unit, work.STATUS, claims.find_holders(unit, LAYER, f"/tenant/{some.name}"), now)
+
+
+def _invites(tenant: Resource | None) -> tuple[list[str], str]:
+    """The first administrators of a tenant, and the state by which they are invited or not; nothing without any."""
+    spec = orjson.loads(tenant.spec) if tenant else {}
+    return (spec["admins"], spec.get("state", "")) if spec.get("admins") else ([], "")

@@ -15,6 +15,8 @@ from tenantry.storage.unit import Unit
 STATUS = "status"
 #: The kind of work that asks for the status of every Tenant on the plan whose name is the key.
 USERS = "users"
+#: The kind of work that invites the first administrators of the Tenant whose uid is the key.
+ADMINS = "admins"
 
 _table, _resource = tables.Work, tables.Resource
 _ROW = (_table.kind, _table.key, _table.version, _table.added_at)
@@ -66,6 +68,14 @@ def finish(unit: Unit, kind: str, items: Iterable[Item]) -> None:
     """Remove ``items``, except those that were asked for again since they were taken."""
     for item in items:
         unit.later(_FINISH, kind=kind, key=item.key, version=item.version)
+
+
+def begin(unit: Unit, kind: str, item: Item) -> bool:
+    """Remove ``item``, which this unit is about to do; False when another does it, or it was asked for again.
+
+    As the first statement of a unit it waits for another that does the same, and what is read then has its results.
+    """
+    return unit.execute(_FINISH, kind=kind, key=item.key, version=item.version).rowcount == 1
 
 
 def depth(unit: Unit, kind: str) -> int:

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
+from tenantry.services.invites import PAGE
 from tenantry.web import pages
-from tenantry.web.invites import PAGE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
 from tenantry.web.sign_in import HOME, let_in

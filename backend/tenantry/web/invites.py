@@ -12,20 +12,9 @@ from tenantry.model.fields import Model, View
 from tenantry.model.identity import Invite
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
-from tenantry.services.invites import NewInvite, state_of
+from tenantry.services.invites import PAGE, NewInvite, link, send, state_of
 from tenantry.services.throttle import MAILS
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
-
-#: the page that a link leads to
-PAGE = "/invite/{token}"
-
-_MAIL = """\
-You are invited to be {role} of {tenant}. Who follows this link becomes it, once, within seven days:
-
-{link}
-
-If you know nothing of it, do nothing.
-"""
 
 
 class NewInviteBody(Model):
@@ -99,7 +88,7 @@ async def create_invite(call: Call[Nothing, NewInviteBody]) -> Reply:
     def created(made: NewInvite) -> Reply:
         return Reply(
             body=CreatedInvite(
-                invite=_view(made.invite), link=None if mailed else _link(call, made), mailed=made.invite.mailed
+                invite=_view(made.invite), link=None if mailed else link(call.base, made), mailed=made.invite.mailed
             ),
             kept=f"invite {made.invite.id}",
             location=f"/v1/tenants/{tenant}/invites/{made.invite.id}",
@@ -109,8 +98,7 @@ async def create_invite(call: Call[Nothing, NewInviteBody]) -> Reply:
         call.actor, tenant, body.email, body.role, call.once(created), mailed=mailed
     )
     if mailed:
-        text = _MAIL.format(role=body.role, tenant=tenant, link=_link(call, made))
-        call.services.mail.send(made.invite.email, f"Join {tenant}", text)
+        send(call.services.mail, made, tenant, call.base)
     return created(made)
 
 
@@ -144,10 +132,6 @@ def token_in(path: str) -> str:
     """The token of the invite whose page that is; empty when it is none."""
     before, _, after = PAGE.partition("{token}")
     return path[len(before) :].removesuffix(after) if path.startswith(before) and " " not in path else ""
-
-
-def _link(call: Call[Any, Any], made: NewInvite) -> str:
-    return call.base + PAGE.format(token=made.token)
 
 
 async def _may_mail(call: Call[Any, Any], email: str) -> bool:
