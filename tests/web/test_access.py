@@ -1,21 +1,28 @@
 """What lets somebody act as a person beside their password: what a new password and a recovery do with it."""
 
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tenantry.model import ids
+from tenantry.model import ids, totp
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import User
+from tenantry.model.links import Purpose
 from tenantry.model.oauth import Consent, TokenFamily
-from tenantry.model.permissions import Role
+from tenantry.model.permissions import Permission, Role
 from tenantry.model.providers import Identity, identity_id
+from tenantry.services import links
 from tenantry.services.access import Held
+from tenantry.services.keys import owner_of
 from tenantry.services.local_admin import ACTOR
 from tenantry.storage import consents, families, identities
+from tenantry.storage import sessions as session_rows
 from tenantry.storage.unit import Unit
+from tenantry.web import csrf
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Application
 from tests.support.browsing import Browser, browsing, log_in
@@ -23,6 +30,7 @@ from tests.support.mailbox import Mailbox, mailbox, until
 from tests.support.people import PASSWORD, add_account, add_member, add_session, add_user, browser, seen
 from tests.support.server import running_server
 
+HOUR = 3600 * 1_000_000
 EMAIL, NEW, ISSUER = "ada@example.com", "five words that are new", "https://idp.example"
 
 
@@ -145,6 +153,72 @@ async def test_a_recovery_leaves_nothing_of_an_intruder(mailing: tuple[Applicati
     for found in (identities.of_user, consents.of_user, families.of_user):
         assert not await services.db.run(found, user.id)
     assert await services.access.held(user.id) == Held([], [])
+
+
+async def standing(v1: Application, user: User) -> tuple[Any, ...]:
+    """How the user signs in, and what acts for them."""
+    services = v1.server.services
+    sessions = await services.db.run(session_rows.of_user, user.id)
+    return (
+        await services.users.get(user.id), await services.access.held(user.id), await services.factors.state(user.id),
+        sessions,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["reset", "sign-out"])
+@pytest.mark.parametrize("deed", ["drop", "unlink", "key", "factor"])
+async def test_a_session_that_has_ended_leads_to_no_other(v1: Application, end: str, deed: str) -> None:
+    """Another replica takes it for good for up to a second more, and the program of an intruder asks all the time."""
+    user, _ = await intruded(v1)
+    services = v1.server.services
+    (place,) = await services.users.places(user.id)
+    stolen = await services.authenticator.authenticate(await add_session(v1.server, user, place.tenant.id), "127.0.0.1")
+    secret = (await services.factors.enrol(stolen, PASSWORD)).secret
+    if end == "reset":
+        link = await services.db.run(links.make, Purpose.PASSWORD, user.id, write=True)
+        await services.accounts.reset_password(stolen, link, NEW)
+    else:
+        await services.sessions.end(stolen, stolen.session_id)
+    before = await standing(v1, user)
+    deeds: dict[str, Callable[[], Awaitable[object]]] = {
+        "drop": lambda: services.access.drop(stolen),
+        "unlink": lambda: services.federation.unlink(stolen, identity_id(ISSUER, "mallory")),
+        "key": lambda: services.keys.create(
+            stolen, "late", ["resources:read"], owner=owner_of(stolen), needs=Permission.SELF
+        ),
+        "factor": lambda: services.factors.confirm(stolen, totp.code_of(secret, int(time.time()) // totp.STEP_SECONDS)),
+    }
+    with pytest.raises(TenantryError) as refused:
+        await deeds[deed]()
+    assert refused.value.code is Code.UNAUTHENTICATED
+    assert await standing(v1, user) == before
+
+
+async def test_another_session_in_the_place_of_one_is_no_sign_in(v1: Application) -> None:
+    """Else whoever has one that was left open would make it a fresh one, and go on with it for ever."""
+    user = await add_account(v1.server)
+    now = ids.now_micros()
+    times: dict[str, Any] = {"auth_time": now - 2 * HOUR, "created_at": now - 11 * HOUR}
+    old = await add_session(v1.server, user, **times)
+    async with browsing(v1.server) as mallory:
+        mallory.cookies[SESSION_COOKIE] = old
+        done = await mallory.post("/account/access", {"csrf": csrf.token_of(old)})
+        assert done.location == "/account?notice=access"
+        assert mallory.cookies[SESSION_COOKIE] != old
+        await seen(v1.server)
+        assert (await mallory.get("/device")).location.startswith("/login")
+    (session,) = await v1.server.services.db.run(session_rows.of_user, user.id)
+    assert {name: getattr(session, name) for name in times} == times
+
+
+async def test_a_session_that_was_ended_meanwhile_is_not_renewed(v1: Application) -> None:
+    user = await add_account(v1.server)
+    services = v1.server.services
+    stolen = await services.authenticator.authenticate(await add_session(v1.server, user), "127.0.0.1")
+    await services.sessions.end(stolen, stolen.session_id)
+    with pytest.raises(TenantryError) as refused:
+        await services.sessions.renew(stolen, user)
+    assert refused.value.code is Code.UNAUTHENTICATED
 
 
 async def test_who_has_nothing_else_goes_to_their_account(mailing: tuple[Application, Mailbox]) -> None:

@@ -57,4 +57,4 @@ def _drop(unit: Unit, actor: Actor) -> User:
     user = users.get(unit, actor.user_id)
     if user is None or not user.password_hash:
         raise TenantryError(Code.CONFLICT, "you could not sign in any more: you have no password")
-    return end_sessions(unit, user, *withdraw_access(unit, actor, user.id))
+    return end_sessions(unit, actor, user, *withdraw_access(unit, actor, user.id))

@@ -17,7 +17,7 @@ from tenantry.services.passwords import Passwords
 from tenantry.services.standing import notice
 from tenantry.services.throttle import CONFIRMATIONS, MAILS, Throttle
 from tenantry.services.withdrawal import withdraw_access, withdraw_grants
-from tenantry.storage import audit, changes, factors, users
+from tenantry.storage import audit, changes, factors, sessions, users
 from tenantry.storage import links as link_rows
 from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
@@ -239,7 +239,7 @@ def _reset(unit: Unit, actor: Actor, link: Link, user_id: str, hashed: str) -> U
     user = users.get(unit, user_id)
     if user is None or user.status is not UserStatus.ACTIVE:
         raise links.spent()
-    who = replace(actor, name=f"user:{user.id}", user_id=user.id)
+    who = replace(actor, name=f"user:{user.id}", user_id=user.id, session_id="")  # whoever is signed in there
     notices: list[Notice] = []
     if link.purpose is Purpose.RECOVERY:  # whoever was in has nothing left by which to come back
         factors.remove(unit, user.id)
@@ -260,18 +260,41 @@ def renew(unit: Unit, actor: Actor, user: User, action: str, *told: Notice) -> U
     """Write ``user``, who proves who they are in another way from now on, and end all their sessions and tokens.
 
     Raises:
-        TenantryError: ``CONFLICT``, another has written the same user meanwhile.
+        TenantryError: as of :func:`end_sessions`.
     """
     audit.append(unit, _event(actor, action, user.id))
-    return end_sessions(unit, user, *told)
+    return end_sessions(unit, actor, user, *told)
 
 
-def end_sessions(unit: Unit, user: User, *told: Notice) -> User:
-    """Write ``user``, and end all their sessions and tokens; ``told`` is what else tells the replicas of the unit.
+def check_session(unit: Unit, actor: Actor) -> None:
+    """See that the session that ``actor`` comes with goes on: a replica may take it for good for a second more.
+
+    So nothing that outlives the session is made by one that has ended.
 
     Raises:
-        TenantryError: ``CONFLICT``, another has written the same user meanwhile.
+        TenantryError: ``UNAUTHENTICATED``.
     """
+    if not actor.session_id:
+        return
+    session, user = sessions.get(unit, actor.session_id), users.get(unit, actor.user_id)
+    if not session or not user or session.revoked_at or session.auth_version != user.auth_version:
+        raise TenantryError(Code.UNAUTHENTICATED, "the session was ended: sign in again")
+
+
+def end_sessions(unit: Unit, actor: Actor, user: User, *told: Notice) -> User:
+    """Write ``user``, and end all their sessions and tokens.
+
+    Args:
+        unit: the write unit.
+        actor: who asks for it.
+        user: as they are to be, but for what counts the endings.
+        told: what else tells the replicas of the unit.
+
+    Raises:
+        TenantryError: ``UNAUTHENTICATED``, the actor's session has ended; ``CONFLICT``, another has written the same
+            user meanwhile.
+    """
+    check_session(unit, actor)
     now = max(ids.now_micros(), user.updated_at + 1)
     changed = replace(user, auth_version=user.auth_version + 1, updated_at=now)
     if not users.update(unit, changed, user):

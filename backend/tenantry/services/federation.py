@@ -277,7 +277,7 @@ def _link(unit: Unit, actor: Actor, provider: Provider, claims: Mapping[str, Any
     if user is None:
         raise NotSignedInError("your account is gone")
     _note(unit, actor, "identity.link", identity)
-    return end_sessions(unit, user)
+    return end_sessions(unit, actor, user)
 
 
 def _unlink(unit: Unit, actor: Actor, identifier: str) -> tuple[Identity, User]:
@@ -290,7 +290,7 @@ def _unlink(unit: Unit, actor: Actor, identifier: str) -> tuple[Identity, User]:
     identities.delete(unit, identity.id, user.id)
     _note(unit, actor, "identity.unlink", identity)
     # the row of the user is what two who unlink at once both write: only one of them gets on
-    return identity, end_sessions(unit, user)
+    return identity, end_sessions(unit, actor, user)
 
 
 def _who(identity: Identity) -> str:

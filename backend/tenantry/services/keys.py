@@ -14,6 +14,7 @@ from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor, ApiKey
 from tenantry.model.permissions import SCOPES, Permission
 from tenantry.services import answers
+from tenantry.services.accounts import check_session
 from tenantry.services.answers import Once
 from tenantry.services.audit import event
 from tenantry.services.standing import notice
@@ -100,7 +101,7 @@ class Keys:
             allowed_cidrs=tuple(allowed_cidrs),
         )
         made = NewKey(key, token)
-        return await answers.run(self._db, once, _create, made, _event(actor, "key.create", key, now))
+        return await answers.run(self._db, once, _create, actor, made, _event(actor, "key.create", key, now))
 
     async def get(self, actor: Actor, identifier: str, *, tenant: str = "") -> ApiKey:
         """The key, of the tenant of that name if one is given; also when it has expired or was revoked.
@@ -193,7 +194,8 @@ def _unknown(identifier: str) -> TenantryError:
     return TenantryError(Code.NOT_FOUND, f'there is no API key "{identifier}"')
 
 
-def _create(unit: Unit, made: NewKey, event: AuditEvent) -> NewKey:
+def _create(unit: Unit, actor: Actor, made: NewKey, event: AuditEvent) -> NewKey:
+    check_session(unit, actor)
     keys.insert(unit, made.key)
     audit.append(unit, event)
     return made

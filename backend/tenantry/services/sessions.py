@@ -51,6 +51,8 @@ class Sessions:
     async def renew(self, actor: Actor, user: User, amr: Sequence[str] = ()) -> NewSession:
         """Another session in the place of the actor's own, in the same tenant: how they sign in has changed.
 
+        It is no sign-in: it is as old as the one before, and ends when that would have ended at last.
+
         Args:
             actor: the request.
             user: as they are now.
@@ -130,15 +132,22 @@ def _begin(unit: Unit, actor: Actor, session: Session) -> Session:
 
 def _renew(unit: Unit, actor: Actor, session: Session) -> Session:
     old = sessions.get(unit, actor.session_id)
-    if old is None or old.user_id != session.user_id:
+    if old is None or old.user_id != session.user_id or old.revoked_at:
         raise TenantryError(Code.UNAUTHENTICATED, "the session was ended: sign in again")
-    session = replace(session, tenant_id=old.tenant_id, user_agent=old.user_agent, amr=session.amr or old.amr)
+    session = replace(
+        session,
+        tenant_id=old.tenant_id,
+        user_agent=old.user_agent,
+        amr=session.amr or old.amr,
+        auth_time=old.auth_time,
+        created_at=old.created_at,
+    )
     return _insert(unit, actor, session, "session.renew")
 
 
 def _insert(unit: Unit, actor: Actor, session: Session, action: str) -> Session:
     """Add ``session``, and end the one that ``actor`` comes with."""
-    now = session.created_at
+    now = session.last_seen_at
     sessions.insert(unit, session)
     who = replace(actor, name=f"user:{session.user_id}", user_id=session.user_id, tenant_id=session.tenant_id)
     audit.append(unit, event(who, action, "Session", session.id, at=now, message=" ".join(session.amr)))
