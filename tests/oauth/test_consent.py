@@ -6,11 +6,13 @@ from datetime import datetime
 import pytest
 
 from tenantry.model.oauth import CLI, ClientKind, GrantType
+from tenantry.model.permissions import Role
+from tenantry.storage import users
 from tenantry.web import csrf
 from tests.support.application import Application
 from tests.support.oauth import CALLBACK, add_client, status
 from tests.support.oauth_http import Wire, error
-from tests.support.people import browser
+from tests.support.people import add_member, add_session, browser
 
 OPEN = "openid offline_access resources:read"
 
@@ -58,6 +60,25 @@ async def test_a_program_that_another_can_pass_for_asks_each_time(
     assert (again.status == 303) is (redirect_uri == CALLBACK)
     silent = await app.authorize(redirect_uri=redirect_uri, prompt="none")
     assert silent.parameters.get("error") == (None if redirect_uri == CALLBACK else "consent_required")
+
+
+async def test_a_consent_counts_in_the_tenant_that_it_was_given_in(v1: Application, wire: Wire) -> None:
+    """The page says: in that tenant and in no other."""
+    globex = (await v1.tenant("globex"))["status"]["tenantID"]
+    user = await v1.server.services.db.run(users.find, "ada@example.com")
+    assert user
+    await add_member(v1.server, globex, user, Role.OWNER)
+    client, secret = await add_client(v1.server)
+    in_acme = Wire(wire.http, client.id, secret, wire.cookie)
+    elsewhere = Wire(wire.http, client.id, secret, await add_session(v1.server, user, globex))
+    assert "code" in (await in_acme.decide(await in_acme.authorize())).parameters
+    silent = await elsewhere.authorize(prompt="none")
+    assert silent.parameters.get("error") == "consent_required"
+    asked = await elsewhere.authorize()
+    assert "globex" in asked.text
+    assert "code" in (await elsewhere.decide(asked)).parameters
+    for one in (in_acme, elsewhere):
+        assert "code" in (await one.authorize(prompt="none")).parameters
 
 
 async def test_a_client_that_can_prove_itself_may_be_answered_on_loopback(v1: Application, wire: Wire) -> None:

@@ -59,7 +59,8 @@ async def intruded(v1: Application) -> tuple[User, list[str]]:
     def add(unit: Unit) -> None:
         there = Identity(id=identity, issuer=ISSUER, subject="mallory", user_id=user.id, created_at=now)
         assert identities.insert(unit, there)
-        consents.put(unit, Consent(user_id=user.id, client_id="c1", scopes=("openid",), created_at=now, updated_at=now))
+        consent = Consent(user_id=user.id, client_id="c1", tenant_id="", scopes=("openid",), created_at=now)
+        consents.put(unit, consent)
         families.insert(unit, family(user))
 
     await v1.server.services.db.run(add, write=True)

@@ -331,10 +331,11 @@ class DeviceCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
-    """What a person lets a client have, until they take it back."""
+    """What a person lets a client have in a tenant, or without any when that is empty, until they take it back."""
 
     user_id: str
     client_id: str
+    tenant_id: str
     scopes: tuple[str, ...]
     created_at: int = 0
     updated_at: int = 0

@@ -66,10 +66,15 @@ _BATCH = 100
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a person lets a client have; ``expires_at`` is when it loses what it has now, 0 while it has nothing."""
+    """What a person lets a client have, in all tenants together.
 
-    consent: Consent
-    expires_at: int  # epoch microseconds
+    ``expires_at`` is when it loses what it has now, 0 while it has nothing.
+    """
+
+    client_id: str
+    scopes: tuple[str, ...]
+    created_at: int  # epoch microseconds, as below
+    expires_at: int
 
 
 class OAuth:
@@ -98,9 +103,9 @@ class OAuth:
             self._standing.forget(each.kind, each.name)  # who is answered now may ask here at once
         return result
 
-    async def consent(self, user_id: str, client_id: str) -> Consent | None:
-        """What the user lets the client have, if anything."""
-        return await self._db.run(consents.get, user_id, client_id)
+    async def consent(self, session: Session, client: OAuthClient) -> Consent | None:
+        """What the person of ``session`` lets the client have, where it would act now; None for nothing."""
+        return await self._db.run(consents.get, session.user_id, client.id, tenant_of(client, session))
 
     async def grants(self, actor: Actor) -> list[Grant]:
         """What the actor's user lets clients have, ordered by client."""
@@ -155,15 +160,17 @@ class OAuthStore:
 
     # authorization codes
 
-    def allow(self, user_id: str, client: OAuthClient, scopes: tuple[str, ...]) -> None:
-        """Note that the user lets the client have ``scopes``, with what it had before."""
-        known = consents.get(self._unit, user_id, client.id)
+    def allow(self, session: Session, client: OAuthClient, scopes: tuple[str, ...]) -> None:
+        """Note that the person of ``session`` lets the client have ``scopes`` too, where it acts."""
+        place = tenant_of(client, session)
+        known = consents.get(self._unit, session.user_id, client.id, place)
         together = tuple(dict.fromkeys([*(known.scopes if known else ()), *scopes]))
         if known and known.scopes == together:
             return
         consent = Consent(
-            user_id=user_id,
+            user_id=session.user_id,
             client_id=client.id,
+            tenant_id=place,
             scopes=together,
             created_at=known.created_at if known else self.now,
             updated_at=self.now,
@@ -190,7 +197,7 @@ class OAuthStore:
             client_id=client.id,
             user_id=session.user_id,
             session_id=session.id,
-            tenant_id=_tenant_of(client, session),
+            tenant_id=tenant_of(client, session),
             redirect_uri=redirect_uri,
             scopes=scopes,
             challenge=challenge,
@@ -354,7 +361,7 @@ class OAuthStore:
             decided = replace(
                 decided,
                 user_id=session.user_id,
-                tenant_id=_tenant_of(client, session),
+                tenant_id=tenant_of(client, session),
                 amr=session.amr,
                 auth_time=session.auth_time,
                 auth_version=session.auth_version,
@@ -363,7 +370,7 @@ class OAuthStore:
         if done:
             self._note("device.allow" if yes else "device.deny", device.client_id, f"asked from {device.ip}")
         if done and yes:
-            self.allow(session.user_id, client, device.scopes)
+            self.allow(session, client, device.scopes)
         return done
 
     def redeem_device(self, device: DeviceCode, client: OAuthClient) -> TokenFamily | None:
@@ -427,7 +434,13 @@ def _grants(unit: Unit, user_id: str) -> list[Grant]:
     for family in families.of_user(unit, user_id):
         if _is_good(unit, family, now):
             ends[family.client_id] = max(family.expires_at, ends.get(family.client_id, 0))
-    return [Grant(consent, ends.get(consent.client_id, 0)) for consent in consents.of_user(unit, user_id)]
+    found: dict[str, Grant] = {}
+    for each in consents.of_user(unit, user_id):
+        known = found.get(each.client_id)
+        scopes = dict.fromkeys([*(known.scopes if known else ()), *each.scopes])
+        since = known.created_at if known else each.created_at
+        found[each.client_id] = Grant(each.client_id, tuple(scopes), since, ends.get(each.client_id, 0))
+    return list(found.values())
 
 
 def _family_of(unit: Unit, token: str) -> TokenFamily | None:
@@ -450,7 +463,7 @@ def _user_of(unit: Unit, family: TokenFamily) -> User | None:
     return user if counts else None
 
 
-def _tenant_of(client: OAuthClient, session: Session) -> str:
+def tenant_of(client: OAuthClient, session: Session) -> str:
     """The tenant that a person's tokens act in: the one that is active, but a tenant's client reaches into no other."""
     return client.tenant_id or session.tenant_id
 

@@ -56,6 +56,7 @@ def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = 
     # before the families are read: who redeems a code at this moment comes first, and is seen there, or finds it gone
     codes.delete_in(unit, user_id, tenant_id)
     devices.delete_in(unit, user_id, tenant_id)
+    consents.delete_in(unit, user_id, tenant_id)
     for family in families.of_user(unit, user_id):
         if family.tenant_id == tenant_id and families.revoke(unit, family.id, now):
             notices.append(end_tokens(unit, family.id, now))

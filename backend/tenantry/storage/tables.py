@@ -506,7 +506,22 @@ class DeviceCode(Model):
 
 
 class Consent(Model):
-    """What people let clients have."""
+    """What people let clients have, in each tenant for itself."""
+
+    user_id = CharField()
+    client_id = CharField()
+    tenant_id = CharField()
+    scopes = TextField()
+    created_at = BigIntegerField()
+    updated_at = BigIntegerField()
+
+    class Meta:  # noqa: D106
+        table_name = "tenant_consent"
+        primary_key = CompositeKey("user_id", "client_id", "tenant_id")
+
+
+class FormerConsent(Model):
+    """What the release before has written of that: it counts no more, and the next release drops it."""
 
     user_id = CharField()
     client_id = CharField()
@@ -703,6 +718,7 @@ ALL: tuple[type[Model], ...] = (
     RefreshToken,
     DeviceCode,
     Consent,
+    FormerConsent,
     IdentityProvider,
     Identity,
     LoginTransaction,

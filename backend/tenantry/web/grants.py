@@ -23,7 +23,7 @@ _PAGE = "/account/grants"
 
 
 class GrantView(View):
-    """What you let one client have."""
+    """What you let one client have, in all your tenants together."""
 
     client_id: Annotated[str, Field(alias="clientID")]
     """The client."""
@@ -48,12 +48,11 @@ async def list_grants(call: Call[Nothing, Nothing]) -> Reply:
     """List the OAuth clients that may act for you."""
     items = []
     for grant in await call.services.oauth.grants(call.actor):
-        consent = grant.consent
         view = GrantView(
-            client_id=consent.client_id,
-            client_name=await _name(call.services, consent.client_id),
-            scopes=list(consent.scopes),
-            granted_at=timestamp(consent.created_at),
+            client_id=grant.client_id,
+            client_name=await _name(call.services, grant.client_id),
+            scopes=list(grant.scopes),
+            granted_at=timestamp(grant.created_at),
             expires_at=timestamp(grant.expires_at) if grant.expires_at else None,
         )
         items.append(view)
@@ -83,13 +82,12 @@ async def _withdraw(request: web.Request, form: Form) -> web.Response:
 
 
 async def _row(services: Services, grant: Grant) -> dict[str, object]:
-    consent = grant.consent
     return {
-        "client_id": consent.client_id,
-        "name": await _name(services, consent.client_id) or "An application that is gone",
-        "granted": pages.moment(consent.created_at),
+        "client_id": grant.client_id,
+        "name": await _name(services, grant.client_id) or "An application that is gone",
+        "granted": pages.moment(grant.created_at),
         "until": pages.moment(grant.expires_at) if grant.expires_at else "",
-        "meanings": [meaning_of(scope) for scope in consent.scopes],
+        "meanings": [meaning_of(scope) for scope in grant.scopes],
     }
 
 

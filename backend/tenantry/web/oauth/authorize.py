@@ -20,7 +20,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.oauth import CLI, lifetime_of, meaning_of
 from tenantry.model.permissions import Permission
-from tenantry.services.oauth import OAuthStore
+from tenantry.services.oauth import OAuthStore, tenant_of
 from tenantry.web import pages
 from tenantry.web.connection import LINE_BYTES
 from tenantry.web.oauth import grants
@@ -169,11 +169,11 @@ async def _must_consent(services: Services, asked: _Asked, decision: str) -> boo
     client = asked.sent.client.model
     if decision == "allow":
         return False
-    if "consent" in asked.prompts or asked.user is None or not client.is_assured(asked.grant.redirect_uri):
+    if "consent" in asked.prompts or asked.session is None or not client.is_assured(asked.grant.redirect_uri):
         return True
     if client.first_party:
         return False
-    known = await services.oauth.consent(asked.user.id, client.id)
+    known = await services.oauth.consent(asked.session, client)
     return known is None or not set(asked.scopes) <= set(known.scopes)
 
 
@@ -193,7 +193,7 @@ def _opened(services: Services, since: str) -> int:
 
 async def _ask(request: web.Request, asked: _Asked, since: str) -> web.Response:
     client = asked.sent.client.model
-    acts_in = client.tenant_id or (asked.session.tenant_id if asked.session else "")
+    acts_in = tenant_of(client, asked.session) if asked.session else ""
     tenant = await request.app[SERVICES].standing.tenant(acts_in) if acts_in else None
     parameters = {**asked.sent.parameters, **({_SINCE: since} if since else {})}
     return pages.show(
@@ -217,8 +217,8 @@ def _conclude(asked: _Asked, store: OAuthStore, decision: str) -> Any:
     """The code for the client, or that the person does not want it."""
     asked.server.store = store
     granted = asked.user if decision != "deny" else None
-    if granted and asked.sent.client:
-        store.allow(granted.id, asked.sent.client.model, asked.scopes)
+    if granted and asked.session:
+        store.allow(asked.session, asked.sent.client.model, asked.scopes)
     return asked.server.create_authorization_response(asked.sent, grant_user=granted, grant=asked.grant)
 
 
