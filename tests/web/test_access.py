@@ -19,6 +19,7 @@ from tenantry.services import links
 from tenantry.services.access import Held
 from tenantry.services.keys import owner_of
 from tenantry.services.local_admin import ACTOR
+from tenantry.services.throttle import Limit
 from tenantry.storage import consents, families, identities
 from tenantry.storage import sessions as session_rows
 from tenantry.storage.unit import Unit
@@ -220,6 +221,17 @@ async def test_a_session_that_was_ended_meanwhile_is_not_renewed(v1: Application
     with pytest.raises(TenantryError) as refused:
         await services.sessions.renew(stolen, user)
     assert refused.value.code is Code.UNAUTHENTICATED
+
+
+async def test_who_changes_much_is_not_told_without_end(
+    mailing: tuple[Application, Mailbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many mails wait at most, those of other people among them."""
+    v1, box = mailing
+    monkeypatch.setattr("tenantry.services.accounts.NEWS", Limit("news", 1, 3600))
+    await intruded(v1)  # who makes two keys
+    await v1.server.services.mail.close()
+    assert len(box.mails) == 1
 
 
 async def test_who_has_nothing_else_goes_to_their_account(mailing: tuple[Application, Mailbox]) -> None:

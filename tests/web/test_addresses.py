@@ -9,6 +9,7 @@ import pytest
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.services.local_admin import ACTOR
+from tenantry.services.throttle import MAILS, Limit
 from tenantry.storage import users
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Application
@@ -210,6 +211,36 @@ async def test_an_address_is_proved_for_one_account(mailing: tuple[Application, 
         refused = await mallory.submit(await mallory.get(link))
         assert (refused.status, "another account has proved" in refused.text.lower()) == (409, True)
         assert len(await v1.server.services.db.run(users.with_address, EMAIL)) == 2
+
+
+async def test_who_asks_for_links_of_one_kind_uses_up_no_others(mailing: tuple[Application, Mailbox]) -> None:
+    """Of a new password for an address without an account nobody hears, so it would go unnoticed."""
+    v1, box = mailing
+    async with browsing(v1.server) as mallory, browsing(v1.server) as ada:
+        page = await mallory.get("/password/forgot")
+        for _ in range(MAILS.attempts + 1):
+            await mallory.submit(page, email=EMAIL)
+        await v1.server.services.accounts.close()
+        await ada.submit(await ada.get("/sign-up"), email=EMAIL)
+        await mailed(box, 1, "/sign-up/")
+    assert (await invite(v1))["mailed"] is True
+
+
+async def test_a_tenant_has_only_so_many_strangers_mailed(
+    mailing: tuple[Application, Mailbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v1, _ = mailing
+    monkeypatch.setattr("tenantry.web.invites.MAILS_OF_TENANT", Limit("mails of a tenant", 2, 3600))
+    assert [(await invite(v1, email=f"{name}@example.com"))["mailed"] for name in "abc"] == [True, True, False]
+
+
+@pytest.mark.parametrize("email", ["=?utf-8?q?ada?=@example.com", "=?utf-8?b?YWRh?=@example.com"])
+async def test_what_mail_reads_as_another_address_is_none(mailing: tuple[Application, Mailbox], email: str) -> None:
+    """RFC 2047, 2: who counts mails by address would count each spelling."""
+    v1, box = mailing
+    refused = await v1.post(INVITES, {"email": email, "role": "developer"})
+    assert (refused.status, refused.code) == (422, "invalid")
+    assert not box.mails
 
 
 async def test_links_that_have_expired_are_forgotten(

@@ -11,6 +11,8 @@ _ADDRESS = re.compile(
     r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
     r"(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+"
 )
+#: what begins an encoded word (RFC 2047, 2), which mail reads as another address
+_ENCODED = "=?"
 _MOST = 254  # characters (RFC 5321, 4.5.3.1.3)
 
 
@@ -26,7 +28,7 @@ def check(text: str, field: str = "email") -> str:
         TenantryError: ``INVALID`` at ``field``.
     """
     address = normalise(text)
-    if len(address) <= _MOST and _ADDRESS.fullmatch(address):
+    if text.isascii() and len(address) <= _MOST and _ADDRESS.fullmatch(address) and _ENCODED not in address:
         return address
     message = "Invalid value: must be an e-mail address such as ada@example.com"
     raise TenantryError(

@@ -45,7 +45,7 @@ class Access:
         """
         user = await self._db.run(_drop, actor, write=True)
         news = "Your identities elsewhere and your own API keys were removed. You were signed out everywhere else."
-        self._accounts.tell(user, news)
+        await self._accounts.tell(user, news)
         return user
 
 

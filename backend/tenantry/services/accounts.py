@@ -15,7 +15,7 @@ from tenantry.services.errands import Errands
 from tenantry.services.mail import Mail
 from tenantry.services.passwords import Passwords
 from tenantry.services.standing import notice
-from tenantry.services.throttle import CONFIRMATIONS, MAILS, Throttle
+from tenantry.services.throttle import CONFIRMATIONS, MAILS, NEWS, Throttle
 from tenantry.services.withdrawal import withdraw_access, withdraw_grants
 from tenantry.storage import audit, changes, factors, sessions, users
 from tenantry.storage import links as link_rows
@@ -143,7 +143,7 @@ class Accounts:
         link, user = await self._find_reset(token)
         hashed = await self._passwords.hash(password)
         changed = await self._db.run(_reset, actor, link, user.id, hashed, write=True)
-        self.tell(changed, "Your password was changed. You were signed out everywhere.")
+        await self.tell(changed, "Your password was changed. You were signed out everywhere.")
         return changed
 
     async def change_password(self, actor: Actor, current: str, new: str) -> User:
@@ -155,7 +155,7 @@ class Accounts:
         user = await self.confirm(actor, current, "current")
         hashed = await self._passwords.hash(new)
         changed = await self._db.run(_change, actor, user, hashed, write=True)
-        self.tell(changed, "Your password was changed. You were signed out everywhere else.")
+        await self.tell(changed, "Your password was changed. You were signed out everywhere else.")
         return changed
 
     async def confirm(self, actor: Actor, password: str, field: str = "password") -> User:
@@ -173,12 +173,18 @@ class Accounts:
         await self._throttle.give_back(ticket)
         return user
 
-    def tell(self, user: User, news: str) -> None:
-        """Mail ``user`` what has changed in how they sign in, or in what acts for them."""
+    async def tell(self, user: User, news: str) -> None:
+        """Mail ``user`` what has changed in how they sign in, or in what acts for them, but not without end."""
+        try:
+            await self._throttle.admit(NEWS, user.id)
+        except TenantryError as error:
+            if error.code is not Code.TOO_MANY_REQUESTS:
+                raise
+            return
         self._mail.send(user.email, "Your account has changed", _NEWS.format(news=news, url=self.link("/account")))
 
     async def _send_reset_link(self, actor: Actor, email: str) -> None:
-        await self._throttle.admit(MAILS, email)
+        await self._throttle.admit(MAILS, f"{Purpose.PASSWORD} {email}")
         token = await self._db.run(_reset_link, actor, email, write=True)
         if token:
             text = _RESET.format(url=self.link(f"/password/reset/{token}"))

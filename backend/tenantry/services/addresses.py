@@ -156,7 +156,7 @@ class Addresses:
             return
         if not self._mail.is_on:
             raise TenantryError(Code.UNAVAILABLE, "this server sends no mail, by which an address could be proved")
-        await self._throttle.admit(MAILS, user.email)
+        await self._throttle.admit(MAILS, f"{Purpose.ADDRESS} {user.email}")
         token = await self._db.run(links.make, Purpose.ADDRESS, user.id, write=True)
         self._mail.send(user.email, "Is this your address?", _PROOF.format(url=f"{self._url}/account/email/{token}"))
 
@@ -178,7 +178,7 @@ class Addresses:
             pass
 
     async def _send_registration(self, actor: Actor, email: str, return_to: str) -> None:
-        await self._throttle.admit(MAILS, email)
+        await self._throttle.admit(MAILS, f"{Purpose.REGISTRATION} {email}")
         token = await self._db.run(_registration_link, actor, email, write=True)
         query = f"?{urlencode({'return_to': return_to})}" if return_to else ""
         text = _NEW.format(url=f"{self._url}/sign-up/{token}{query}")

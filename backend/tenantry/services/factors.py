@@ -104,7 +104,7 @@ class Factors:
         codes = tuple(new_recovery_code() for _ in range(RECOVERY_CODES))
         user = await self._db.run(_confirm, actor, factor, step, tuple(map(hash_recovery_code, codes)), write=True)
         await self._throttle.give_back(ticket)
-        self._accounts.tell(user, "Two-step sign-in was turned on. You were signed out everywhere else.")
+        await self._accounts.tell(user, "Two-step sign-in was turned on. You were signed out everywhere else.")
         return Confirmed(user=user, recovery_codes=codes)
 
     async def disable(self, actor: Actor, password: str) -> User:
@@ -115,7 +115,7 @@ class Factors:
         """
         user = await self._accounts.confirm(actor, password)
         changed = await self._db.run(_disable, actor, user, write=True)
-        self._accounts.tell(changed, "Two-step sign-in was turned off. You were signed out everywhere else.")
+        await self._accounts.tell(changed, "Two-step sign-in was turned off. You were signed out everywhere else.")
         return changed
 
     async def step_of(self, user_id: str, code: str) -> int:

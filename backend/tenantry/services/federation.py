@@ -164,7 +164,7 @@ class Federation:
                 user = await self._db.run(_link, actor, found, claims, write=True)
                 if user is None:
                     return Arrival(None, return_to)
-                self._accounts.tell(user, f"You can sign in with {found.display_name} now. {_SIGNED_OUT}")
+                await self._accounts.tell(user, f"You can sign in with {found.display_name} now. {_SIGNED_OUT}")
                 return Arrival(await self._sessions.renew(actor, user), return_to)
             may_join = self._everybody or found.auto_provision or await self._invites.is_good(invite)
             user = await self._db.run(_user_of, actor, found, claims, may_join, write=True)
@@ -188,7 +188,7 @@ class Federation:
             TenantryError: ``NOT_FOUND``; ``CONFLICT``, the user could not sign in any more.
         """
         identity, user = await self._db.run(_unlink, actor, identifier, write=True)
-        self._accounts.tell(user, f"You cannot sign in as {_who(identity)} any more. {_SIGNED_OUT}")
+        await self._accounts.tell(user, f"You cannot sign in as {_who(identity)} any more. {_SIGNED_OUT}")
         return identity, user
 
     async def _claims(

@@ -45,8 +45,12 @@ DEVICE_CODES = Limit("device codes", 5, 600)
 CONFIRMATIONS = Limit("confirmations", 10, 900)
 #: times that a client fails to prove itself, by client and network; all that name none by network alone
 CLIENTS = Limit("clients", 20, 60)
-#: mails that somebody asks for to one address
+#: mails of one kind that somebody asks for to one address: who uses them up has them sent, or keeps nobody from others
 MAILS = Limit("mails", 3, 3600)
+#: invites that a tenant has mailed
+MAILS_OF_TENANT = Limit("mails of a tenant", 200, 3600)
+#: mails that tell a person what has changed of their account
+NEWS = Limit("news", 20, 3600)
 
 _LONGEST_DELAY = 5.0  # seconds
 

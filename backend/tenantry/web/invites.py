@@ -13,7 +13,7 @@ from tenantry.model.identity import Invite
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
 from tenantry.services.invites import PAGE, NewInvite, link, send, state_of
-from tenantry.services.throttle import MAILS
+from tenantry.services.throttle import MAILS, MAILS_OF_TENANT
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 
 
@@ -26,7 +26,8 @@ class NewInviteBody(Model):
     role: Annotated[Role, Field(strict=False)]
     """What they become: `owner`, `admin`, `developer`, `viewer`; at most what the caller is."""
     mail: bool = True
-    """Whether the link is mailed to them, where mail is configured; else the answer has it, to be handed over."""
+    """Whether the link is mailed to them, where mail is configured and neither the address nor the tenant has had too
+    many; else the answer has it, to be handed over."""
 
 
 class InviteView(View):
@@ -135,11 +136,12 @@ def token_in(path: str) -> str:
 
 
 async def _may_mail(call: Call[Any, Any], email: str) -> bool:
-    """Whether there is mail, and nobody is mailed more often than the throttle permits."""
+    """Whether there is mail, and neither the tenant nor the address has had as many as the throttle permits."""
     if not call.services.mail.is_on:
         return False
     try:
-        await call.services.throttle.admit(MAILS, email_address.normalise(email))
+        await call.services.throttle.admit(MAILS_OF_TENANT, call.path["tenant"])
+        await call.services.throttle.admit(MAILS, f"invite {email_address.normalise(email)}")
     except TenantryError as error:
         if error.code is not Code.TOO_MANY_REQUESTS:
             raise

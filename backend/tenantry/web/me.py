@@ -186,7 +186,7 @@ async def create_my_key(call: Call[Nothing, NewKeyBody]) -> Reply:
         once=call.once(answer),
     )
     user = await call.services.users.get(call.actor.user_id)
-    call.services.accounts.tell(user, f'An API key of your own was made: "{made.key.name}".')
+    await call.services.accounts.tell(user, f'An API key of your own was made: "{made.key.name}".')
     return answer(made)
 
 
