@@ -201,6 +201,22 @@ async def test_a_login_form_of_another_site_is_refused(server: ServerInProcess) 
         assert "cookie" in refused.text
 
 
+async def test_a_browser_that_knows_one_account_is_a_stranger_to_another_with_the_address(
+    server: ServerInProcess,
+) -> None:
+    """An address that is not proved may be anybody's: who has such an account guesses no faster at the other."""
+    theirs = "words that mallory knows"
+    await add_account(server)
+    await add_user(server, email_verified=False, password_hash=await server.services.passwords.hash(theirs))
+    async with browsing(server) as mallory:
+        answers = []
+        for number in range(PASSWORDS.attempts + 2):
+            assert (await log_in(mallory, "ada@example.com", theirs)).status == 303
+            del mallory.cookies[SESSION_COOKIE]
+            answers.append((await log_in(mallory, "ada@example.com", f"a guess, the {number}th")).status)
+    assert answers == [422] * PASSWORDS.attempts + [429] * 2
+
+
 async def test_an_outdated_hash_is_made_again_at_sign_in(server: ServerInProcess) -> None:
     old = PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD)
     user = await add_user(server, password_hash=old)

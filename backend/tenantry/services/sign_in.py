@@ -84,12 +84,9 @@ class SignIn:
         """
         email = email_address.normalise(email)
         known = await self._db.run(users.with_address, email)
-        name = next(filter(None, (known_device(user, device) for user in known)), "")
-        ticket = await self._throttle.admit_password(email, actor.ip, name)
-        user = await self._whose(known, password)
+        user = await self._admit(actor, email, known, password, device)
         if user is None or user.status is not UserStatus.ACTIVE:
             raise self._refuse(actor, user or next(iter(known), None))
-        await self._throttle.give_back(ticket)
         user = await self._rehash(user, password)
         if (await self._factors.state(user.id)).since:
             return Halfway(await self._db.run(links.make, Purpose.SIGN_IN, user.id, write=True))
@@ -129,6 +126,25 @@ class SignIn:
             amr: how they have proved who they are; as before when empty.
         """
         return SignedIn(session=await self._sessions.renew(actor, user, amr), device=name_device(user))
+
+    async def _admit(self, actor: Actor, email: str, known: Sequence[User], password: str, device: str) -> User | None:
+        """Who of the users with an address has that password, of whom one may know the browser.
+
+        To the others, who may be anybody, it is a stranger: else who has one account would guess at another's.
+        """
+        friends = [user for user in known if known_device(user, device)]
+        others = [user for user in known if user not in friends]
+        parts = [(friends, known_device(friends[0], device))] if friends else []
+        if others or not friends:
+            parts.append((others, ""))
+        for part, name in parts:
+            ticket = await self._throttle.admit_password(email, actor.ip, name)
+            user = await self._whose(part, password)
+            if user:
+                if user.status is UserStatus.ACTIVE:
+                    await self._throttle.give_back(ticket)
+                return user
+        return None
 
     async def _whose(self, known: Sequence[User], password: str) -> User | None:
         """Who of the users with an address has that password.
