@@ -81,6 +81,17 @@ async def test_a_consent_counts_in_the_tenant_that_it_was_given_in(v1: Applicati
         assert "code" in (await one.authorize(prompt="none")).parameters
 
 
+@pytest.mark.parametrize(
+    ("scope", "told"), [("openid resources:read", None), ("openid email", None), ("profile email", "ada@example.com")]
+)
+async def test_a_client_is_told_who_a_person_is_by_scope(wire: Wire, scope: str, told: str | None) -> None:
+    """The page says "See your e-mail address", or does not."""
+    token = (await wire.redeem(await wire.code(scope=scope))).body["access_token"]
+    sent = await wire.call("GET", "/v1/me", headers={"Authorization": f"Bearer {token}"})
+    assert sent.status == 200
+    assert (sent.body["user"] or {}).get("email") == told
+
+
 async def test_a_client_that_can_prove_itself_may_be_answered_on_loopback(v1: Application, wire: Wire) -> None:
     client, secret = await add_client(v1.server, first_party=True, redirect_uris=("http://127.0.0.1/callback",))
     sent = await Wire(wire.http, client.id, secret, wire.cookie).authorize(redirect_uri="http://127.0.0.1/callback")

@@ -20,6 +20,8 @@ from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.keys import CreatedKey, KeyList, KeyView, NewKeyBody, created_key, revoked_key, view
 
 _KEYS = "/v1/me/keys"
+#: scopes of a client that is told who a person is
+_WHO = frozenset({"profile", "email"})
 
 
 class Credential(StrEnum):
@@ -80,7 +82,7 @@ class Me(View):
     name: str
     """Stable name, as the audit log has it."""
     user: Person | None
-    """The person, also when a key acts for them."""
+    """The person, also when a key acts for them; null for an OAuth client that lacks `profile` or `email`."""
     tenant: TenantPlace | None
     """The tenant that the caller acts in; null for the platform, and for who has chosen none."""
     tenants: list[TenantPlace] | None
@@ -216,7 +218,8 @@ async def revoke_my_key(call: Call[Nothing, Nothing]) -> Reply:
 
 async def _me(call: Call[Nothing, Nothing]) -> Me:
     actor, standing = call.actor, call.services.standing
-    user = await standing.user(actor.user_id) if actor.user_id else None
+    is_told = not actor.client_id or actor.scopes >= _WHO  # what the person has allowed the client to know
+    user = await standing.user(actor.user_id) if actor.user_id and is_told else None
     tenant = await standing.tenant(actor.tenant_id) if actor.tenant_id else None
     is_there = actor.may(Permission.SELF)  # the person, and not only what acts for them
     places = await call.services.users.places(actor.user_id) if is_there else None
