@@ -51,9 +51,8 @@ async def add_session(server: ServerInProcess, user: User, tenant_id: str = "", 
         secret_sha=secret_sha,
         user_id=user.id,
         auth_version=user.auth_version,
-        amr=("pwd",),
         tenant_id=tenant_id,
-        **{"auth_time": now, "created_at": now, "last_seen_at": now, **columns},
+        **{"amr": ("pwd",), "auth_time": now, "created_at": now, "last_seen_at": now, **columns},
     )
 
     def insert(unit: Unit) -> None:

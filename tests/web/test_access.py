@@ -16,11 +16,11 @@ from tenantry.model.oauth import Consent, TokenFamily
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.providers import Identity, identity_id
 from tenantry.services import links
-from tenantry.services.access import Held
 from tenantry.services.keys import owner_of
 from tenantry.services.local_admin import ACTOR
 from tenantry.services.throttle import Limit
-from tenantry.storage import consents, families, identities
+from tenantry.services.withdrawal import Held
+from tenantry.storage import consents, families, identities, users
 from tenantry.storage import sessions as session_rows
 from tenantry.storage.unit import Unit
 from tenantry.web import csrf
@@ -121,11 +121,9 @@ async def test_after_a_reset_the_person_is_shown_what_it_leaves_and_takes_it_awa
         await log_in(mallory, EMAIL, PASSWORD)
         await ada.submit(await ada.get("/password/forgot"), email=EMAIL)
         path = re.findall(r"(/password/reset/\S+)", await mailed(box, "set a new password"))[0]
-        where = await reset(ada, path)
-        assert where == "/login?notice=password-set&return_to=%2Faccount%2Faccess"
+        assert await reset(ada, path) == "/login?notice=password-set"
         assert (await mallory.get("/v1/me")).status == 401
-        back = await log_in(ada, EMAIL, NEW, where)
-        page = await ada.follow(back)
+        page = await ada.follow(await log_in(ada, EMAIL, NEW))
         for told in ("mallory", "backup", "monitor", "For acme", "last used on"):
             assert told in page.text
         assert await work(v1, tokens) == [True, True]  # nobody knows yet whose they are
@@ -139,6 +137,50 @@ async def test_after_a_reset_the_person_is_shown_what_it_leaves_and_takes_it_awa
     rows = [row["action"] for row in await v1.items(f"/v1/audit?actor=user:{user.id}")]
     assert (rows.count("key.revoke"), rows.count("identity.unlink")) == (2, 1)
     await mailed(box, "Your identities elsewhere and your own API keys were removed")
+    async with browsing(v1.server) as ada:
+        assert (await log_in(ada, EMAIL, NEW)).location == "/account"
+
+
+async def test_each_sign_in_leads_by_the_review_until_the_password_has_answered(
+    mailing: tuple[Application, Mailbox],
+) -> None:
+    v1, box = mailing
+    user, tokens = await intruded(v1)
+    async with browsing(v1.server) as ada:
+        await ada.submit(await ada.get("/password/forgot"), email=EMAIL)
+        await reset(ada, re.findall(r"(/password/reset/\S+)", await mailed(box, "set a new password"))[0])
+    async with browsing(v1.server) as elsewhere:  # where nobody knows of the reset, and the page is just closed
+        assert (await log_in(elsewhere, EMAIL, NEW)).location == "/account/access"
+    changed = await v1.server.services.db.run(users.get, user.id)
+    assert changed is not None
+    async with browsing(v1.server) as mallory:  # by the identity that is in doubt
+        mallory.cookies[SESSION_COOKIE] = await add_session(v1.server, changed, amr=("fed",))
+        page = await mallory.get("/account/access")
+        assert "Only who signs in with the password" in page.text
+        assert (await mallory.post("/account/access/keep", page.forms[0][1])).status == 403
+    async with browsing(v1.server) as ada:
+        asked = await log_in(ada, EMAIL, NEW, "/login?return_to=%2Faccount%2Fgrants")
+        assert asked.location == "/account/access?return_to=%2Faccount%2Fgrants"
+        page = await ada.follow(asked)
+        kept = await ada.post("/account/access/keep", page.forms[0][1])
+        assert kept.location == "/account/grants"
+        assert (await log_in(ada, EMAIL, NEW)).location == "/account"
+    assert await work(v1, tokens) == [True, True]
+    rows = [row["action"] for row in await v1.items(f"/v1/audit?actor=user:{user.id}")]
+    assert rows.count("access.keep") == 1
+
+
+async def test_taking_it_away_without_the_password_does_not_answer(mailing: tuple[Application, Mailbox]) -> None:
+    v1, box = mailing
+    user, _ = await intruded(v1)
+    async with browsing(v1.server) as ada, browsing(v1.server) as mallory:
+        await ada.submit(await ada.get("/password/forgot"), email=EMAIL)
+        await reset(ada, re.findall(r"(/password/reset/\S+)", await mailed(box, "set a new password"))[0])
+        changed = await v1.server.services.db.run(users.get, user.id)
+        assert changed is not None
+        mallory.cookies[SESSION_COOKIE] = await add_session(v1.server, changed, amr=("fed",))
+        assert (await mallory.submit(await mallory.get("/account/access"))).status == 303
+        assert (await log_in(ada, EMAIL, NEW)).location == "/account/access"
 
 
 async def test_a_recovery_leaves_nothing_of_an_intruder(mailing: tuple[Application, Mailbox]) -> None:

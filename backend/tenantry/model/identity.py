@@ -107,6 +107,7 @@ class User:
     created_at: int = 0  # epoch microseconds, as all below
     updated_at: int = 0
     last_sign_in_at: int = 0
+    must_review: bool = False  # what else lets anybody act as them: a new password by mail has left it as it was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

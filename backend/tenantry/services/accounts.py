@@ -16,7 +16,7 @@ from tenantry.services.mail import Mail
 from tenantry.services.passwords import Passwords
 from tenantry.services.standing import notice
 from tenantry.services.throttle import CONFIRMATIONS, MAILS, NEWS, Throttle
-from tenantry.services.withdrawal import withdraw_access, withdraw_grants
+from tenantry.services.withdrawal import Held, access_of, withdraw_access, withdraw_grants
 from tenantry.storage import audit, changes, factors, sessions, users
 from tenantry.storage import links as link_rows
 from tenantry.storage.changes import Notice
@@ -250,6 +250,7 @@ def _reset(unit: Unit, actor: Actor, link: Link, user_id: str, hashed: str) -> U
     if link.purpose is Purpose.RECOVERY:  # whoever was in has nothing left by which to come back
         factors.remove(unit, user.id)
         notices = [*withdraw_access(unit, who, user.id), *withdraw_grants(unit, user.id)]
+    user = replace(user, must_review=access_of(unit, user.id) != Held([], []))
     return _set_password(unit, who, user, hashed, "password.reset", *notices)
 
 

@@ -22,10 +22,14 @@ _AGENT = 256  # characters of a User-Agent that are kept
 
 @dataclass(frozen=True, slots=True)
 class NewSession:
-    """A session that was just begun. ``cookie`` goes to the browser and is stored nowhere."""
+    """A session that was just begun. ``cookie`` goes to the browser and is stored nowhere.
+
+    ``must_review`` is that of its user.
+    """
 
     session: Session
     cookie: str
+    must_review: bool
 
 
 class Sessions:
@@ -46,7 +50,7 @@ class Sessions:
             user_agent: of the browser, for the list of sessions.
         """
         made = _new(actor, user, amr, user_agent)
-        return NewSession(await self._db.run(_begin, actor, made.session, write=True), made.cookie)
+        return replace(made, session=await self._db.run(_begin, actor, made.session, write=True))
 
     async def renew(self, actor: Actor, user: User, amr: Sequence[str] = ()) -> NewSession:
         """Another session in the place of the actor's own, in the same tenant: how they sign in has changed.
@@ -59,7 +63,7 @@ class Sessions:
             amr: how they have proved who they are; as before when empty.
         """
         made = _new(actor, user, amr, "")
-        return NewSession(await self._db.run(_renew, actor, made.session, write=True), made.cookie)
+        return replace(made, session=await self._db.run(_renew, actor, made.session, write=True))
 
     async def end(self, actor: Actor, session_id: str) -> None:
         """End a session of the actor's own user; one that has ended stays so.
@@ -118,7 +122,7 @@ def _new(actor: Actor, user: User, amr: Sequence[str], user_agent: str) -> NewSe
         ip=actor.ip,
         user_agent=user_agent.encode(errors="replace").decode()[:_AGENT],  # a header may have bytes that are no text
     )
-    return NewSession(session, cookie)
+    return NewSession(session, cookie, user.must_review)
 
 
 def _begin(unit: Unit, actor: Actor, session: Session) -> Session:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from tenantry.model import ids
 from tenantry.model.identity import Actor, ApiKey
 from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
+from tenantry.model.providers import Identity
 from tenantry.services.audit import event
 from tenantry.services.standing import notice, notices_of
 from tenantry.storage import (
@@ -29,6 +33,19 @@ from tenantry.storage.unit import Unit
 _ALL = 2**31
 #: how long a token that was taken back could still be good, and a little more
 _REVOCATION_US = (USER_TOKEN_SECONDS + 300) * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What lets somebody act as a person beside their password; the keys are those that work, in all their tenants."""
+
+    identities: Sequence[Identity]
+    keys: Sequence[ApiKey]
+
+
+def access_of(unit: Unit, user_id: str) -> Held:
+    """What the user has of it."""
+    return Held(identities.of_user(unit, user_id), keys_of_person(unit, user_id))
 
 
 def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = "") -> list[Notice]:

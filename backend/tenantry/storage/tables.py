@@ -252,6 +252,7 @@ class User(Model):
     created_at = BigIntegerField()
     updated_at = BigIntegerField()
     last_sign_in_at = BigIntegerField()
+    must_review = IntegerField()
 
     class Meta:  # noqa: D106
         table_name = "user_account"  # USER is a function of MySQL

@@ -13,7 +13,9 @@ from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
 
 _table = tables.User
-_rows = Rows(User, _table, read={"status": UserStatus, "platform_admin": bool, "email_verified": bool})
+_rows = Rows(
+    User, _table, read={"status": UserStatus, "platform_admin": bool, "email_verified": bool, "must_review": bool}
+)
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
 _BY_EMAIL = Statement(_rows.select.where(_table.email == arg("email")).order_by(_table.email_verified.desc()))

@@ -11,7 +11,7 @@ from multidict import MultiMapping
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.permissions import Permission
 from tenantry.services.federation import NotSignedInError
-from tenantry.web import invites, pages
+from tenantry.web import invites, my_access, pages
 from tenantry.web.authentication import SESSION_COOKIE, fresh_session
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
@@ -126,7 +126,8 @@ async def _arrive(request: web.Request, form: Form) -> web.Response:
         )
     except NotSignedInError as refusal:
         return pages.show(request, "not_signed_in.html", status=403, message=str(refusal))
-    response = pages.redirect(request, arrival.return_to or ACCOUNT)
+    wanted = arrival.return_to or ACCOUNT
+    response = pages.redirect(request, my_access.before(arrival.session, wanted) if arrival.session else wanted)
     if arrival.session:
         pages.set_cookie(response, SESSION_COOKIE, arrival.session.cookie)
         pages.drop_cookie(response, pages.FORM_COOKIE)

@@ -1,22 +1,34 @@
-"""The page that shows a person what lets somebody act as them beside their password, and takes it all away."""
+"""The page that shows a person what lets somebody act as them beside their password, and takes it all away.
+
+After a new password by mail each sign-in leads by it, until it is answered.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 from aiohttp import web
 
 from tenantry.model.permissions import Permission
+from tenantry.services.sessions import NewSession
 from tenantry.web import pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
 PATH = "/account/access"
+_HOME = "/account"
+
+
+def before(session: NewSession, path: str) -> str:
+    """Where the browser goes that wants to ``path`` with its new session: to the review, if that is to be answered."""
+    if not session.must_review:
+        return path
+    return PATH if path in {PATH, _HOME} else f"{PATH}?{urlencode({'return_to': path})}"
 
 
 async def _show(request: web.Request, form: Form) -> web.Response:
-    del form
     services, actor = request.app[SERVICES], request[ACTOR]
     held = await services.access.held(actor.user_id)
     places = {place.tenant.id: place.tenant.name for place in await services.users.places(actor.user_id)}
@@ -24,6 +36,8 @@ async def _show(request: web.Request, form: Form) -> web.Response:
     return pages.show(
         request,
         "access.html",
+        return_to=pages.return_to(request, form),
+        may_answer=await services.access.may_answer(actor),
         identities=[
             {
                 "name": names.get(each.issuer, each.issuer),
@@ -44,11 +58,15 @@ async def _show(request: web.Request, form: Form) -> web.Response:
     )
 
 
+async def _keep(request: web.Request, form: Form) -> web.Response:
+    await request.app[SERVICES].access.keep(request[ACTOR])
+    return pages.redirect(request, pages.return_to(request, form) or _HOME)
+
+
 async def _drop(request: web.Request, form: Form) -> web.Response:
-    del form
     services, actor = request.app[SERVICES], request[ACTOR]
     user = await services.access.drop(actor)
-    response = pages.redirect(request, "/account?notice=access")
+    response = pages.redirect(request, pages.return_to(request, form) or f"{_HOME}?notice=access")
     pages.set_cookie(response, SESSION_COOKIE, (await services.sessions.renew(actor, user)).cookie)
     return response
 
@@ -60,4 +78,5 @@ def _day(micros: int) -> str:
 ROUTES = [
     pages.page("GET", PATH, _show, needs=Permission.SELF),
     pages.page("POST", PATH, _drop, needs=Permission.SELF),
+    pages.page("POST", f"{PATH}/keep", _keep, needs=Permission.SELF),
 ]

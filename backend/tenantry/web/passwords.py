@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from aiohttp import web
 
 from tenantry.model.errors import TenantryError
 from tenantry.model.identity import User
-from tenantry.web import my_access, pages
+from tenantry.web import pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
@@ -38,13 +36,11 @@ async def _set(request: web.Request, form: Form) -> web.Response:
     accounts, token = request.app[SERVICES].accounts, request.match_info["token"]
     try:
         pages.check_repeated(form)
-        user = await accounts.reset_password(request[ACTOR], token, form.get("password", ""))
+        await accounts.reset_password(request[ACTOR], token, form.get("password", ""))
     except TenantryError as error:
         pages.wrong_fields(error)
         return _reset(request, await accounts.find_reset(token), error)
-    held = await request.app[SERVICES].access.held(user.id)
-    query = {"notice": "password-set"} | ({"return_to": my_access.PATH} if held.identities or held.keys else {})
-    response = pages.redirect(request, f"/login?{urlencode(query)}")
+    response = pages.redirect(request, "/login?notice=password-set")
     pages.drop_cookie(response, SESSION_COOKIE)
     return response
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.services.sign_in import Halfway, SignedIn
-from tenantry.web import federation, pages
+from tenantry.web import federation, my_access, pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
@@ -108,8 +108,8 @@ _NOTICES = {
 
 
 def let_in(request: web.Request, signed_in: SignedIn, path: str = "") -> web.Response:
-    """Give the browser its new session, and send it to ``path``."""
-    response = pages.redirect(request, path or HOME)
+    """Give the browser its new session, and send it to ``path``, by the page that the user must see first if any."""
+    response = pages.redirect(request, my_access.before(signed_in.session, path or HOME))
     give_session(response, signed_in)
     pages.drop_cookie(response, pages.FORM_COOKIE)
     return response
