@@ -29,7 +29,11 @@ async def test_export_prints_each_row(v1: Application, tenantry: Tenantry, monke
     for tenant in ("acme", made["status"]["tenantID"]):
         done = await tenantry("audit", "export", "--tenant", tenant)
         assert [orjson.loads(line) for line in done.stdout.splitlines()] == own
-    assert (await tenantry("audit", "export", "--since", "2999-01-01")).stdout == ""
+    for tenant in ((), ("--tenant", "acme"), ("--tenant", made["status"]["tenantID"])):
+        done = await tenantry("audit", "export", "--since", "2999-01-01", *tenant)
+        assert (done.exit_code, done.output) == (0, "")
+    done = await tenantry("audit", "export", "--tenant", "nope")
+    assert (done.exit_code, done.output) == (Exit.FAILED, 'tenantry: there is no tenant or chain "nope"\n')
     assert len((await tenantry("audit", "export", "--since", "2001-01-01")).stdout.splitlines()) == len(rows)
 
 
@@ -47,11 +51,19 @@ async def test_verify_names_what_was_tampered_with(
         assert done.exit_code == 0, done.output
         lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
         assert lines.keys() == {"platform", "acme"}
-        assert lines["acme"].startswith("1 rows are as they were sealed; ends at")
+        assert lines["acme"].startswith("1 row is as it was sealed; ends at")
         head = lines["acme"].rpartition("ends at ")[2]
         assert head.startswith(f"{tenant_id}=1:")
         done = await tenantry("audit", "verify", "--tenant", "acme", "--head", head, DATABASE_URL=database_url)
         assert (done.exit_code, len(done.stdout.splitlines())) == (0, 1)
+        done = await tenantry("audit", "verify", "--tenant", tenant_id, DATABASE_URL=database_url)
+        assert (done.exit_code, done.stdout.split(":")[0]) == (0, "acme")
+        done = await tenantry("audit", "verify", "--tenant", "nope", DATABASE_URL=database_url)
+        assert (done.exit_code, done.output) == (Exit.FAILED, 'tenantry: there is no tenant or chain "nope"\n')
+        other = f"platform=1:{'0' * 64}"
+        done = await tenantry("audit", "verify", "--tenant", "acme", "--head", other, DATABASE_URL=database_url)
+        assert (done.exit_code, done.stdout) == (Exit.USAGE, "")
+        assert (await tenantry("audit", "verify", "--head", other, DATABASE_URL=database_url)).exit_code == Exit.FAILED
 
         def tamper(unit: Unit) -> None:
             event = tables.AuditEvent

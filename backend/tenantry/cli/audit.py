@@ -18,7 +18,7 @@ from tenantry.model.kinds import TENANT, Address
 from tenantry.services import audit_check
 from tenantry.services.audit_check import Finding
 from tenantry.settings import Settings, WrongSettingError
-from tenantry.storage import resources
+from tenantry.storage import audit_chains, resources
 from tenantry.storage.db import Database
 
 _PLATFORM = "platform"
@@ -46,14 +46,18 @@ async def export(target: Remote, *, tenant: str | None, since: datetime | None) 
       tenantry audit export > audit.jsonl
       tenantry audit export --tenant acme --since 2026-01-01
     """
-    query = {"tenantID": await _identity(target, tenant)} if tenant else {}
+    tenant_id = await _identity(target, tenant) if tenant else ""
+    query, row = {"tenantID": tenant_id} if tenant_id else {}, None
     async for row in pages(target.session, "/v1/audit", query):
         if since and datetime.fromisoformat(row["at"]) < since.replace(tzinfo=UTC):
             return
         click.echo(orjson.dumps(row))
+    if row is None and tenant and tenant_id == tenant:
+        raise _unknown(tenant)
 
 
 async def _identity(target: Remote, tenant: str) -> str:
+    """The identity of the tenant of that name; the name itself, which may be one, when there is none."""
     try:
         found = await target.resources.get(Address(TENANT, "", tenant))
     except TenantryError as error:
@@ -103,6 +107,8 @@ async def verify(settings: Settings, tenant: str | None, heads: audit_check.Head
         if not services.seals:
             raise WrongSettingError("TENANTRY_KEY_FILE: must be set, because the audit log is sealed with it")
         tenant_id = await _find(services.db, tenant) if tenant else None
+        if tenant_id and heads.keys() - {tenant_id}:
+            raise click.UsageError(f"--head must be of the chain of {tenant}: with --tenant no other is looked at")
         faults = 0
         async for finding in audit_check.check(services.db, services.seals, tenant_id=tenant_id, heads=heads):
             faults += bool(finding.fault)
@@ -113,17 +119,23 @@ async def verify(settings: Settings, tenant: str | None, heads: audit_check.Head
 
 async def _find(db: Database, tenant: str) -> str:
     found = await db.run(resources.get, TENANT.name, "", tenant)
+    if found is None and tenant not in await db.run(audit_chains.owners):
+        raise _unknown(tenant)
     return found.tenant_id if found else tenant
+
+
+def _unknown(tenant: str) -> TenantryError:
+    return TenantryError(Code.NOT_FOUND, f'there is no tenant or chain "{tenant}"')
 
 
 async def _line(db: Database, finding: Finding) -> str:
     tenant = await db.run(resources.tenant, finding.tenant_id) if finding.tenant_id else None
     owner = finding.tenant_id or _PLATFORM
-    parts = [f"{finding.rows} rows are as they were sealed"]
+    parts = ["1 row is as it was sealed" if finding.rows == 1 else f"{finding.rows} rows are as they were sealed"]
     if finding.removed:
-        parts.append(f"{finding.removed} older ones were removed in time")
+        parts.append(f"{finding.removed} older {'one was' if finding.removed == 1 else 'ones were'} removed in time")
     if finding.unsealed:
-        parts.append(f"{finding.unsealed} wait for their seals")
+        parts.append("1 waits for its seal" if finding.unsealed == 1 else f"{finding.unsealed} wait for their seals")
     if finding.fault:
         parts.append(f"TAMPERED WITH: {finding.fault}")
     elif finding.head:
