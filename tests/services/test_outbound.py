@@ -149,6 +149,15 @@ async def test_what_the_settings_allow_is_connected_to(receiver: Receiver) -> No
     assert len(receiver.requests) == 2
 
 
+def test_a_name_that_the_settings_do_not_have_is_named_with_tls_only() -> None:
+    client = Outbound(["idp.internal", "127.0.0.0/8"])
+    for url in ("http://idp.internal/", "http://127.0.0.1/", "https://example.com/", "https://other.internal/"):
+        client.check(url)
+    for url in ("http://example.com/", "http://other.internal/", "http://localhost/", "http://1.1.1.1/"):
+        with pytest.raises(ValueError, match="must begin with https://"):
+            client.check(url)
+
+
 async def test_of_a_name_with_several_addresses_only_the_good_are_tried(receiver: Receiver) -> None:
     names = Names({"both": [["127.0.0.3", "127.0.0.1", "::1"]], "none": [["127.0.0.3", "::ffff:127.0.0.3"]]})
     client = Outbound([OPEN], resolver=names)

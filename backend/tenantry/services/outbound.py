@@ -77,12 +77,17 @@ class Outbound:
         self._resolver = resolver
 
     def check(self, url: str) -> None:
-        """Refuse a URL to which nothing will ever be sent, as far as it tells itself; its name is resolved later.
+        """Refuse a URL that nobody may name, as far as it tells itself; its name is resolved later.
+
+        Without TLS it must be at a host that the settings name, or an address in one of their networks: what a name
+        stands for may change, or not be known at this moment.
 
         Raises:
             ValueError: why.
         """
-        self._read(url)
+        target = self._read(url)
+        if target.scheme == "http" and target.host not in self._hosts and not _is_address(target.host or ""):
+            raise ValueError("must begin with https://")
 
     async def request(
         self,
@@ -223,6 +228,14 @@ def _unwrap(address: Address) -> Address:
 def _is_network(item: str) -> bool:
     try:
         ip_network(item)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
     except ValueError:
         return False
     return True
