@@ -31,6 +31,7 @@ async def _show(request: web.Request, form: Form) -> web.Response:
         sessions=[_row(session, actor.session_id) for session in found],
         factor=await services.factors.state(actor.user_id),
         grants=len(await services.oauth.grants(actor)),
+        keys=sum(key.tenant_id == actor.tenant_id for key in (await services.access.held(actor.user_id)).keys),
         notice=_NOTICES.get(request.query.get("notice", ""), ""),
         sends_mail=services.mail.is_on,
         **await my_tenants.account(request, user, active),

@@ -13,9 +13,8 @@ from tenantry.model.fields import Model, View
 from tenantry.model.identity import Actor, TenantStanding, User
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
-from tenantry.services.keys import owner_of
 from tenantry.services.users import Change, Place
-from tenantry.web import csrf
+from tenantry.web import csrf, my_keys
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.keys import CreatedKey, KeyList, KeyView, NewKeyBody, created_key, revoked_key, view
 
@@ -177,18 +176,15 @@ async def create_my_key(call: Call[Nothing, NewKeyBody]) -> Reply:
     """
     body = call.body
     answer = partial(created_key, path=_KEYS)
-    made = await call.services.keys.create(
+    made = await my_keys.make(
+        call.services,
         call.actor,
         body.name,
         body.scopes,
-        owner=owner_of(call.actor),
-        needs=Permission.SELF,
         lifetime=body.lifetime_seconds,
         allowed_cidrs=body.allowed_cidrs,
         once=call.once(answer),
     )
-    user = await call.services.users.get(call.actor.user_id)
-    await call.services.accounts.tell(user, f'An API key of your own was made: "{made.key.name}".')
     return answer(made)
 
 
