@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from tenantry.addresses import MySQLAddress, read_database_url
 from tenantry.datadir import DataDirectory
@@ -131,7 +132,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         oauth = OAuth(db, standing, encryption)
         rate_limits = RateLimits(settings, shared=isinstance(read_database_url(settings.database), MySQLAddress))
         rate_exchange = RateExchange(db, rate_limits)
-        passwords = Passwords()
+        passwords = Passwords(("tenantry", urlsplit(settings.pages_url).hostname or ""))
         stack.callback(passwords.close)
         audit = AuditLog(db)
         stack.push_async_callback(audit.close)

@@ -1,7 +1,7 @@
 """What works once works once: twenty at the same moment, over two connections to the database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from functools import partial
 
 import pytest
@@ -29,8 +29,8 @@ CALLER = Actor(name="system:anonymous")
 class _NoPasswords(Passwords):
     """Hashes nothing, so that all arrive at the database at once."""
 
-    async def hash(self, password: str, field: str = "password") -> str:
-        del field
+    async def hash(self, password: str, field: str = "password", *, about: Iterable[str] = ()) -> str:
+        del field, about
         return f"hash of {password}"
 
 

@@ -53,6 +53,29 @@ async def test_one_that_many_people_take_is_refused(hasher: Passwords, password:
     assert [field.path for field in caught.value.fields] == ["new"]
 
 
+@pytest.mark.parametrize(
+    "password",
+    [
+        "ada@example.com",
+        "Ada.Lovelace",
+        "lovelace1843!",
+        "adalovelace",
+        "Tenantry",
+        "tenantry-2026",
+        "CONFIG.corp.test",
+    ],
+)
+async def test_one_that_is_made_of_words_about_its_owner_is_refused(password: str) -> None:
+    hasher, about = Passwords(("tenantry", "config.corp.test")), ("ada@example.com", "Ada Lovelace")
+    with pytest.raises(TenantryError, match="easy to guess") as caught:
+        await hasher.hash(password, "new", about=about)
+    assert [field.path for field in caught.value.fields] == ["new"]
+    for good in (f"{password} and a horse", "12 34 56 78"):
+        await hasher.hash(good, about=about)
+    assert await hasher.verify(await hasher.rehash(password), password)  # as it was taken before there was the rule
+    hasher.close()
+
+
 async def test_as_much_is_done_for_an_account_that_is_none(hasher: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     verify = PasswordHasher.verify

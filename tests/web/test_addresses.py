@@ -123,6 +123,8 @@ async def test_asking_for_an_account_tells_nobody_who_has_one(mailing: tuple[App
         wrong = await person.submit(page, email="no address")
         assert (wrong.status, "Must be an e-mail address" in wrong.text) == (422, True)
         page = await person.get(link)
+        guessable = await person.submit(page, password="new@example.com", repeated="new@example.com")
+        assert (guessable.status, "easy to guess" in guessable.text) == (422, True)
         short = await person.submit(page, password="short", repeated="short")
         assert short.status == 422
         done = await person.submit(short, password=PASSWORD, repeated=PASSWORD)

@@ -61,6 +61,9 @@ async def test_a_new_password_ends_every_other_session(server: ServerInProcess) 
             ({"current": "wrong", "password": NEW, "repeated": NEW}, "Is not your password"),
             ({"current": PASSWORD, "password": "short", "repeated": "short"}, "at least 8 characters"),
             ({"current": PASSWORD, "password": NEW, "repeated": "other"}, "Is not the same"),
+            ({"current": PASSWORD, "password": PASSWORD, "repeated": PASSWORD}, "Is the one that you have already"),
+            ({"current": PASSWORD, "password": EMAIL, "repeated": EMAIL}, "easy to guess"),
+            ({"current": PASSWORD, "password": "localhost", "repeated": "localhost"}, "easy to guess"),
         ]
         for fields, told in wrong:
             answer = await here.submit(page, 0, **fields)
@@ -96,7 +99,8 @@ async def test_who_has_forgotten_it_gets_a_link_by_mail(mailing: tuple[ServerInP
         for _ in range(2):  # to look is not to use
             page = await browser.get(path)
             assert EMAIL in page.text
-        assert (await browser.submit(page, password="short", repeated="short")).status == 422
+        for wrong in ("short", EMAIL):
+            assert (await browser.submit(page, password=wrong, repeated=wrong)).status == 422
         done = await browser.submit(page, password=NEW, repeated=NEW)
         assert done.location == "/login?notice=password-set"
         assert "Sign in with it" in (await browser.follow(done)).text

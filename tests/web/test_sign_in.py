@@ -60,6 +60,7 @@ async def test_the_setup_page_says_what_is_wrong_beside_the_field(server: Server
         wrong: list[tuple[dict[str, str], str]] = [
             ({"email": "ada", "password": PASSWORD, "repeated": PASSWORD}, "Must be an e-mail address"),
             ({"email": "ada@example.com", "password": "short", "repeated": "short"}, "at least 8 characters"),
+            ({"email": "ada@example.com", "password": "tenantry", "repeated": "tenantry"}, "easy to guess"),
             ({"email": "ada@example.com", "password": PASSWORD, "repeated": "another"}, "not the same"),
         ]
         for fields, told in wrong:

@@ -106,6 +106,8 @@ async def test_a_stranger_makes_an_account_and_is_a_member(v1: Application) -> N
     async with browsing(v1.server) as ada:
         page = await ada.get(path)
         assert "Somebody invites ada@example.com to be developer of acme" in page.text
+        guessable = await ada.submit(page, name="Ada", password="ada@example.com", repeated="ada@example.com")
+        assert (guessable.status, "easy to guess" in guessable.text) == (422, True)
         short = await ada.submit(page, name="Ada", password="short", repeated="short")
         assert short.status == 422
         differ = await ada.submit(short, name="Ada", password=PASSWORD, repeated="another old word")

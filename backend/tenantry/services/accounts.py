@@ -94,7 +94,7 @@ class Accounts:
         """
         link = await links.find(self._db, token, Purpose.SETUP)
         address, name = email_address.check(email), check_name(name)
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, about=(address, name))
         now = ids.now_micros()
         user = User(
             id=ids.uuid7(),
@@ -141,7 +141,7 @@ class Accounts:
             TenantryError: ``NOT_FOUND``, the link does not work; ``INVALID`` at ``password``.
         """
         link, user = await self._find_reset(token)
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, about=(user.email, user.name))
         changed = await self._db.run(_reset, actor, link, user.id, hashed, write=True)
         await self.tell(changed, "Your password was changed. You were signed out everywhere.")
         return changed
@@ -153,7 +153,10 @@ class Accounts:
             TenantryError: ``INVALID`` at ``current`` or ``password``.
         """
         user = await self.confirm(actor, current, "current")
-        hashed = await self._passwords.hash(new)
+        if new == current:
+            wrong = FieldError("password", FieldCode.INVALID, "Invalid value: is the one that you have already")
+            raise TenantryError(Code.INVALID, "the password is not a new one", [wrong])
+        hashed = await self._passwords.hash(new, about=(user.email, user.name))
         changed = await self._db.run(_change, actor, user, hashed, write=True)
         await self.tell(changed, "Your password was changed. You were signed out everywhere else.")
         return changed

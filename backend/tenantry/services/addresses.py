@@ -132,7 +132,7 @@ class Addresses:
                 ``INVALID`` at ``name`` or ``password``.
         """
         link, name = await self.find(token), check_name(name)
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, about=(link.email, name))
         now = ids.now_micros()
         user = User(
             id=ids.uuid7(),

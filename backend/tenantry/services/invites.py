@@ -177,7 +177,7 @@ class Invites:
         if not opened.makes_accounts:
             raise TenantryError(Code.FORBIDDEN, "the link proves no address: make an account first, then open it again")
         name = check_name(name)
-        hashed = await self._passwords.hash(password)
+        hashed = await self._passwords.hash(password, about=(opened.invite.email, name))
         now = ids.now_micros()
         user = User(
             id=ids.uuid7(),

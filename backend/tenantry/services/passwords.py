@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, cached_property
@@ -25,6 +26,8 @@ from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 #: NIST SP 800-63B: at least eight characters, no rules of composition; longer ones than this only cost time
 LEAST_CHARACTERS = 8
 MOST_BYTES = 1024
+#: letters that a context-specific word has at least; a shorter one is part of too much
+_LEAST_LETTERS = 3
 #: passwords that wait to be hashed: about two seconds of work
 _WAITING = 64
 _LOWEST = 19  # what `nice` can do
@@ -33,23 +36,46 @@ T = TypeVar("T")
 
 
 class Passwords:
-    """Hashes and verifies passwords."""
+    """Hashes and verifies passwords.
 
-    def __init__(self) -> None:
+    Args:
+        about: texts about the server, of whose words alone nobody's password is made: its name and its host.
+    """
+
+    def __init__(self, about: Iterable[str] = ()) -> None:
+        self._about = tuple(about)
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
         threads = max(1, (os.cpu_count() or 1) // 2)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password", initializer=_stand_back)
         self._waiting = 0
 
-    async def hash(self, password: str, field: str = "password") -> str:
-        """``password`` as the database keeps it: argon2id in PHC form.
+    async def hash(self, password: str, field: str = "password", *, about: Iterable[str] = ()) -> str:
+        """A new ``password`` as the database keeps it: argon2id in PHC form.
+
+        Args:
+            password: as it was typed.
+            field: where complaints are told.
+            about: texts about whose it is, of whose words alone it is not made: e-mail address and name.
 
         Raises:
-            TenantryError: ``INVALID`` at ``field``, it is too short, too long or too common; ``UNAVAILABLE``, too many
-                wait.
+            TenantryError: ``INVALID`` at ``field``, it is too short, too long, too common or easy to guess;
+                ``UNAVAILABLE``, too many wait.
         """
         _check_length(password, field)
+        if _is_made_of(password, _words((*self._about, *about))):
+            message = "Invalid value: is made of your name, your address or this server's, and so easy to guess"
+            raise TenantryError(
+                Code.INVALID, "the password is easy to guess", [FieldError(field, FieldCode.INVALID, message)]
+            )
         return await self._run(lambda: self._hash(password, field))
+
+    async def rehash(self, password: str) -> str:
+        """A password that is good already, hashed with today's parameters.
+
+        Raises:
+            TenantryError: ``UNAVAILABLE``, too many wait.
+        """
+        return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, hashed: str, password: str) -> bool:
         """Whether ``password`` is the one that ``hashed`` was made of.
@@ -106,6 +132,20 @@ def _check_length(password: str, field: str) -> None:
     raise TenantryError(
         Code.INVALID, "the password is too short or too long", [FieldError(field, FieldCode.INVALID, message)]
     )
+
+
+def _words(texts: Iterable[str]) -> set[str]:
+    """The words of ``texts`` that are long enough, without digits and punctuation."""
+    found = (word for text in texts for word in re.split(r"[\W\d_]+", text.casefold()))
+    return {word for word in found if len(word) >= _LEAST_LETTERS}
+
+
+def _is_made_of(password: str, words: set[str]) -> bool:
+    """Whether ``password`` has no letter beside those of ``words``; digits and punctuation do not make it better."""
+    rest = password.casefold()
+    for word in sorted(words, key=len, reverse=True):
+        rest = rest.replace(word, " ")
+    return rest != password.casefold() and not any(map(str.isalpha, rest))
 
 
 @cache

@@ -162,7 +162,7 @@ class SignIn:
         """Hash the password with today's parameters, if it was with others."""
         if not self._passwords.is_outdated(user.password_hash):
             return user
-        return await self._db.run(_rehash, user, await self._passwords.hash(password), write=True)
+        return await self._db.run(_rehash, user, await self._passwords.rehash(password), write=True)
 
     def _refuse(self, actor: Actor, user: User | None, message: str = _WRONG) -> TenantryError:
         error = TenantryError(Code.UNAUTHENTICATED, message, kind="User", name=user.id if user else "")
