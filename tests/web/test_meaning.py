@@ -262,12 +262,16 @@ async def test_a_plan_in_use_cannot_be_deleted(server: ServerInProcess) -> None:
             await api.create(PLANS, body)
         await api.create(TENANTS, tenant("acme", "free"))
         await api.create(TENANTS, tenant("globex", "pro"))
-        for name in ("free", "pro"):
+        for name, told in (("free", "acme"), ("pro", "globex")):
             status, message = await api.refused("DELETE", f"{PLANS}/{name}")
             assert status == 403
-            assert message.endswith("tenants on this plan: 1; move them to another plan first")
+            assert message.endswith(f"tenants on this plan: {told}; move them to another plan first")
             assert "deletionTimestamp" not in (await api.get(f"{PLANS}/{name}"))["metadata"]
         await api.patch(f"{TENANTS}/acme", planRef={"name": "pro"})
+        for name in ("soylent", "hooli", "initech", "umbrella", "tyrell"):
+            await api.create(TENANTS, tenant(name, "pro"))
+        _, message = await api.refused("DELETE", f"{PLANS}/pro")
+        assert "tenants on this plan: acme, globex, hooli, initech, soylent and 2 more; move" in message
         await api.delete(f"{PLANS}/free")
         await api.create(PLANS, plan("free"))  # the name of a plan is free at once
 

@@ -127,7 +127,7 @@ async def test_a_refusal_by_the_state_of_things_is_told(stored_v1: Application) 
         ("delete", "Plan", "pro"),
         ("delete", "Tenant", "acme"),
     ]
-    assert "tenants on this plan: 1" in rows[0]["message"]
+    assert "tenants on this plan: acme;" in rows[0]["message"]
     assert "deletionProtection is Enabled" in rows[1]["message"]
 
 

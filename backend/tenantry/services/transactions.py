@@ -27,6 +27,8 @@ from tenantry.storage.changes import PendingChange
 from tenantry.storage.unit import Unit
 
 _ALL = 2**31
+#: tenants that a Plan with more of them names when it cannot be deleted
+_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,11 +109,13 @@ def check_storable(unit: Unit, new: Candidate) -> None:
 def check_deletable(unit: Unit, kind: Kind, current: Resource) -> None:
     """Refuse to delete a Plan that tenants are on."""
     if kind is PLAN:
-        tenants = resources.count(unit, TENANT.name, plan=current.name)
-        if tenants:
+        named = resources.names(unit, TENANT.name, plan=current.name, limit=_NAMED)
+        if named:
+            more = resources.count(unit, TENANT.name, plan=current.name) - len(named)
+            told = ", ".join(named) + (f" and {more} more" if more > 0 else "")
             raise TenantryError(
                 Code.IN_USE,
-                f"tenants on this plan: {tenants}; move them to another plan first",
+                f"tenants on this plan: {told}; move them to another plan first",
                 kind=kind.name,
                 name=current.name,
             )

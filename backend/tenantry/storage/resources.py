@@ -50,6 +50,12 @@ _COUNT = Statement(_table.select(peewee.fn.COUNT(peewee.SQL("*"))).where(_table.
 _COUNT_BY_PLAN = Statement(
     _table.select(peewee.fn.COUNT(peewee.SQL("*"))).where((_table.kind == arg("kind")) & (_table.plan == arg("plan")))
 )
+_NAMES_BY_PLAN = Statement(
+    _table.select(_table.name)
+    .where((_table.kind == arg("kind")) & (_table.plan == arg("plan")))
+    .order_by(_table.name)
+    .limit(arg("limit"))
+)
 
 
 def get(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
@@ -160,6 +166,11 @@ def count(unit: Unit, kind: str, *, plan: str | None = None) -> int:
     if plan is None:
         return int(unit.execute(_COUNT, kind=kind).fetchone()[0])
     return int(unit.execute(_COUNT_BY_PLAN, kind=kind, plan=plan).fetchone()[0])
+
+
+def names(unit: Unit, kind: str, *, plan: str, limit: int) -> list[str]:
+    """The names of the resources of ``kind`` that refer to ``plan``, in their order; at most ``limit``."""
+    return [str(row[0]) for row in unit.execute(_NAMES_BY_PLAN, kind=kind, plan=plan, limit=limit).fetchall()]
 
 
 def insert(unit: Unit, resource: Resource, labels: Mapping[str, str]) -> None:
