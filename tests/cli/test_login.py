@@ -172,6 +172,19 @@ async def scopes_of(machine: Machine) -> list[str]:
     return list(answer.body["scopes"])
 
 
+async def test_who_signs_in_over_plain_http_trusts_the_issuer_first(machine: Machine) -> None:
+    out, err = await machine.run("login", "--server", machine.server.base_url, code=Exit.UNAVAILABLE)
+    assert out == ""
+    assert err.startswith(f"tenantry: {url(machine)} cannot be reached: its certificate is not trusted: ")
+    assert err.endswith("; name its CA with --ca-file (of `make run`: .tenantry/ca.crt)\n")  # and no browser was opened
+    ca = ("--ca-file", str(machine.server.ca))
+    out, _ = await machine.run("login", "--server", machine.server.base_url, *ca)
+    assert machine.user.email in out
+    machine.expire()
+    out, _ = await machine.run("get", "tenants", "--server", machine.server.base_url)
+    assert "acme" in out
+
+
 @pytest.mark.cluster
 async def test_kubectl_works_as_who_is_signed_in_also_many_at_once(machine: Machine) -> None:
     demand("kubectl")
@@ -207,6 +220,8 @@ async def test_who_signs_out_is_known_nowhere_any_more(machine: Machine) -> None
     assert machine.logins.find(url(machine)) is None
     _, err = await machine.run("token", "--server", url(machine), code=Exit.DENIED)
     assert f"tenantry login --server {url(machine)}" in err
+    _, err = await machine.run("token", code=Exit.DENIED)
+    assert err == "tenantry: nobody is signed in: tenantry login --server URL\n"
     _, err = await machine.run("logout", "--server", url(machine))
     assert "Nobody is signed in" in err
     machine.logins.add(kept)  # what somebody has copied before

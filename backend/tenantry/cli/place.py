@@ -88,7 +88,10 @@ def locate(server: str | None, ca_file: Path | None) -> tuple[str, str]:
         if server is None:
             raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
         known = None
-    url = _check((server or (known and known.server) or "").rstrip("/"))
+    named = server or (known and known.server)
+    if not named:
+        raise UnknownPlaceError(Exit.DENIED, "nobody is signed in: tenantry login --server URL")
+    url = _check(named.rstrip("/"))
     return url, ca_file.read_text(encoding="ascii") if ca_file else (known and known.ca) or _ca_of(url)
 
 
@@ -118,7 +121,8 @@ def _find_known(server: str | None) -> kubeconfig.Access | None:
     theirs = tuple(map(Path, filter(None, os.environ.get("KUBECONFIG", "").split(os.pathsep))))
     candidates = [(_own_kubeconfig(),), theirs]
     first = candidates if os.environ.get("TENANTRY_DATA_DIR") else reversed(candidates)
-    for paths in (*first, (Logins().kubeconfig,)):
+    logins = Logins()
+    for paths in (*first, (logins.kubeconfig,)):
         try:
             access = kubeconfig.read(*paths)
         except FileNotFoundError:
@@ -126,9 +130,19 @@ def _find_known(server: str | None) -> kubeconfig.Access | None:
                 missing = " and no ".join(map(str, paths))
                 raise kubeconfig.KubeconfigError(f"KUBECONFIG: there is no {missing}") from None
             continue
-        if server is None or access.server == server.rstrip("/"):
+        except kubeconfig.KubeconfigError:
+            if paths == (logins.kubeconfig,) and logins.is_empty():  # everybody has signed out
+                continue
+            raise
+        if server is None or _named_alike(access.server) == _named_alike(server.rstrip("/")):
             return access
     return None
+
+
+def _named_alike(url: str) -> str:
+    """``url`` with one name for loopback: the server says ``localhost``, its kubeconfig the address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://localhost:{parts.port}{parts.path}" if is_loopback(parts.hostname or "") else url
 
 
 def _own_kubeconfig() -> Path:

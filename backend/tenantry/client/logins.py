@@ -63,6 +63,10 @@ class Logins:
         """The sign-in at ``server``, if there is one."""
         return self._read().get(server)
 
+    def is_empty(self) -> bool:
+        """Whether nobody is signed in anywhere."""
+        return not self._read()
+
     def add(self, login: Login) -> None:
         """Keep ``login``, and make it the current context of the kubeconfig."""
         with self._locked():

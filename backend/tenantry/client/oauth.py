@@ -23,6 +23,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.oauth import CLI, GrantType
 from tenantry.model.permissions import OF_THE_PLATFORM
 
+_METADATA = "/.well-known/oauth-authorization-server"
 _SECONDS = 10.0
 #: how long somebody may take to sign in
 PATIENCE_SECONDS = 600.0
@@ -62,9 +63,8 @@ class AuthorizationServer:
 
     def __init__(self, url: str, ca: str = "") -> None:
         self._url = url
-        context = trust(ca or None) if url.startswith("https:") else True
-        self._http = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=context), timeout=aiohttp.ClientTimeout(total=_SECONDS)
+        self._http = aiohttp.ClientSession(  # the issuer has a certificate also where the URL is one of plain HTTP
+            connector=aiohttp.TCPConnector(ssl=trust(ca or None)), timeout=aiohttp.ClientTimeout(total=_SECONDS)
         )
 
     async def __aenter__(self) -> Self:
@@ -79,11 +79,12 @@ class AuthorizationServer:
         """What the server publishes about itself.
 
         Raises:
-            TenantryError: it cannot be reached, or publishes nothing of that kind.
+            TenantryError: it cannot be reached, there or as the issuer that it says it is, or publishes nothing of
+                that kind.
         """
-        _, found = await self._send("GET", f"{self._url}/.well-known/oauth-authorization-server")
+        _, found = await self._send("GET", self._url + _METADATA)
         try:
-            return Endpoints(
+            endpoints = Endpoints(
                 issuer=found["issuer"],
                 authorization=found["authorization_endpoint"],
                 token=found["token_endpoint"],
@@ -93,6 +94,9 @@ class AuthorizationServer:
         except KeyError:
             message = f"nobody can sign in at {self._url}: is it a Tenantry server?"
             raise TenantryError(Code.NOT_FOUND, message) from None
+        if endpoints.issuer != self._url:  # trouble is told before somebody is asked to sign in
+            await self._send("GET", endpoints.issuer + _METADATA)
+        return endpoints
 
     async def sign_in(self, endpoints: Endpoints, show: Callable[[str], None]) -> Tokens:
         """Sign in through a browser on this machine: code and PKCE (RFC 7636), back to a port of loopback.
@@ -179,11 +183,11 @@ class AuthorizationServer:
             async with self._http.request(method, url, data=form, allow_redirects=False) as response:
                 status, body = response.status, await response.read()
         except TimeoutError:
-            raise UnreachableError(Code.TIMEOUT, f"{self._url} did not answer in time") from None
+            raise UnreachableError(Code.TIMEOUT, f"{_origin(url)} did not answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(Code.UNAVAILABLE, f"{self._url} cannot be reached: {reason_of(error)}") from None
+            raise UnreachableError(Code.UNAVAILABLE, f"{_origin(url)} cannot be reached: {reason_of(error)}") from None
         if status >= 500:  # noqa: PLR2004 - its fault
-            raise UnreachableError(Code.UNAVAILABLE, f"{self._url} answered {status}")
+            raise UnreachableError(Code.UNAVAILABLE, f"{_origin(url)} answered {status}")
         try:
             told = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -252,6 +256,11 @@ class _Callback:
             return "200 OK", _DONE
         self._answer.set_exception(_refused(sent))
         return "200 OK", b"It was refused: go back to the terminal.\n"
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _tokens(told: Mapping[str, Any]) -> Tokens:

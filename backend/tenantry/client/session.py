@@ -195,7 +195,7 @@ def reason_of(error: Exception) -> str:
     """Why a connection failed, without aiohttp's own words around it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         why = getattr(error.certificate_error, "verify_message", error.certificate_error)
-        return f"its certificate is not trusted: {why}"
+        return f"its certificate is not trusted: {why}; name its CA with --ca-file (of `make run`: .tenantry/ca.crt)"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, OSError) and cause.errno:
         return str(cause.strerror) if isinstance(cause, socket.gaierror | ssl.SSLError) else os.strerror(cause.errno)
