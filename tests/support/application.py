@@ -97,6 +97,10 @@ class Client:
         done = await self.call("DELETE", f"{KUBERNETES}/{path}")
         assert done.status == 200, done.body
 
+    async def plan(self, name: str = "free") -> dict[str, Any]:
+        """A new Plan; `free` is that of sign-up."""
+        return await self.create("plans", name, {"displayName": "One"})
+
     async def tenant(self, name: str, display_name: str = "One", **spec: Any) -> dict[str, Any]:
         """A new Tenant on the plan `pro`, which need not exist."""
         return await self.create("tenants", name, {"displayName": display_name, "planRef": {"name": "pro"}, **spec})

@@ -1,6 +1,7 @@
 """The page of an invite in a real browser: at phone and desktop width, in both colour schemes, by keyboard."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -23,7 +24,8 @@ async def test_a_stranger_joins_and_a_member_of_another_tenant_does_too(
     for tenant in ("acme", "beta"):
         await v1.tenant(tenant)
         wanted = {"email": "ada@example.com", "role": "admin"}
-        links.append((await v1.post(f"/v1/tenants/{tenant}/invites", wanted)).body["link"])
+        made = await v1.post(f"/v1/tenants/{tenant}/invites", wanted)
+        links.append(v1.server.base_url + urlsplit(made.body["link"]).path)
     async with window(chromium, **options) as page:
         await page.goto(links[0])
         await expect(page.get_by_role("heading", level=1)).to_have_text("Join acme")

@@ -124,6 +124,7 @@ def within(tenant: str, rights: frozenset[Permission]) -> frozenset[Permission]:
 async def server(tmp_path: Path) -> AsyncIterator[ServerInProcess]:
     """A server with the tenants."""
     async with running_server(tmp_path, sign_up="Open") as running, running.session() as session:
+        await Application(session, running).plan()
         for name in (OWN, OTHER, BLOCKED, READ_ONLY):
             await Application(session, running).tenant(name, SECRET if name == OTHER else "One")
         yield running

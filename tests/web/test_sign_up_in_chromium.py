@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -44,8 +45,10 @@ async def test_a_stranger_makes_an_account_and_a_tenant(tmp_path: Path, chromium
         options: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
         async with (
             running_server(tmp_path, sign_up="Open", **options) as server,
+            server.session() as session,
             window(chromium, **LOOKS[look]) as page,
         ):
+            await Application(session, server).plan()
             await page.goto(f"{server.base_url}/login")
             await page.get_by_role("link", name="Make one").click()
             await see(page, f"sign-up-{look}", "Make an account")
@@ -148,7 +151,7 @@ async def test_a_link_that_was_shown_leads_to_an_account_first(tmp_path: Path, c
             await v1.tenant("acme")
             wanted = {"email": "ada@example.com", "role": "admin", "mail": False}
             made = await v1.post("/v1/tenants/acme/invites", wanted)
-            await page.goto(made.body["link"])
+            await page.goto(server.base_url + urlsplit(made.body["link"]).path)
             await see(page, "invite-shown", "Join acme")
             await page.get_by_role("link", name="Make an account").click()
             await page.get_by_label("E-mail").fill("ada@home.example")

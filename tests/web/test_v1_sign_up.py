@@ -38,7 +38,8 @@ async def come(server: ServerInProcess, user: User, source: str) -> None:
     ],
 )
 async def test_the_setting_says_who_may(tmp_path: Path, policy: str, who: str, status: int) -> None:
-    async with running_server(tmp_path, sign_up=policy, sign_up_plan="trial") as server:
+    async with running_server(tmp_path, sign_up=policy, sign_up_plan="trial") as server, server.session() as session:
+        await Application(session, server).plan("trial")
         user = await add_user(server, platform_admin=who == "admin")
         if who in {"invite", "sign-up"}:
             await come(server, user, who)
@@ -49,6 +50,7 @@ async def test_the_setting_says_who_may(tmp_path: Path, policy: str, who: str, s
 async def test_its_maker_is_the_owner_of_a_tenant_like_any_other(tmp_path: Path) -> None:
     async with running_server(tmp_path, sign_up="Open", sign_up_plan="trial") as server, server.session() as session:
         v1 = Application(session, server)
+        await v1.plan("trial")
         user = await add_user(server)
         async with browser(server, await add_session(server, user)) as api:
             made = await api.post("/v1/tenants", NEW, idempotency_key="k")
@@ -63,6 +65,22 @@ async def test_its_maker_is_the_owner_of_a_tenant_like_any_other(tmp_path: Path)
             assert [item["source"] for item in await api.items("/v1/tenants/acme/members")] == ["sign-up"]
         rows = await v1.items(f"/v1/audit?tenantID={tenant}&actor=user:{user.id}")
         assert {"create", "member.add"} <= {row["action"] for row in rows}
+
+
+async def test_nobody_gets_a_tenant_without_a_plan(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running_server(tmp_path, sign_up="Open") as server, server.session() as session:
+        user = await add_user(server)
+        async with browser(server, await add_session(server, user)) as api:
+            refused = await api.post("/v1/tenants", NEW, idempotency_key="k")
+            assert (refused.status, refused.code) == (503, "unavailable")
+            assert (await api.get("/v1/me/tenants")).body["items"] == []
+            (said,) = caplog.messages
+            assert said == (
+                'nobody can make a tenant: there is no Plan "free"; create it, or name another with '
+                "TENANTRY_SIGN_UP_PLAN"
+            )
+            await Application(session, server).plan()
+            assert (await api.post("/v1/tenants", NEW, idempotency_key="k")).status == 201
 
 
 @pytest.mark.parametrize(
@@ -89,6 +107,7 @@ async def test_what_is_wrong_is_named_and_nothing_is_made(tmp_path: Path, change
 async def test_nobody_takes_over_a_deleted_tenant_by_its_name(tmp_path: Path) -> None:
     async with running_server(tmp_path, sign_up="Open") as server, server.session() as session:
         v1 = Application(session, server)
+        await v1.plan()
         await v1.tenant("acme")
         await v1.tenant("beta")
         await v1.delete("tenants/acme")
@@ -101,6 +120,8 @@ async def test_nobody_takes_over_a_deleted_tenant_by_its_name(tmp_path: Path) ->
 
 async def test_of_twenty_who_want_a_name_one_gets_it(tmp_path: Path, database_url: str) -> None:
     async with replicas(tmp_path, database_url) as servers:
+        async with servers[0].session() as session:
+            await Application(session, servers[0]).plan()
         people = [await add_user(servers[0], f"u{number}@example.com", platform_admin=True) for number in range(20)]
 
         async def go(number: int) -> Answer:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Membership
-from tenantry.model.kinds import TENANT
+from tenantry.model.kinds import PLAN, TENANT
 from tenantry.model.permissions import Role
 from tenantry.model.resource import API_VERSION, Resource
 from tenantry.services import answers, candidate, transactions
@@ -16,7 +17,7 @@ from tenantry.services.audit import event
 from tenantry.services.candidate import Candidate, Writer
 from tenantry.services.standing import notice
 from tenantry.settings import Settings
-from tenantry.storage import audit, changes, memberships, tombstones, users
+from tenantry.storage import audit, changes, memberships, resources, tombstones, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -24,6 +25,12 @@ from tenantry.storage.unit import Unit
 MANAGER = "tenantry"
 #: field of a Tenant -> of the request
 _FIELDS = {"metadata.name": "name", "spec.displayName": "displayName"}
+
+logger = logging.getLogger(__name__)
+
+
+class _NoPlanError(Exception):
+    """There is no Plan of the name in the settings."""
 
 
 class SignUp:
@@ -43,7 +50,7 @@ class SignUp:
 
         Raises:
             TenantryError: ``FORBIDDEN``, the settings do not let them; ``INVALID``; ``ALREADY_EXISTS``, the name is
-                taken; ``NAME_TOMBSTONED``, another has left it.
+                taken; ``NAME_TOMBSTONED``, another has left it; ``UNAVAILABLE``, the plan in the settings is missing.
         """
         document = {
             "apiVersion": API_VERSION,
@@ -56,14 +63,25 @@ class SignUp:
         except TenantryError as error:
             fields = [replace(field, path=_FIELDS.get(field.path, field.path)) for field in error.fields]
             raise TenantryError(error.code, error.message, fields) from error
-        return await answers.run(self._db, once, _create, actor, new, self._policy)
+        try:
+            return await answers.run(self._db, once, _create, actor, new, self._policy, self._plan)
+        except _NoPlanError:
+            logger.warning(
+                'nobody can make a tenant: there is no Plan "%s"; create it, or name another with '
+                "TENANTRY_SIGN_UP_PLAN",
+                self._plan,
+            )
+            message = "no tenant can be made here yet, for lack of the plan of new ones: tell who runs the platform"
+            raise TenantryError(Code.UNAVAILABLE, message) from None
 
 
-def _create(unit: Unit, actor: Actor, new: Candidate, policy: str) -> Resource:
+def _create(unit: Unit, actor: Actor, new: Candidate, policy: str, plan: str) -> Resource:
     if not _admits(unit, actor, policy):
         raise TenantryError(Code.FORBIDDEN, "making a tenant is not open to you here: ask who runs the platform")
     if tombstones.get(unit, new.resource.name):  # to bring a tenant back is for those who have deleted it
         raise TenantryError(Code.NAME_TOMBSTONED, "the name is kept for a tenant that was deleted: take another")
+    if resources.get(unit, PLAN.name, "", plan) is None:
+        raise _NoPlanError  # a tenant without a plan is nothing that its owner could mend
     pending = transactions.stage(unit, actor, new, "create")
     tenant, now = pending.resource, pending.at
     if pending.audit and pending.audit.action != "create":
