@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: file of a server on loopback: the URL of its pages, for links that other processes make
+PAGES_URL = "pages-url"
+
 
 class DataDirectoryError(Exception):
     """The data directory cannot be used; its text is one line that says why."""
 
 
 class DataDirectory:
-    """A directory, of mode 0700 when it is made here, with files of mode 0600."""
+    """A directory, of mode 0700 and hidden from git when it is made here, with files of mode 0600."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,11 +30,20 @@ class DataDirectory:
             DataDirectoryError: it cannot.
         """
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make()
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:
             raise DataDirectoryError(f"cannot write to the data directory {self.path}: {error.strerror}") from error
+
+    def _make(self) -> None:
+        try:
+            self.path.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            if not self.path.is_dir():
+                raise
+        else:
+            self._write(self.path / ".gitignore", b"*\n")  # what lies there are keys
 
     @contextmanager
     def held(self) -> Iterator[None]:

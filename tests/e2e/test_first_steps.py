@@ -28,7 +28,7 @@ def kubectl() -> Path:
 
 def plain(text: str) -> str:
     """Output without what differs at every run: ports, ages, the width of columns."""
-    text = re.sub(r"(?<=127\.0\.0\.1:)\d+", "PORT", text)
+    text = re.sub(r"(?<=localhost:)\d+", "PORT", text)
     text = re.sub(r"\b\d+s\b", "AGE", text)
     return re.sub(r" *\n", "\n", re.sub(r" +", " ", text))
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from click.testing import CliRunner, Result
 
 from tenantry.cli.main import main
-from tenantry.datadir import DataDirectoryError
+from tenantry.datadir import DataDirectory, DataDirectoryError
 from tenantry.model.permissions import Permission
 from tenantry.settings import PortError, Settings
 from tenantry.storage import schema
@@ -189,6 +189,21 @@ async def test_a_start_that_cannot_write_its_key_waits_and_says_so(
         await running.started.wait()
 
 
+def test_a_new_data_directory_is_hidden_from_git_and_an_old_one_left_as_it_is(tmp_path: Path) -> None:
+    DataDirectory(tmp_path).open()
+    assert list(tmp_path.iterdir()) == []
+    new = tmp_path / "new"
+    for _ in range(2):
+        DataDirectory(new).open()
+        assert (new / ".gitignore").read_text() == "*\n"
+    (new / ".gitignore").unlink()
+    DataDirectory(new).open()
+    assert list(new.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(DataDirectoryError, match="File exists"):
+        DataDirectory(tmp_path / "file").open()
+
+
 def test_an_unreachable_database_ends_a_migration_in_one_line(run: Callable[..., Result]) -> None:
     result = run("migrate", DATABASE_URL="mysql://u:s3cr3t@127.0.0.1:1/x")
     assert result.exit_code == 69
@@ -245,7 +260,9 @@ def test_serve_loads_nothing_that_it_does_not_need() -> None:
     [
         ("http://0.0.0.0:8080", "http://localhost:8080"),
         ("http://[::]:9090", "http://localhost:9090"),
-        ("https://127.0.0.1:8443", "https://127.0.0.1:8443"),
+        ("https://127.0.0.1:8443", "https://localhost:8443"),
+        ("https://[::1]:8443", "https://localhost:8443"),
+        ("https://10.127.0.0:8443", "https://10.127.0.0:8443"),
     ],
 )
 def test_what_is_printed_can_be_opened(listening: str, shown: str) -> None:

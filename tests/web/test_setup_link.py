@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.support.cli import run
 from tests.support.server import server_process
 
 
@@ -49,6 +50,21 @@ async def test_a_terminal_shows_it_once_and_the_log_never(tmp_path: Path) -> Non
     kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}  # noqa: ASYNC240
     assert [path for path, content in kept.items() if secret.encode() in content] == []
     assert b"/setup/tnl_" in kept[tmp_path / "log"]  # the request, with its secret left out
+
+
+async def test_links_of_other_processes_lead_to_the_port_that_the_server_has(tmp_path: Path) -> None:
+    async with server_process(tmp_path) as server:
+        assert f"  Sign in  {server.base_url}/login\n" in server.output
+        assert server.base_url.startswith("http://localhost:")
+        assert server.tls_url.startswith("https://localhost:")
+        environment = {"DATA_DIR": str(server.data_dir)}
+        made = await asyncio.to_thread(run, "admin", "setup-link", **environment)
+        assert made.stdout.startswith(f"{server.base_url}/setup/tnl_")
+        elsewhere = {**environment, "EXTERNAL_URL": "https://tenantry.example.com"}
+        made = await asyncio.to_thread(run, "admin", "setup-link", **elsewhere)
+        assert made.stdout.startswith("https://tenantry.example.com/setup/tnl_")
+        listed = await asyncio.to_thread(run, "get", "plans", "--server", server.tls_url, **environment)
+        assert listed.exit_code == 0  # by the kubeconfig, whose name for loopback is another
 
 
 async def test_a_pipe_gets_no_link(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -56,7 +57,7 @@ async def acme(tmp_path: Path, database_server: DatabaseServer) -> AsyncIterator
 async def credentials(platform: Client, server: ServerProcess) -> dict[str, dict[str, str]]:
     """The headers of a member, of their own key, of a key and of a service account."""
     link = (await platform.post("/v1/tenants/acme/invites", {"email": "ada@example.com", "role": "owner"})).body["link"]
-    path = str(link).removeprefix(server.base_url)
+    path = urlsplit(str(link)).path
     async with browsing(server) as ada:
         await ada.submit(await ada.get(path), password=PASSWORD, repeated=PASSWORD)
         cookie = ada.cookies[SESSION_COOKIE]

@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from tenantry.cli import table
 from tenantry.cli.local import local, open_existing
-from tenantry.datadir import DataDirectoryError
+from tenantry.datadir import PAGES_URL, DataDirectoryError
 from tenantry.model import ids
 from tenantry.model.errors import TenantryError
 from tenantry.model.identity import ApiKey
@@ -21,6 +21,7 @@ from tenantry.model.permissions import SCOPES
 from tenantry.services.keys import LIFETIME, Keys
 from tenantry.services.local_admin import ACTOR
 from tenantry.settings import Settings, WrongSettingError, read_settings
+from tenantry.wiring import Services
 
 _DAY = 86_400  # seconds
 _CENTURY = 36_500  # days; the API takes no more either
@@ -136,7 +137,7 @@ async def setup_link(settings: Settings) -> None:
     It is there while nobody can sign in yet. A link that was made before is void.
     """
     async with open_existing(settings) as services:
-        click.echo(services.accounts.link(f"/setup/{await services.accounts.setup_link(ACTOR)}"))
+        click.echo(_link(services, f"/setup/{await services.accounts.setup_link(ACTOR)}"))
 
 
 @admin.command()
@@ -155,7 +156,13 @@ async def recover(settings: Settings, who: str) -> None:
     """
     async with open_existing(settings) as services:
         token = await services.accounts.recovery_link(ACTOR, who)
-        click.echo(services.accounts.link(f"/password/reset/{token}"))
+        click.echo(_link(services, f"/password/reset/{token}"))
+
+
+def _link(services: Services, path: str) -> str:
+    """The address of a page, at the port that the server of the data directory has taken, whatever it is here."""
+    running = b"" if services.settings.external_url else services.directory.read(PAGES_URL)
+    return running.decode() + path if running else services.accounts.link(path)
 
 
 @admin.group()

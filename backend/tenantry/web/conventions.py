@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from aiohttp import web
 from pydantic import Field, ValidationError
 
+from tenantry.addresses import is_loopback
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fields import Model
 from tenantry.model.identity import Actor
@@ -209,7 +210,7 @@ def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: t
             matches=_matches(request, operation),
             request=repeatable,
             session=request.cookies.get(SESSION_COOKIE, ""),
-            base=services.settings.external_url or str(request.url.origin()),
+            base=services.settings.external_url or _base(request),
         )
         if repeatable and (given := await answers.find(services.db, repeatable)):
             return _replay(given)
@@ -223,6 +224,12 @@ def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: t
             raise
 
     return handler
+
+
+def _base(request: web.Request) -> str:
+    """The origin that a client has named; loopback by the name that all links have, since cookies belong to a name."""
+    origin = request.url.origin()
+    return str(origin.with_host("localhost") if is_loopback(origin.host or "") else origin)
 
 
 def respond(request: web.Request, reply: Reply, status: int = 200) -> web.Response:

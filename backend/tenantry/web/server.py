@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 import signal
 import ssl
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tenantry import __version__, metrics, termination
-from tenantry.datadir import DataDirectoryError
+from tenantry.datadir import PAGES_URL, DataDirectoryError
 from tenantry.model.errors import TenantryError
 from tenantry.services.local_admin import ACTOR as LOCAL_ADMINISTRATOR
 from tenantry.services.local_admin import local_token
@@ -34,6 +35,8 @@ _LAG_SECONDS = 1.0
 #: seconds after which a thread that computes must let another go on, in place of Python's 5 ms: the event loop waits
 #: for its turn some ten times in each request
 _SWITCH_SECONDS = 0.0005
+#: loopback, and every address, which is none that can be opened
+_HERE = re.compile(r"//(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):")
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +50,11 @@ class Server:
     tls_url: str
     ops_url: str
     started: asyncio.Event  # the database is ready, and on loopback the kubeconfig is written
+
+    @property
+    def pages_url(self) -> str:
+        """Where people open our pages: cookies belong to a name, so it is the same one in every link."""
+        return self.services.settings.external_url or f"http://localhost:{urlsplit(self.url).port}"
 
     @property
     def kubeconfig(self) -> Path:
@@ -143,6 +151,7 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
                 token = await local_token(services.db, services.directory)
                 ca = services.directory.read(CA_CERTIFICATE) or b""
                 write_kubeconfig(services.directory, server.tls_url, ca, token)
+                services.directory.write(PAGES_URL, server.pages_url.encode())
             # what is loaded by now stays: the collector need not walk through it again (15 us a request)
             gc.collect()
             gc.freeze()
@@ -210,13 +219,18 @@ def _print_addresses(server: Server) -> None:
         lines.append(f"  URL      {external_url}")
     if server.tls_url:
         lines.append(f"  HTTPS    {_to_open(server.tls_url)}")
-    lines += [f"  HTTP     {_to_open(server.url)}", f"  Metrics  {_to_open(server.ops_url)}/metrics", ""]
+    lines += [
+        f"  HTTP     {_to_open(server.url)}",
+        f"  Metrics  {_to_open(server.ops_url)}/metrics",
+        f"  Sign in  {server.pages_url}/login",
+        "",
+    ]
     print("\n".join(lines), flush=True)  # noqa: T201 - for whoever started it, not for the log
 
 
 def _to_open(url: str) -> str:
-    """``url`` as it can be opened on this machine, or in this container: every address is none of them."""
-    return url.replace("//0.0.0.0:", "//localhost:").replace("//[::]:", "//localhost:")
+    """``url`` as it can be opened on this machine, or in this container, by the one name that links have."""
+    return _HERE.sub("//localhost:", url)
 
 
 async def _print_hint(server: Server) -> None:
@@ -237,9 +251,8 @@ async def _print_setup_link(server: Server) -> None:
         token = await server.services.accounts.setup_link(LOCAL_ADMINISTRATOR)
     except TenantryError:  # there are users already, or the database is away
         return
-    url = server.services.settings.external_url or f"http://localhost:{urlsplit(server.url).port}"
     print(  # noqa: T201 - and never to the log
         f"Nobody can sign in yet. Open this within 15 minutes to make your account; it works once:\n\n"
-        f"  {url}/setup/{token}\n",
+        f"  {server.pages_url}/setup/{token}\n",
         flush=True,
     )
