@@ -342,6 +342,7 @@ def test_the_programs_take_their_settings(name: str, tmp_path: Path, monkeypatch
     assert {f"{prefix}", f"{prefix}.{NAMESPACE}.svc", f"{prefix}.{NAMESPACE}.svc.cluster.local"} <= server.hosts
     assert [cluster.issuer for cluster in server.clusters] == ["https://issuer.example.com"]
     assert server.drain_seconds + GRACE_SECONDS < grace_of(objects[f"Deployment/{prefix}-api"])
+    assert (server.smtp.password if server.smtp else "") == ("x" if name == "production" else "")
     if f"Deployment/{prefix}-operator" not in objects:
         return
     deployment = objects[f"Deployment/{prefix}-operator"]
