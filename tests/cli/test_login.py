@@ -162,6 +162,9 @@ async def connect(browser: Browser, code: str) -> None:
     asked = await browser.get("/device")
     shown = await browser.submit(asked, user_code=code)
     assert shown.status == 200
+    told = " ".join(shown.text.split())
+    assert "act for you, ada@example.com" in told
+    assert "in the tenant acme and in no other" in told
     assert (await browser.submit(shown, user_code=code, decision="allow")).status == 200
 
 

@@ -8,7 +8,7 @@ from aiohttp import ClientPayloadError, web
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.permissions import Permission
-from tenantry.web import errors
+from tenantry.web import errors, pages
 from tenantry.web.routes import Route
 from tests.support.server import ServerInProcess, running_server
 
@@ -157,6 +157,24 @@ def test_every_code_has_an_answer() -> None:
 )
 def test_which_paths_speak_kubernetes(path: str, kubernetes: bool) -> None:  # noqa: FBT001 - a table
     assert errors.is_kubernetes(path) is kubernetes
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nowhere", 404), ("/login/with/corp", 405), ("/invite/tni_x_y", 404)])
+async def test_a_browser_is_shown_a_page_that_leads_on(server: ServerInProcess, path: str, status: int) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with server.session(anonymous=True) as session, session.get(path, headers=accept) as answer:
+        assert (answer.status, answer.content_type) == (status, "text/html")
+        assert ("Allow" in answer.headers) == (status == 405)
+        text = await answer.text()
+        assert 'href="/login">To the sign-in</a>' in text
+        assert answer.headers["X-Request-ID"] in text
+    async with server.session(anonymous=True) as session, session.get("/v1/nowhere", headers=accept) as answer:
+        assert (answer.status, answer.content_type) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("message", ["the client is not known", "the client is not known."])
+def test_a_sentence_has_one_full_stop(message: str) -> None:
+    assert pages.sentence(message) == "The client is not known."
 
 
 async def test_an_unknown_path_is_answered_in_the_style_of_its_surroundings(server: ServerInProcess) -> None:

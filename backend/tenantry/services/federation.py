@@ -135,9 +135,8 @@ class Federation:
             url = await self._party.authorization_url(found, _request(login, browser, here))
         except (OutboundError, UnbelievableError) as error:
             logger.warning("nobody can sign in with %s: %s", found.name, error)
-            raise TenantryError(
-                Code.UNAVAILABLE, f"{found.display_name} cannot be used at this moment: {error}", retry_after=10
-            ) from None
+            message = f"{found.display_name} cannot be used at this moment: try later"  # why is not for strangers
+            raise TenantryError(Code.UNAVAILABLE, message, retry_after=10) from None
         await self._db.run(logins.insert, login, write=True)
         return Departure(url, browser)
 

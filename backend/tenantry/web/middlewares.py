@@ -252,6 +252,12 @@ def _note_denied(audit: AuditLog, request: web.Request, request_id: str, address
         audit.note_denied(request[ACTOR], request.method, request.path, error)
 
 
+def _is_for_a_person(request: web.Request) -> bool:
+    """Whether a browser shows the answer to somebody, who has followed a link or typed a path."""
+    is_of_an_api = request.path.startswith("/v1/") or errors.is_kubernetes(request.path)
+    return not is_of_an_api and ACTOR in request and "text/html" in request.headers.get("Accept", "")
+
+
 async def _render(error: Exception, request: web.Request, request_id: str, binding: _Binding) -> web.Response:
     """The answer to whatever a handler raised."""
     if isinstance(error, TenantryError):
@@ -267,7 +273,11 @@ async def _render(error: Exception, request: web.Request, request_id: str, bindi
         return response
     if isinstance(error, web.HTTPException):
         code = _CODES.get(error.status, Code.BAD_REQUEST)
-        response = errors.render(TenantryError(code, _MESSAGES.get(code, error.reason)), request.path, request_id)
+        wrong = TenantryError(code, _MESSAGES.get(code, error.reason))
+        if _is_for_a_person(request):
+            response = pages.show_error(request, wrong, request_id)
+        else:
+            response = errors.render(wrong, request.path, request_id)
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
         return response

@@ -174,7 +174,7 @@ def problems_of(error: TenantryError | None) -> dict[str, str]:
 
 def sentence(message: str) -> str:
     """``message`` with a capital letter and a full stop."""
-    return message[:1].upper() + message[1:] + "."
+    return message[:1].upper() + message[1:].removesuffix(".") + "."  # Authlib's end in one
 
 
 def moment(micros: int) -> str:

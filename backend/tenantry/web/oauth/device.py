@@ -70,12 +70,16 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     for good in tries:
         await services.throttle.give_back(good)
     decision = form.get("decision", "")
+    acts_in = found.client.tenant_id or session.tenant_id
+    tenant = await services.standing.tenant(acts_in) if acts_in else None
     if decision not in {"allow", "deny"}:
         return pages.show(
             request,
             "device_confirm.html",
             client=found.client,
             device=device,
+            user=await services.users.get(session.user_id),
+            tenant=tenant.name if tenant else "",
             user_code=_spell(device.user_code),
             asked_at=datetime.fromtimestamp(device.created_at / 1_000_000, UTC),
             meanings=[meaning_of(scope) for scope in device.scopes],
