@@ -31,6 +31,8 @@ def read_host_or_network(item: str) -> str:
     Raises:
         ValueError: it is none of them, and why.
     """
+    if "://" in item:
+        raise ValueError(f"{item} must be a host name or a CIDR, with no scheme or port")
     if "/" in item:
         ip_network(item)
     elif not _HOST.fullmatch(item):

@@ -85,7 +85,7 @@ ROWS = [
         "RequestEntityTooLarge",
         "more than 65536 values",
     ),
-    Row("too large", "POST", PLANS, b" " * (LIMIT + 1), 413, "RequestEntityTooLarge", f"limit is {LIMIT}"),
+    Row("too large", "POST", PLANS, b" " * (LIMIT + 1), 413, "RequestEntityTooLarge", f"limit is {LIMIT} bytes"),
     Row("a key twice", "POST", PLANS, b'{"spec": {"a": 1, "a": 2}}', 400, "BadRequest", 'duplicate field "spec.a"'),
     Row("no JSON", "POST", PLANS, b"a=1", 415, "UnsupportedMediaType", JSON, media="application/x-www-form-urlencoded"),
     Row(

@@ -130,7 +130,7 @@ async def test_a_body_of_the_limit_is_read_and_one_byte_more_is_not(session: Cli
         assert answer.status == 200
     async with session.post("/json", data=io.BytesIO(largest + b" ")) as answer:
         assert answer.status == 413
-        assert (await answer.json())["detail"] == "Request entity too large: limit is 1572864"
+        assert (await answer.json())["detail"] == "Request entity too large: limit is 1572864 bytes"
 
 
 async def test_a_chunked_body_has_the_same_limit(session: ClientSession) -> None:

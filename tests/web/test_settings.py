@@ -111,6 +111,10 @@ def test_a_file_that_tells_no_issuer_is_refused(
         ({"EXTERNAL_URL": "tenantry.example.com"}, "TENANTRY_EXTERNAL_URL: must be a URL such as"),
         ({"EXTERNAL_URL": "http://tenantry.example.com"}, "TENANTRY_EXTERNAL_URL: must begin with https://"),
         ({"OUTBOUND_ALLOW": "10.0.0.0/99"}, "TENANTRY_OUTBOUND_ALLOW: '10.0.0.0/99' does not appear to be"),
+        (
+            {"OUTBOUND_ALLOW": "http://127.0.0.1:3000"},
+            "TENANTRY_OUTBOUND_ALLOW: http://127.0.0.1:3000 must be a host name or a CIDR, with no scheme or port",
+        ),
         ({"OUTBOUND_ALLOW": "idp.internal, a b"}, "TENANTRY_OUTBOUND_ALLOW: a b is neither a host name"),
         (
             {"TRUSTED_PROXIES": "10.0.0.0/8,x"},

@@ -44,6 +44,8 @@ async def test_a_bad_body_is_told_and_not_done(v1: Application, body: bytes, sta
     refused = await _send(v1, body)
     assert (refused.status, refused.code) == (status, code), refused.body
     assert refused.body["detail"]
+    if code == "invalid":
+        assert [error["message"] for error in refused.body["errors"]] == ["must be a JSON object"]
     assert len(await v1.items(KEYS)) == 1
 
 

@@ -30,7 +30,7 @@ INVITE_PREFIX = Prefix.INVITE
 PAGE = "/invite/{token}"
 
 _MAIL = """\
-You are invited to be {role} of {tenant}. Who follows this link becomes it, once, within seven days:
+You are invited to be {role} of {tenant}. The link works once, within seven days, for whoever opens it:
 
 {link}
 

@@ -102,7 +102,7 @@ class Passwords:
 
     def _hash(self, password: str, field: str) -> str:
         if password.lower() in _common():
-            message = "Invalid value: is one that many people take, and so the first to be tried"
+            message = "Invalid value: many people use this password; take another"
             raise TenantryError(
                 Code.INVALID, "the password is too common", [FieldError(field, FieldCode.INVALID, message)]
             )

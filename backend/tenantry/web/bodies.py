@@ -196,4 +196,4 @@ def _too_deep() -> TenantryError:
 
 
 def _too_large() -> TenantryError:
-    return TenantryError(Code.TOO_LARGE, f"Request entity too large: limit is {MAX_BYTES}")
+    return TenantryError(Code.TOO_LARGE, f"Request entity too large: limit is {MAX_BYTES} bytes")

@@ -300,7 +300,11 @@ def _field_errors(error: ValidationError, what: str) -> Iterator[FieldError]:
         code = _FIELD_CODES.get(details["type"])
         if code is None:
             code = FieldCode.TYPE_INVALID if details["type"].endswith("_type") else FieldCode.INVALID
-        message = f"unknown {what}" if details["type"] == "extra_forbidden" else details["msg"]
+        message = details["msg"]
+        if details["type"] == "extra_forbidden":
+            message = f"unknown {what}"
+        elif details["type"] == "model_type":
+            message = "must be a JSON object"
         yield FieldError(path.removeprefix("."), code, message)
 
 
