@@ -1,7 +1,7 @@
 """OAuth clients below `/v1`: whose they are, what is refused, and secrets that replace one another."""
 
 import json
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -138,6 +138,8 @@ async def test_the_audit_log_tells_what_was_changed_of_a_client(v1: Application)
 
 RSA = RSAKey.generate_key(2048)
 GOOD = RSA.as_dict(private=False)
+#: of 4,104 bits: who verifies by it pays with the square
+LARGE = {"kty": "RSA", "e": "AQAB", "n": urlsafe_b64encode(b"\xff" * 513).decode().rstrip("=")}
 
 
 @pytest.mark.parametrize(
@@ -165,6 +167,8 @@ GOOD = RSA.as_dict(private=False)
                 "https://app.example.com/a b",
                 "https://app.example.com/\n",
                 "https://\u0430pp.example.com/",
+                "https://app.example.com;sandbox/",
+                "https://app.example.com,'none'/",
             )
         ),
         ({**ROBOT, "jwks": {"keys": []}}, "jwks"),
@@ -172,6 +176,9 @@ GOOD = RSA.as_dict(private=False)
         ({**ROBOT, "jwks": {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}}, "jwks"),
         ({**ROBOT, "jwks": {"keys": [GOOD, {"kty": "RSA"}]}}, "jwks"),
         ({**SITE, "kind": "Public", "jwks": {"keys": [GOOD]}}, "jwks"),
+        ({**ROBOT, "jwks": {"keys": [{**GOOD, "kid": str(number)} for number in range(11)]}}, "jwks"),
+        ({**ROBOT, "jwks": {"keys": [GOOD], "more": "x" * 16_384}}, "jwks"),
+        ({**ROBOT, "jwks": {"keys": [LARGE]}}, "jwks"),
     ],
 )
 async def test_what_makes_no_sense_is_named(v1: Application, body: dict[str, Any], path: str) -> None:

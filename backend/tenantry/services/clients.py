@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urlsplit
 
 from joserfc.jwk import ECKey, KeySet, RSAKey
@@ -40,8 +42,11 @@ from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 MOST_SECRETS = 5
-_RSA_BITS = 2048
+#: whoever names the client has its keys read, and by one of them a signature verified
+MOST_KEYS, MOST_JWKS = 10, 16 * 1024  # characters
+_RSA_BITS = range(2048, 4096 + 1)
 _URI = re.compile(r"[!-~]{1,500}")
+_HOST = re.compile(r"[-_.0-9a-z]+")
 #: the scheme of an app's own address: a domain name turned round (RFC 8252, 7.1)
 _OWN_SCHEME = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)+")
 
@@ -337,11 +342,22 @@ def _is_redirect_uri(uri: str) -> bool:
         return False
     if not _URI.fullmatch(uri) or "#" in uri or "*" in uri or "\\" in uri or "@" in parts.netloc:
         return False
+    if host is not None and not _is_host(host):
+        return False
     if parts.scheme == "https":
         return bool(host)
     if parts.scheme == "http":
         return host in {"127.0.0.1", "::1", "localhost"}
     return _OWN_SCHEME.fullmatch(parts.scheme) is not None
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is a name or an address, and so nothing that a policy would read as more (``form-action``)."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return _HOST.fullmatch(host) is not None
+    return True
 
 
 def _check_jwks(client: OAuthClient) -> list[FieldError]:
@@ -350,18 +366,22 @@ def _check_jwks(client: OAuthClient) -> list[FieldError]:
     if client.is_public:
         return [FieldError("jwks", FieldCode.FORBIDDEN, "Forbidden: a public client has no key of its own")]
     try:
-        keys = KeySet.import_key_set(json.loads(client.jwks)).keys
+        document: Any = json.loads(client.jwks) if len(client.jwks) <= MOST_JWKS else {}
+        keys = KeySet.import_key_set(document).keys if len(document["keys"]) <= MOST_KEYS else []
     except Exception:  # noqa: BLE001 - whatever a stranger's key makes a parser raise, it is a bad key
         keys = []
     good = [
         key
         for key in keys
         if not key.is_private
-        and (isinstance(key, ECKey) or (isinstance(key, RSAKey) and key.raw_value.key_size >= _RSA_BITS))
+        and (isinstance(key, ECKey) or (isinstance(key, RSAKey) and key.raw_value.key_size in _RSA_BITS))
     ]
     if keys and len(good) == len(keys):
         return []
-    message = f"Invalid value: must be a JSON Web Key Set of public EC keys, or RSA keys of {_RSA_BITS} bits or more"
+    message = (
+        f"Invalid value: must be a JSON Web Key Set of public EC keys, or RSA keys of {_RSA_BITS.start} to "
+        f"{_RSA_BITS.stop - 1} bits; at most {MOST_KEYS}, in {MOST_JWKS} characters"
+    )
     return [FieldError("jwks", FieldCode.INVALID, message)]
 
 
