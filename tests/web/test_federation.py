@@ -148,6 +148,14 @@ async def test_an_address_that_nobody_has_verified_makes_no_user(world: World) -
         await world.refused(why="does not vouch for your e-mail address")
 
 
+async def test_what_is_verified_is_the_address_that_it_is_said_of(world: World) -> None:
+    """A provider may let people write any address into the token, and tell the one that it has verified elsewhere."""
+    _says("claims", email="boss@example.com")(world.provider)
+    assert (await world.visitor.sign_in()).status == 303
+    assert await world.admin.server.services.db.run(users.find, "boss@example.com") is None
+    assert await world.admin.server.services.db.run(users.find, "ada@example.com")
+
+
 async def test_an_account_is_never_taken_over_by_an_address(world: World) -> None:
     user = await add_user(world.admin.server)
     await world.refused(why="sign in to it as you did before")

@@ -25,6 +25,8 @@ from tenantry.services.outbound import Outbound, OutboundError, Response
 METADATA_SECONDS = 600.0
 NEW_KEY_SECONDS = 30.0
 _ISSUERS = 100
+#: claims of one source, or of none
+_OF_ADDRESS = frozenset({"email", "email_verified"})
 
 Document = dict[str, Any]
 
@@ -106,8 +108,10 @@ class RelyingParty:
             since=request.since,
         )
         claims = await self._verify(known, tokens["id_token"], expected)
-        if not {"email", "email_verified"} <= claims.keys() and "userinfo_endpoint" in known.metadata:
-            claims = await self._userinfo(known.metadata, access_token, claims["sub"]) | claims
+        if not claims.keys() >= _OF_ADDRESS and "userinfo_endpoint" in known.metadata:
+            told = await self._userinfo(known.metadata, access_token, claims["sub"])
+            # what is verified is the address beside which that stands
+            claims = told | {name: value for name, value in claims.items() if name not in _OF_ADDRESS}
         return claims
 
     async def _verify(self, known: _Known, token: str, expected: Expectation) -> Document:
