@@ -12,6 +12,8 @@ from tenantry import logs
 from tenantry.model import credentials
 from tenantry.model.audit import LONGEST_VALUE, MOST_CHANGES, REDACTED, describe
 from tenantry.model.credentials import new_token
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Actor
 from tenantry.services import audit as audit_module
 from tenantry.services.audit import MOST_DENIALS
 from tests.support.application import KUBERNETES, Application
@@ -104,6 +106,16 @@ async def test_who_is_refused_much_fills_no_disk(v1: Application) -> None:
     async with v1.as_key("platform:read") as reader:
         for number in range(MOST_DENIALS + 5):
             assert (await reader.post(f"/v1/tenants/t{number}/revisions/1:rollback")).status == 403
+    assert len(await _denied(v1)) == MOST_DENIALS
+
+
+async def test_the_addresses_of_a_network_are_one_callers(v1: Application) -> None:
+    """Who has a /64 would else leave no room for the refusals of anybody else."""
+    log = v1.server.services.audit
+    for number in range(MOST_DENIALS + 5):
+        stranger = Actor(name="system:anonymous", ip=f"2001:db8::{number:x}")
+        log.note_denied(stranger, "GET", f"/{number}", TenantryError(Code.FORBIDDEN, "no"))
+    await log.close()
     assert len(await _denied(v1)) == MOST_DENIALS
 
 

@@ -14,6 +14,7 @@ from tenantry.model import ids
 from tenantry.model.audit import AuditEvent, Filter, Result
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
+from tenantry.services.throttle import network_of
 from tenantry.storage import audit
 from tenantry.storage.db import Database
 
@@ -103,7 +104,7 @@ class AuditLog:
         told apart by where they come from, so that none hides what another does.
         """
         tried = (error.name, error.message) if error.code is Code.UNAUTHENTICATED else (method, path)
-        if not self._is_news(f"{actor.name} {actor.ip}", *tried):
+        if not self._is_news(f"{actor.name} {network_of(actor.ip)}", *tried):
             return
         if len(self._writing) >= _WAITING:
             logger.warning("too many refusals at once: %s %s by %s is not in the audit log", method, path, actor.name)
