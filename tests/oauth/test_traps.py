@@ -147,14 +147,34 @@ async def test_a_session_that_ends_takes_with_it_what_was_not_for_offline(
     v1: Application, wire: Wire, scope: str
 ) -> None:
     tokens = (await wire.redeem(await wire.code(scope=scope))).body
-    assert (await wire.browse("/oauth/logout", {"csrf": "x"})).status == 403
+    assert (await wire.browse("/oauth/logout/confirm", {"csrf": "x"})).status == 403
     page = await wire.browse("/oauth/logout")
     assert await status(v1, tokens["access_token"]) == 200
-    done = await wire.browse("/oauth/logout", {"csrf": page.field("csrf"), "request": page.field("request")})
+    done = await wire.browse("/oauth/logout/confirm", {"csrf": page.field("csrf"), "request": page.field("request")})
     assert done.status == 303
     stays = "offline_access" in scope
     assert await status(v1, tokens["access_token"]) == (200 if stays else 401)
     assert (await wire.refresh(tokens["refresh_token"])).status == (200 if stays else 400)
+
+
+async def test_a_client_may_have_a_person_signed_out_by_a_form(wire: Wire) -> None:
+    """OpenID Connect RP-Initiated Logout, 2: POST too. As of the authorization endpoint, it is sent on by GET."""
+    asked = {"client_id": wire.client_id, "state": "a&b=\u00e9", "logout_hint": ""}
+    headers = {"Origin": "https://app.example.com", "Sec-Fetch-Site": "cross-site"}
+    sent = await wire.call("POST", "/oauth/logout", data=asked, headers=headers)
+    assert (sent.status, sent.location) == (303, "/oauth/logout")
+    assert sent.parameters == {name: value for name, value in asked.items() if value}
+    assert (await wire.browse(sent.headers["Location"])).status == 200  # who is asked first
+
+
+async def test_nobody_is_sent_to_a_client_that_is_disabled(v1: Application) -> None:
+    bye = "https://app.example.com/bye"
+    for disabled, expected in ((False, 303), (True, 400)):
+        client, secret = await add_client(v1.server, post_logout_uris=(bye,), disabled=disabled)
+        async with v1.server.session(anonymous=True) as http:
+            query = urlencode({"client_id": client.id, "post_logout_redirect_uri": bye})
+            sent = await Wire(http, client.id, secret).call("GET", f"/oauth/logout?{query}")
+        assert sent.status == expected
 
 
 async def test_hostile_values_are_quoted_by_nobody(wire: Wire) -> None:

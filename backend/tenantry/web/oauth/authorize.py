@@ -22,12 +22,12 @@ from tenantry.model.oauth import CLI, lifetime_of, meaning_of
 from tenantry.model.permissions import Permission
 from tenantry.services.oauth import OAuthStore, tenant_of
 from tenantry.web import pages
-from tenantry.web.connection import LINE_BYTES
 from tenantry.web.oauth import grants
-from tenantry.web.oauth.parameters import Parameters, parse, read_form, read_query
+from tenantry.web.oauth.forms import forwarding
+from tenantry.web.oauth.parameters import Parameters, parse, read_query
 from tenantry.web.oauth.server import Answer, Request, Server, find_client
 from tenantry.web.pages import Form
-from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
+from tenantry.web.routes import ACTOR, SERVICES
 from tenantry.wiring import Services
 
 _PATH = "/oauth/authorize"
@@ -63,17 +63,6 @@ class _Asked:
 async def _show(request: web.Request, form: Form) -> web.Response:
     del form
     return await _answer(request, read_query(request), "")
-
-
-async def _forward(request: web.Request) -> web.Response:
-    """Have the browser ask by GET what a form of the client has asked by POST (OpenID Connect Core, 3.1.2.1).
-
-    With a POST from another site it sends no cookie (``SameSite=Lax``); after a redirect to a GET it does.
-    """
-    path = f"{_PATH}?{urlencode(await read_form(request))}"
-    if len(path) > LINE_BYTES - 1024:  # which leaves room for the rest of the line
-        raise TenantryError(Code.BAD_REQUEST, "the request is too long")
-    return pages.redirect(request, path)
 
 
 async def _show_late(request: web.Request, form: Form) -> web.Response:
@@ -224,7 +213,7 @@ def _conclude(asked: _Asked, store: OAuthStore, decision: str) -> Any:
 
 ROUTES = [
     pages.page("GET", _PATH, _show),
-    Route("POST", _PATH, _forward, needs=Permission.PUBLIC, session=Cookie.FORM),
+    forwarding(_PATH),
     pages.page("GET", _DECISION, _show_late),
     pages.page("POST", _DECISION, _decide, needs=Permission.SELF),
 ]

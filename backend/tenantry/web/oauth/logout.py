@@ -11,12 +11,15 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.oauth import OAuthClient
 from tenantry.web import pages
 from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web.oauth.forms import forwarding
 from tenantry.web.oauth.parameters import Parameters, parse, read_query
 from tenantry.web.oauth.server import find_client
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
 _PATH = "/oauth/logout"
+#: where the page that asks sends the answer of the person
+_CONFIRMED = f"{_PATH}/confirm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ async def _show(request: web.Request, form: Form) -> web.Response:
         request,
         "oauth_logout.html",
         client=wish.client,
+        confirm_path=_CONFIRMED,
         form_targets=(pages.form_target(wish.target),) if wish.target else (),
         request_query=urlencode(parameters),
     )
@@ -67,6 +71,8 @@ async def _read(request: web.Request, parameters: Parameters) -> _Wish:
     if hinted and named != hinted:
         raise TenantryError(Code.BAD_REQUEST, "id_token_hint is for another client than client_id says")
     found = await find_client(services, named)
+    if found and found.client.disabled:
+        found = None
     target = parameters.get("post_logout_redirect_uri", "")
     if target and (found is None or target not in found.client.post_logout_uris):
         raise TenantryError(Code.BAD_REQUEST, "post_logout_redirect_uri is not one that the client has registered")
@@ -76,4 +82,8 @@ async def _read(request: web.Request, parameters: Parameters) -> _Wish:
     return _Wish(found.client if found else None, sid if isinstance(sid, str) else "", target)
 
 
-ROUTES = [pages.page("GET", _PATH, _show), pages.page("POST", _PATH, _confirm)]
+ROUTES = [
+    pages.page("GET", _PATH, _show),
+    forwarding(_PATH),
+    pages.page("POST", _CONFIRMED, _confirm),
+]

@@ -1,0 +1,29 @@
+"""Forms by which clients ask for one of our pages, as they do by links (OpenID Connect Core, 3.1.2.1; Logout, 2)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.permissions import Permission
+from tenantry.web import pages
+from tenantry.web.connection import LINE_BYTES
+from tenantry.web.oauth.parameters import read_form
+from tenantry.web.routes import Cookie, Route
+
+
+def forwarding(path: str) -> Route:
+    """The route by which the browser is sent on to the page at ``path`` by GET, with what the form says.
+
+    With a POST from another site it sends no cookie (``SameSite=Lax``); after a redirect to a GET it does.
+    """
+
+    async def forward(request: web.Request) -> web.Response:
+        location = f"{path}?{urlencode(await read_form(request))}"
+        if len(location) > LINE_BYTES - 1024:  # which leaves room for the rest of the line
+            raise TenantryError(Code.BAD_REQUEST, "the request is too long")
+        return pages.redirect(request, location)
+
+    return Route("POST", path, forward, needs=Permission.PUBLIC, session=Cookie.FORM)
