@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -175,6 +176,27 @@ async def test_a_name_is_asked_once_and_what_it_said_is_what_counts(receiver: Re
     with pytest.raises(OutboundError, match="no public address"):  # no connection of before is used either
         await client.request("GET", receiver.url("rebinding"))
     assert len(receiver.requests) == 1
+
+
+async def test_names_that_nobody_answers_for_keep_nothing_else_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenant chooses the names of its webhooks, and the loop's own threads are few and everybody's."""
+    answered, asked = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: str, *args: Any, **options: Any) -> Any:
+        if host.endswith(".slow.example"):
+            answered.wait(60)
+            raise socket.gaierror
+        return asked(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    client = Outbound()
+    waiting = [asyncio.create_task(client.request("GET", f"https://{n}.slow.example/")) for n in range(60)]
+    try:
+        await asyncio.wait_for(asyncio.to_thread(str), 5)
+    finally:
+        answered.set()
+        ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(each) for each in ended} == {OutboundError}
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

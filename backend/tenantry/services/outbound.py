@@ -11,13 +11,14 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from tenantry.settings import PREFIX
@@ -38,6 +39,11 @@ _SET_APART = tuple(
 _NAT64 = ip_network("64:ff9b::/96")
 
 
+#: look-ups at a time, as many as webhooks are sent messages: each waits for as long as the system's resolver does, for
+#: DNS servers that whoever names the host may have chosen
+_LOOK_UPS = 256
+
+
 class OutboundError(Exception):
     """A request that was not made, or not answered in time or within bounds; its text is one line that says why."""
 
@@ -55,13 +61,36 @@ class Response:
     body: bytes
 
 
+class _Names(AbstractResolver):
+    """The system's resolver in threads of its own: those of the loop are few, and everybody's."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="names")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses of ``host``."""
+        ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        return [
+            ResolveResult(
+                hostname=host, host=str(address), port=port, family=kind, proto=protocol, flags=socket.AI_NUMERICHOST
+            )
+            for kind, _, protocol, _, (address, *_) in found
+        ]
+
+    async def close(self) -> None:
+        """The threads stay for the next request."""
+
+
 class Outbound:
     """Makes requests to public addresses, and to others that the settings allow.
 
     Args:
         allow: host names and CIDRs that need not be public, and may be spoken to without TLS.
         setting: where they come from, which complaints name.
-        resolver: of names; the system's when None.
+        resolver: of names; the system's when None, in threads of its own.
     """
 
     def __init__(
@@ -74,7 +103,7 @@ class Outbound:
         self._setting = f"{PREFIX}{setting}"
         self._hosts = frozenset(item.lower() for item in allow if not _is_network(item))
         self._networks = tuple(ip_network(item) for item in allow if _is_network(item))
-        self._resolver = resolver
+        self._resolver = resolver or _Names()
 
     def check(self, url: str) -> None:
         """Refuse a URL that nobody may name, as far as it tells itself; its name is resolved later.
@@ -160,7 +189,7 @@ class Outbound:
     def _session(self, target: URL) -> aiohttp.ClientSession:
         """A session for one request: no connection, cookie or look-up is used a second time."""
         connector = aiohttp.TCPConnector(
-            resolver=self._resolver or aiohttp.ThreadedResolver(),
+            resolver=self._resolver,
             use_dns_cache=False,
             force_close=True,
             socket_factory=partial(self._open, target),
