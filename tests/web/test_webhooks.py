@@ -14,7 +14,7 @@ from tenantry.model import ids
 from tenantry.model.permissions import Role
 from tenantry.model.webhooks import DELAYS, DeliveryState, Webhook
 from tenantry.services import deliveries as sending
-from tenantry.services import webhook_events, webhook_queue, worker
+from tenantry.services import outbound, webhook_events, webhook_queue, worker
 from tenantry.storage import deliveries, webhooks
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -308,6 +308,23 @@ async def test_who_is_slow_holds_up_nobody_else(v1: Application, receiver: Recei
         await v1.tenant("acme")
         assert (await receiver.next()).body["data"]["object"]["name"] == "acme"
         assert len(slow.seen) <= 4
+
+
+async def test_who_is_slow_keeps_nobody_from_their_turn(
+    v1: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenant may have 50 webhooks, and much that waits for each: as many as are sent to at a time."""
+    monkeypatch.setattr(sending, "WEBHOOKS_AT_ONCE", 1)
+    monkeypatch.setattr(outbound, "SECONDS", 0.2)
+    async with running_receiver() as slow:
+        slow.statuses = [0] * 100
+        hook = await listen(v1, slow)
+        for _ in range(60):
+            assert (await v1.post(f"{PLATFORM}/{hook['id']}:ping")).status == 200
+        other = await listen(v1, receiver)
+        assert (await v1.post(f"{PLATFORM}/{other['id']}:ping")).status == 200
+        await receiver.next()
+        assert len(slow.seen) < 60
 
 
 async def test_a_new_secret_signs_beside_the_old_one(v1: Application, receiver: Receiver) -> None:

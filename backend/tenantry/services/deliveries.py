@@ -56,6 +56,8 @@ class Deliveries:
         self._encryption = encryption
         self._outbounds = outbounds
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._others_wait = False  # there are more than may be sent to at the same time
+        self._turns: dict[str, float] = {}  # of those that wait, when each was sent to last
         self._due_at = 0  # when something is to be sent next, in epoch microseconds
 
     def is_due(self) -> bool:
@@ -67,10 +69,16 @@ class Deliveries:
         while await self._db.run(webhook_events.is_behind):
             await self._db.run(webhook_events.tell, write=True)
         now, left = ids.now_micros(), False
-        for identifier in await self._db.run(deliveries.waiting, now):
-            if identifier in self._sending or len(self._sending) >= WEBHOOKS_AT_ONCE:
+        self._others_wait = False
+        waiting = await self._db.run(deliveries.waiting, now)
+        self._turns = {identifier: self._turns.get(identifier, 0.0) for identifier in waiting}
+        for identifier in sorted(waiting, key=self._turns.__getitem__):
+            if identifier in self._sending:
                 left = True
+            elif len(self._sending) >= WEBHOOKS_AT_ONCE:
+                left = self._others_wait = True
             else:
+                self._turns[identifier] = time.monotonic()
                 self._sending[identifier] = asyncio.create_task(self._send_all(identifier))
         self._due_at = now if left else await self._db.run(deliveries.next_due, now)
 
@@ -95,8 +103,8 @@ class Deliveries:
 
     async def _send_all(self, identifier: str) -> None:
         try:
-            while await self._send_some(identifier):
-                pass
+            while await self._send_some(identifier) and not self._others_wait:
+                pass  # and else it waits for its next turn
         except TenantryError as error:
             log.warning("webhook %s waits: %s", identifier, error.message)
             await asyncio.sleep(REST)  # else it would be sent the same again and again
