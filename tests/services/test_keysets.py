@@ -1,5 +1,6 @@
 """Key sets that are fetched over TLS."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -81,6 +82,14 @@ async def test_a_key_set_is_fetched_and_fetched_again_for_an_unknown_key(publish
     assert sets.find(ISSUER, "two") is not None
     assert sets.find(ISSUER, "one") is None
     assert sets.generation > generation
+
+
+async def test_a_key_set_comes_in_many_parts_and_has_a_bound(publisher: Publisher) -> None:
+    key = {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "one"}
+    for spaces, is_read in ((900_000, True), (1_100_000, False)):
+        publisher.body = json.dumps({"keys": [key]}).encode() + b" " * spaces
+        sets = await _fetched(publisher.cluster())
+        assert (sets.find(ISSUER, "one") is not None) is is_read
 
 
 async def test_an_unknown_key_does_not_make_it_be_fetched_all_the_time(

@@ -125,8 +125,12 @@ class KeySets:
                 session.get(cluster.jwks_url or "", ssl=context, allow_redirects=False) as response,
             ):
                 response.raise_for_status()
-                content = await response.content.read(_MAX_BYTES)
-            self._install(cluster, _parse(content))
+                content = bytearray()
+                async for part in response.content.iter_any():
+                    content += part
+                    if len(content) > _MAX_BYTES:
+                        raise KeySetError(f"the key set has more than {_MAX_BYTES} bytes")  # noqa: TRY301 - as others
+            self._install(cluster, _parse(bytes(content)))
         except (aiohttp.ClientError, OSError, TimeoutError, KeySetError) as error:
             logger.warning("the key set of cluster %s stays as it was: %r", cluster.name, error)
 
