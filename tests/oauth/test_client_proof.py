@@ -160,6 +160,7 @@ async def test_who_never_proves_itself_is_told_to_wait_and_who_does_passes(v1: A
             assert refused.headers["Cache-Control"] == "no-store"
     assert (await wire.post("/oauth/token", grant_type="client_credentials")).status == 200
     assert error(await Wire(wire.http, other.id, "x").post("/oauth/token")) == (401, "invalid_client")
+    await v1.server.services.audit.close()
     rows = await v1.items("/v1/audit?action=client.authenticate")
     told = {(row["actor"], row["name"], row["result"], row["kind"]) for row in rows}
     assert told == {("system:anonymous", each, "denied", "OAuthClient") for each in (wire.client_id, other.id)}
@@ -182,6 +183,7 @@ async def test_an_assertion_that_is_used_again_is_told_too(v1: Application, wire
     assert error(await wire.call("POST", "/oauth/token", data=form)) == (429, "temporarily_unavailable")
     form["client_assertion"] = Assertions(client.id, v1.server.services.settings.issuer, key).make()
     assert (await wire.call("POST", "/oauth/token", data=form)).status == 200
+    await v1.server.services.audit.close()
     (row,) = await v1.items(f"/v1/audit?action=client.authenticate&tenantID={tenant}")
     assert (row["name"], row["ip"]) == (client.id, "127.0.0.1")
 
