@@ -1,5 +1,6 @@
 """The pages that clients send people to, in a real browser: how they look, and that it goes on to the client."""
 
+import time
 from typing import Any
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from playwright.async_api import Browser, Page, expect
 
+from tenantry.model import totp
 from tenantry.model.oauth import CLI, ClientKind, OAuthClient
 from tenantry.services.local_admin import ACTOR
 from tests.support.chromium import LOOKS, fits, picture, window
@@ -132,6 +134,43 @@ async def test_a_person_consents_connects_a_device_and_is_signed_out(
         await see(page, f"oauth-logout-{look}", "Sign out?")
         await page.get_by_role("main").get_by_role("button").click()
         await page.wait_for_url("**/login?notice=signed-out")
+
+
+@pytest.mark.parametrize("way", ["password", "second factor"])
+async def test_who_signs_in_for_a_client_of_ours_comes_to_it(
+    server: ServerInProcess, chromium: Browser, way: str
+) -> None:
+    """Nobody asks for consent, and Chromium lets no form lead to another site by redirects."""
+    application = web.Application()
+    application.router.add_get("/callback", welcome)
+    async with TestServer(application) as client_site, window(chromium) as page:
+        callback = f"http://localhost:{client_site.port}/callback"
+        client, _ = await add_client(server, first_party=True, redirect_uris=(callback,))
+        await set_up(server, page)
+        codes = await turn_on_factor(page, server) if way == "second factor" else []
+        await page.context.clear_cookies()
+        parameters = request_of(client.id, callback, "openid email resources:read")
+        await page.goto(f"{server.base_url}/oauth/authorize?{urlencode(parameters)}")
+        await page.get_by_label("E-mail").fill("ada@example.com")
+        await page.get_by_label("Password", exact=True).fill(PASSWORD)
+        await page.keyboard.press("Enter")
+        if codes:
+            await page.get_by_role("textbox", name="Code").fill(codes[0])
+            await page.keyboard.press("Enter")
+        await expect(page.get_by_text("welcome ['code', 'iss', 'state']")).to_be_visible()
+
+
+async def turn_on_factor(page: Page, server: ServerInProcess) -> list[str]:
+    """Turn the second factor on: the recovery codes."""
+    await page.goto(f"{server.base_url}/account/mfa")
+    await page.get_by_label("Your password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    secret = await page.get_by_role("code").inner_text()
+    code = totp.code_of(secret, int(time.time()) // totp.STEP_SECONDS)
+    await page.get_by_role("textbox", name="Code").fill(code)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Your recovery codes")
+    return await page.get_by_role("code").all_inner_texts()
 
 
 async def test_a_form_of_another_site_asks_for_consent(server: ServerInProcess, chromium: Browser) -> None:

@@ -18,11 +18,14 @@ class _Reader(HTMLParser):
         super().__init__()
         self.forms: list[tuple[str, dict[str, str]]] = []
         self.words: list[str] = []
+        self.location = ""  # where it leads by itself
         self.is_head = False  # with the button to sign out
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        if tag == "header":
+        if tag == "meta" and given.get("http-equiv") == "refresh":
+            self.location = given["content"].partition("url=")[2]
+        elif tag == "header":
             self.is_head = True
         elif self.is_head:
             pass
@@ -75,7 +78,7 @@ class Browser:
 
     async def follow(self, page: Page) -> Page:
         """Open the page that it leads to."""
-        assert page.status == 303, (page.status, page.text)
+        assert page.location, (page.status, page.text)
         return await self.get(page.location)
 
     async def _ask(self, method: str, path: str, fields: dict[str, str] | None, headers: dict[str, str]) -> Page:
@@ -99,7 +102,7 @@ class Browser:
                 html=html,
                 text=" ".join(reader.words),
                 forms=reader.forms,
-                location=answer.headers.get("Location", ""),
+                location=answer.headers.get("Location", reader.location),
             )
 
 

@@ -108,7 +108,7 @@ async def _depart(
         invite=invite,
         link=link,
     )
-    response = pages.show(request, "depart.html", url=departure.url)
+    response = pages.depart(request, departure.url, "You sign in elsewhere now.")
     pages.set_cookie(response, LOGIN_COOKIE, departure.browser)
     return response
 

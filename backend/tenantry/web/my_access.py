@@ -60,13 +60,13 @@ async def _show(request: web.Request, form: Form) -> web.Response:
 
 async def _keep(request: web.Request, form: Form) -> web.Response:
     await request.app[SERVICES].access.keep(request[ACTOR])
-    return pages.redirect(request, pages.return_to(request, form) or _HOME)
+    return pages.go_on(request, pages.return_to(request, form) or _HOME)
 
 
 async def _drop(request: web.Request, form: Form) -> web.Response:
     services, actor = request.app[SERVICES], request[ACTOR]
     user = await services.access.drop(actor)
-    response = pages.redirect(request, pages.return_to(request, form) or f"{_HOME}?notice=access")
+    response = pages.go_on(request, pages.return_to(request, form) or f"{_HOME}?notice=access")
     pages.set_cookie(response, SESSION_COOKIE, (await services.sessions.renew(actor, user)).cookie)
     return response
 

@@ -126,6 +126,22 @@ def redirect(request: web.Request, path: str) -> web.Response:
     return web.Response(status=303, headers={**_HEADERS, "Location": base(request) + path})
 
 
+def go_on(request: web.Request, path: str) -> web.Response:
+    """Send the browser from a form to the page of ours that it wanted.
+
+    What clients ask for may lead it to them at once: there it goes by a page, since Chromium applies ``form-action`` to
+    every redirect that follows a form.
+    """
+    if path.startswith("/oauth/"):
+        return depart(request, base(request) + path, "You are signed in.")
+    return redirect(request, path)
+
+
+def depart(request: web.Request, url: str, message: str) -> web.Response:
+    """A page that says ``message`` and leads to ``url`` by itself."""
+    return show(request, "depart.html", url=url, message=message)
+
+
 def leave(address: str) -> web.Response:
     """Send the browser to an address of somebody else, which must have been checked."""
     return web.Response(status=303, headers={**_HEADERS, "Location": address})

@@ -109,7 +109,7 @@ _NOTICES = {
 
 def let_in(request: web.Request, signed_in: SignedIn, path: str = "") -> web.Response:
     """Give the browser its new session, and send it to ``path``, by the page that the user must see first if any."""
-    response = pages.redirect(request, my_access.before(signed_in.session, path or HOME))
+    response = pages.go_on(request, my_access.before(signed_in.session, path or HOME))
     give_session(response, signed_in)
     pages.drop_cookie(response, pages.FORM_COOKIE)
     return response
