@@ -30,7 +30,6 @@ def tenant(name: str, labels: dict[str, str] | None = None, display_name: str = 
         "spec": {
             "displayName": display_name,
             "planRef": {"name": "pro"},
-            "admins": [f"owner@{name}.example"],
             "access": [{"role": "Owner", "subjects": [{"kind": "Group", "name": f"{name}-admins"}]}],
             "namespaces": [{"name": "prod", "share": 70}, {"name": "dev"}],
             "quota": {"hard": {"requests.cpu": "8", "requests.memory": "16Gi", "pods": "100"}},
