@@ -162,7 +162,8 @@ async def test_only_a_recovery_takes_the_second_factor_away(server: ServerInProc
 async def test_links_from_the_command_line(server: ServerInProcess, tenantry: Tenantry) -> None:
     made = await tenantry("admin", "setup-link")
     assert made.exit_code == 0, made.stderr
-    path = re.findall(r"^http://localhost:8080(/setup/tnl_\S+)\n$", made.stdout)[0]
+    pages = server.base_url.replace("127.0.0.1", "localhost")
+    path = re.findall(rf"^{pages}(/setup/tnl_\S+)\n$", made.stdout)[0]
     async with browsing(server) as browser:
         page = await browser.get(path)
         assert (await browser.submit(page, email=EMAIL, password=PASSWORD, repeated=PASSWORD)).status == 303
