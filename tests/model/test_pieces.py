@@ -6,7 +6,7 @@ import pytest
 
 from tenantry.model import canonical, pieces
 
-LENGTH = pieces._LENGTH
+LENGTH = pieces.LENGTH
 
 
 @pytest.mark.parametrize("at", [0, 1, LENGTH - 4, LENGTH - 3, LENGTH - 2, LENGTH - 1, LENGTH, 3 * LENGTH - 1])

@@ -30,6 +30,11 @@ class Mailbox:
     answers: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those of a server that sends its mail here, when the mailbox takes all."""
+        return {"smtp_url": f"smtp+plain://127.0.0.1:{self.port}", "smtp_from": "t@example.com"}
+
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - its name
         """Take a mail."""
         del server, session

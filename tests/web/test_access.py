@@ -39,8 +39,7 @@ EMAIL, NEW, ISSUER = "ada@example.com", "five words that are new", "https://idp.
 async def mailing(tmp_path: Path) -> AsyncIterator[tuple[Application, Mailbox]]:
     """A server that sends mail, and what gets it."""
     with mailbox(tmp_path) as box:
-        smtp: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
-        async with running_server(tmp_path, **smtp) as server, server.session() as session:
+        async with running_server(tmp_path, **box.settings) as server, server.session() as session:
             yield Application(session, server), box
 
 

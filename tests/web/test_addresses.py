@@ -27,9 +27,8 @@ INVITES = "/v1/tenants/acme/invites"
 async def mailing(tmp_path: Path, database_url: str) -> AsyncIterator[tuple[Application, Mailbox]]:
     """A server with a tenant, that sends mail and on which strangers sign up, and what gets the mail."""
     with mailbox(tmp_path) as box:
-        settings: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
         async with (
-            running_server(tmp_path, database_url=database_url, sign_up="Open", **settings) as server,
+            running_server(tmp_path, database_url=database_url, sign_up="Open", **box.settings) as server,
             server.session() as session,
         ):
             v1 = Application(session, server)

@@ -539,9 +539,8 @@ async def test_the_login_page_has_a_button(world: World) -> None:
 
 async def test_the_accounts_page_adds_and_removes(tmp_path: Path, provider: OpenIDProvider) -> None:
     with mailbox(tmp_path) as box:
-        smtp: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
         async with (
-            running_server(tmp_path, outbound_allow=("127.0.0.1",), **smtp) as server,
+            running_server(tmp_path, outbound_allow=("127.0.0.1",), **box.settings) as server,
             server.session() as session,
             visiting(server) as visitor,
         ):

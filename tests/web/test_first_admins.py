@@ -4,8 +4,6 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from tenantry.model.permissions import Role
 from tenantry.storage import work
 from tenantry.storage.statement import Statement
@@ -110,9 +108,8 @@ async def test_an_address_that_no_account_can_have_is_passed_over(v1: Applicatio
 
 async def test_the_link_is_mailed_where_that_is_configured(tmp_path: Path) -> None:
     with mailbox(tmp_path) as box:
-        url = SecretStr(f"smtp+plain://127.0.0.1:{box.port}")
         async with (
-            running_server(tmp_path, smtp_url=url, smtp_from="t@example.com") as server,
+            running_server(tmp_path, **box.settings) as server,
             server.session() as session,
         ):
             v1 = Application(session, server)

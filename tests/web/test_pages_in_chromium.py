@@ -149,8 +149,7 @@ async def test_how_the_pages_for_a_forgotten_password_look(
 ) -> None:
     name, options = look
     with mailbox(tmp_path) as box:
-        smtp: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
-        async with running_server(tmp_path, **smtp) as server, window(chromium, **options) as page:
+        async with running_server(tmp_path, **box.settings) as server, window(chromium, **options) as page:
             await add_account(server)
             await page.goto(f"{server.base_url}/login")
             await page.get_by_role("link", name="Forgotten").click()

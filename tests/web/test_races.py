@@ -72,17 +72,23 @@ def the_winner(ended: list[int]) -> int:
     return ended.index(303)
 
 
+async def invite(v1: Application) -> str:
+    """The page of an invite to a new tenant."""
+    await v1.tenant("acme")
+    invited = {"email": "ada@example.com", "role": "developer"}
+    link = (await v1.post("/v1/tenants/acme/invites", invited)).body["link"]
+    return "/invite/" + str(link).rpartition("/")[2]
+
+
 async def test_an_invite_is_accepted_once(race: Race) -> None:
     async with race.servers[0].session() as session:
         v1 = Application(session, race.server(0))
-        await v1.tenant("acme")
-        invited = {"email": "ada@example.com", "role": "developer"}
-        link = (await v1.post("/v1/tenants/acme/invites", invited)).body["link"]
+        path = await invite(v1)
         people = [await add_user(race.there, f"user-{number}@example.com") for number in range(TRIES)]
 
         async def prepare(number: int, person: Browser) -> Page:
             person.cookies[SESSION_COOKIE] = await add_session(race.there, people[number])
-            return await person.get("/invite/" + link.rpartition("/")[2])
+            return await person.get(path)
 
         the_winner(await race.run(prepare))
         assert len(await v1.items("/v1/tenants/acme/members")) == 1
@@ -91,10 +97,7 @@ async def test_an_invite_is_accepted_once(race: Race) -> None:
 async def test_an_invite_makes_one_account(race: Race) -> None:
     async with race.servers[0].session() as session:
         v1 = Application(session, race.server(0))
-        await v1.tenant("acme")
-        invited = {"email": "ada@example.com", "role": "developer"}
-        link = (await v1.post("/v1/tenants/acme/invites", invited)).body["link"]
-        path = "/invite/" + link.rpartition("/")[2]
+        path = await invite(v1)
         fields = {"name": "Ada {}", "password": PASSWORD, "repeated": PASSWORD}
         the_winner(await race.run(lambda _, person: person.get(path), **fields))
         assert len(await v1.items("/v1/tenants/acme/members")) == 1

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -42,9 +41,8 @@ async def sign_in(page: Page, server: ServerInProcess) -> None:
 @pytest.mark.parametrize("look", LOOKS)
 async def test_a_stranger_makes_an_account_and_a_tenant(tmp_path: Path, chromium: Browser, look: str) -> None:
     with mailbox(tmp_path) as box:
-        options: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
         async with (
-            running_server(tmp_path, sign_up="Open", **options) as server,
+            running_server(tmp_path, sign_up="Open", **box.settings) as server,
             server.session() as session,
             window(chromium, **LOOKS[look]) as page,
         ):
@@ -86,9 +84,8 @@ async def test_a_stranger_makes_an_account_and_a_tenant(tmp_path: Path, chromium
 @pytest.mark.parametrize("look", LOOKS)
 async def test_who_is_in_a_suspended_tenant_goes_to_another(tmp_path: Path, chromium: Browser, look: str) -> None:
     with mailbox(tmp_path) as box:
-        options: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
         async with (
-            running_server(tmp_path, **options) as server,
+            running_server(tmp_path, **box.settings) as server,
             server.session() as session,
             window(chromium, **LOOKS[look]) as page,
         ):
@@ -141,9 +138,8 @@ async def test_the_page_says_that_sign_up_is_not_open(tmp_path: Path, chromium: 
 
 async def test_a_link_that_was_shown_leads_to_an_account_first(tmp_path: Path, chromium: Browser) -> None:
     with mailbox(tmp_path) as box:
-        options: dict[str, Any] = {"smtp_url": f"smtp+plain://127.0.0.1:{box.port}", "smtp_from": "t@example.com"}
         async with (
-            running_server(tmp_path, **options) as server,
+            running_server(tmp_path, **box.settings) as server,
             server.session() as session,
             window(chromium, **LOOKS["phone-dark"]) as page,
         ):

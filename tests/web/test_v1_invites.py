@@ -4,7 +4,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from pydantic import SecretStr
 
 from tenantry.model.identity import INVITE_LIFE_US, User
 from tenantry.model.permissions import ROLES, Role
@@ -270,9 +269,8 @@ async def test_nobody_joins_a_suspended_tenant(v1: Application) -> None:
 
 async def test_an_invite_is_mailed_where_that_is_configured_and_not_too_often(tmp_path: Path) -> None:
     with mailbox(tmp_path) as box:
-        url = SecretStr(f"smtp+plain://127.0.0.1:{box.port}")
         async with (
-            running_server(tmp_path, smtp_url=url, smtp_from="t@example.com") as server,
+            running_server(tmp_path, **box.settings) as server,
             server.session() as session,
         ):
             v1 = Application(session, server)

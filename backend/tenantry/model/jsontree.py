@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from tenantry.model import pieces
+
 _BRACKET = re.compile(r"[\[\]{}]")
-#: characters of text that one call into C looks at: until it returns, no other thread runs
-_PIECE = 1 << 15
 
 
 def depth_of(tree: Any) -> int:
@@ -61,8 +61,8 @@ def _bare(text: str) -> Iterator[str]:
     if "\\" in text:
         text = text.replace("\\\\", "").replace('\\"', "")  # now each quotation mark begins or ends a string
     inside = False
-    for start in range(0, len(text), _PIECE):
-        parts = text[start : start + _PIECE].split('"')
+    for start in range(0, len(text), pieces.LENGTH):
+        parts = text[start : start + pieces.LENGTH].split('"')
         begun = '"' if inside else ""
         yield "".join((begun + '"'.join(parts[inside::2])).split())
         inside ^= len(parts) % 2 == 0

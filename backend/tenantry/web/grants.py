@@ -86,7 +86,7 @@ async def _row(services: Services, grant: Grant) -> dict[str, object]:
         "client_id": grant.client_id,
         "name": await _name(services, grant.client_id) or "An application that is gone",
         "granted": pages.moment(grant.created_at),
-        "until": pages.moment(grant.expires_at) if grant.expires_at else "",
+        "until": pages.moment(grant.expires_at),
         "meanings": [meaning_of(scope) for scope in grant.scopes],
     }
 

@@ -89,8 +89,8 @@ async def _keys(request: web.Request, form: Form, error: TenantryError | None = 
                 "id": key.id,
                 "name": key.name,
                 "made": pages.moment(key.created_at),
-                "used": _moment(key.last_used_at),
-                "until": _moment(key.expires_at),
+                "used": pages.moment(key.last_used_at),
+                "until": pages.moment(key.expires_at),
                 "meanings": [meaning_of(scope) for scope in key.scopes],
             }
             for key in (await services.access.held(actor.user_id)).keys
@@ -124,10 +124,6 @@ def _read_lifetime(form: Form) -> int:
 def _box(scope: str) -> str:
     """The field by which ``scope`` is chosen: a form has no field twice."""
     return f"scope:{scope}"
-
-
-def _moment(micros: int) -> str:
-    return pages.moment(micros) if micros else ""
 
 
 ROUTES = [

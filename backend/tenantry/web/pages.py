@@ -194,8 +194,8 @@ def sentence(message: str) -> str:
 
 
 def moment(micros: int) -> str:
-    """A time in epoch microseconds, for people; the page says that it is in UTC."""
-    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d %H:%M}"
+    """A time in epoch microseconds, for people, empty for 0; the page says that it is in UTC."""
+    return f"{datetime.fromtimestamp(micros / 1_000_000, UTC):%Y-%m-%d %H:%M}" if micros else ""
 
 
 def set_cookie(response: web.StreamResponse, name: str, value: str, *, seconds: int | None = None) -> None:
