@@ -10,48 +10,48 @@ from urllib.parse import urlsplit
 from tenantry.addresses import MySQLAddress, read_database_url
 from tenantry.datadir import DataDirectory
 from tenantry.model.audit_chain import Seals
-from tenantry.services.access import Access
-from tenantry.services.access_tokens import AccessTokens
-from tenantry.services.accounts import Accounts
-from tenantry.services.addresses import Addresses
-from tenantry.services.admins import Admins
-from tenantry.services.audit import AuditLog
+from tenantry.services.audit.log import AuditLog
+from tenantry.services.audit.sealing import Sealer
 from tenantry.services.authentication import Authenticator
-from tenantry.services.client_assertions import WorkloadAssertions
-from tenantry.services.clients import Clients
-from tenantry.services.deliveries import Deliveries
 from tenantry.services.encryption import Encryption, open_encryption
-from tenantry.services.explain import Explanations
-from tenantry.services.factors import Factors
-from tenantry.services.federation import Federation
+from tenantry.services.federation.oidc import RelyingParty
+from tenantry.services.federation.providers import Providers
+from tenantry.services.federation.sign_in import Federation
 from tenantry.services.feed import Feed
-from tenantry.services.history import History
-from tenantry.services.invites import Invites
-from tenantry.services.keys import Keys
-from tenantry.services.keysets import KeySets
-from tenantry.services.lookup import Lookup
-from tenantry.services.mail import Mail
-from tenantry.services.members import Members
-from tenantry.services.oauth import OAuth
-from tenantry.services.oidc import RelyingParty
+from tenantry.services.machines.keys import Keys
+from tenantry.services.machines.keysets import KeySets
+from tenantry.services.machines.service_accounts import ServiceAccounts
+from tenantry.services.oauth.access_tokens import AccessTokens
+from tenantry.services.oauth.client_assertions import WorkloadAssertions
+from tenantry.services.oauth.clients import Clients
+from tenantry.services.oauth.grants import OAuth
+from tenantry.services.oauth.signing_keys import SigningKeys
 from tenantry.services.outbound import Outbound, Outbounds
-from tenantry.services.passwords import Passwords
-from tenantry.services.providers import Providers
+from tenantry.services.people.access import Access
+from tenantry.services.people.accounts import Accounts
+from tenantry.services.people.admins import Admins
+from tenantry.services.people.email_addresses import EmailAddresses
+from tenantry.services.people.factors import Factors
+from tenantry.services.people.invites import Invites
+from tenantry.services.people.mail import Mail
+from tenantry.services.people.members import Members
+from tenantry.services.people.passwords import Passwords
+from tenantry.services.people.sessions import Sessions
+from tenantry.services.people.sign_in import SignIn
+from tenantry.services.people.sign_up import SignUp
+from tenantry.services.people.users import Users
 from tenantry.services.rate_exchange import RateExchange
 from tenantry.services.rate_limits import RateLimits
-from tenantry.services.records import Records
-from tenantry.services.resources import ResourceService
-from tenantry.services.sealing import Sealer
-from tenantry.services.service_accounts import ServiceAccounts
-from tenantry.services.sessions import Sessions
-from tenantry.services.sign_in import SignIn
-from tenantry.services.sign_up import SignUp
-from tenantry.services.signing_keys import SigningKeys
+from tenantry.services.resources.crud import ResourceService
+from tenantry.services.resources.explain import Explanations
+from tenantry.services.resources.history import History
+from tenantry.services.resources.lookup import Lookup
+from tenantry.services.resources.records import Records
+from tenantry.services.resources.tombstones import Tombstones
 from tenantry.services.standing import Standing
 from tenantry.services.throttle import Throttle
-from tenantry.services.tombstones import Tombstones
-from tenantry.services.users import Users
-from tenantry.services.webhooks import Webhooks
+from tenantry.services.webhooks.deliveries import Deliveries
+from tenantry.services.webhooks.registry import Webhooks
 from tenantry.services.worker import Worker
 from tenantry.settings import Settings
 from tenantry.storage.db import Database
@@ -80,7 +80,7 @@ class Services:
     sign_in: SignIn
     mail: Mail
     accounts: Accounts
-    addresses: Addresses
+    email_addresses: EmailAddresses
     access: Access
     factors: Factors
     sessions: Sessions
@@ -145,8 +145,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(mail.close)
         invites = Invites(db, standing, passwords, mail)
         everybody = settings.sign_up == "Open"
-        addresses = Addresses(db, passwords, throttle, mail, invites, settings.pages_url, everybody=everybody)
-        stack.push_async_callback(addresses.close)
+        email_addresses = EmailAddresses(
+            db, passwords, throttle, mail, invites, settings.pages_url, everybody=everybody
+        )
+        stack.push_async_callback(email_addresses.close)
         accounts = Accounts(db, passwords, throttle, mail, settings.pages_url)
         stack.push_async_callback(accounts.close)
         factors = Factors(db, accounts, encryption, throttle)
@@ -173,7 +175,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             sign_in=SignIn(db, passwords, factors, sessions, throttle, audit),
             mail=mail,
             accounts=accounts,
-            addresses=addresses,
+            email_addresses=email_addresses,
             access=Access(db, accounts),
             factors=factors,
             sessions=sessions,
@@ -211,7 +213,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 chores=(
                     signing_keys.rotate_when_due,
                     oauth.forget_expired,
-                    addresses.forget_expired,
+                    email_addresses.forget_expired,
                     rate_exchange.forget_old,
                 ),
             ),

@@ -16,9 +16,9 @@ from urllib.parse import urlencode
 from tenantry.model import ids
 from tenantry.model.identity import User
 from tenantry.model.kinds import TENANT
-from tenantry.services import transactions
-from tenantry.services.candidate import Writer, create
-from tenantry.services.passwords import Passwords
+from tenantry.services.people.passwords import Passwords
+from tenantry.services.resources import transactions
+from tenantry.services.resources.candidate import Writer, create
 from tenantry.storage import users
 from tenantry.storage.db import Database
 from tenantry.web import csrf

@@ -16,7 +16,7 @@ from tenantry.model.credentials import Prefix, new_token
 from tenantry.model.identity import Actor, Session, User
 from tenantry.model.oauth import OAuthClient
 from tenantry.services.encryption import Encryption
-from tenantry.services.oauth import OAuthStore
+from tenantry.services.oauth.grants import OAuthStore
 from tenantry.storage import sessions, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit

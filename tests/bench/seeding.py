@@ -8,8 +8,8 @@ from tenantry.model import ids
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import TENANT
 from tenantry.model.resource import Resource, Verb
-from tenantry.services import candidate
-from tenantry.services.candidate import Writer
+from tenantry.services.resources import candidate
+from tenantry.services.resources.candidate import Writer
 from tenantry.storage import changes, resources
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.db import Database

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tenantry.services.workloads import AUDIENCE
+from tenantry.services.machines.workloads import AUDIENCE
 from tests.chart.helm import CHART, CI, NAMESPACE, RELEASE, Document, Helm, rendered
 from tests.cluster.controlplane import ControlPlane
 from tests.support.cluster import demand

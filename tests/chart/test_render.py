@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tenantry.model.kinds import KINDS
-from tenantry.services.workloads import AUDIENCE
+from tenantry.services.machines.workloads import AUDIENCE
 from tenantry.settings import Settings, read_settings
 from tenantry.web.listener import GRACE_SECONDS
 from tenantry_operator import rbac

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.local_admin import ACTOR
 from tests.support.cli import Tenantry
 from tests.support.server import RunningServer, ServerInProcess, server_process
 from tests.worktree import ROOT

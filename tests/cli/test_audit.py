@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from tenantry.exitcodes import Exit
-from tenantry.services import sealing
+from tenantry.services.audit import sealing
 from tenantry.storage import tables
 from tenantry.storage.unit import Unit
 from tests.support.application import Application

@@ -18,8 +18,8 @@ from tenantry.model import ids
 from tenantry.model.identity import UserStatus
 from tenantry.model.oauth import OAuthClient
 from tenantry.model.permissions import Role
-from tenantry.services.signing_keys import LoadedKey
-from tenantry.services.workloads import LEEWAY
+from tenantry.services.machines.workloads import LEEWAY
+from tenantry.services.oauth.signing_keys import LoadedKey
 from tenantry.storage import changes, memberships
 from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit

@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tenantry.model import totp
 from tenantry.model.oauth import CLI, ClientKind, OAuthClient
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.local_admin import ACTOR
 from tests.support.chromium import LOOKS, fits, picture, window
 from tests.support.oauth import add_client
 from tests.support.oauth_http import CHALLENGE

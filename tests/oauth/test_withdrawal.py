@@ -12,7 +12,7 @@ from tenantry.model.identity import Actor, Membership, Session, User
 from tenantry.model.oauth import CLI, GrantType, OAuthClient
 from tenantry.model.permissions import Role
 from tenantry.services.encryption import Encryption
-from tenantry.services.oauth import OAuthStore
+from tenantry.services.oauth.grants import OAuthStore
 from tenantry.services.withdrawal import withdraw
 from tenantry.storage import families, memberships, sessions, users
 from tenantry.storage.db import Database

@@ -6,11 +6,11 @@ import pytest
 
 from tenantry.addresses import read_smtp_url
 from tenantry.model.identity import Actor
-from tenantry.services import admins as module
-from tenantry.services import mail as mail_module
-from tenantry.services.admins import Admins
-from tenantry.services.invites import NewInvite, add
-from tenantry.services.mail import Mail
+from tenantry.services.people import admins as module
+from tenantry.services.people import mail as mail_module
+from tenantry.services.people.admins import Admins
+from tenantry.services.people.invites import NewInvite, add
+from tenantry.services.people.mail import Mail
 from tenantry.storage import invites, work
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit

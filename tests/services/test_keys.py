@@ -10,8 +10,8 @@ from tenantry.model.credentials import split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.permissions import SCOPES, Permission
-from tenantry.services.keys import Keys
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.keys import Keys
+from tenantry.services.machines.local_admin import ACTOR
 from tenantry.storage import audit
 from tenantry.storage.db import Database
 

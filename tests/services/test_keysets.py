@@ -12,8 +12,8 @@ from joserfc.jwk import ECKey
 
 from tenantry.datadir import DataDirectory
 from tenantry.model.errors import Code, TenantryError
-from tenantry.services import keysets, workloads
-from tenantry.services.keysets import KeySets
+from tenantry.services.machines import keysets, workloads
+from tenantry.services.machines.keysets import KeySets
 from tenantry.settings import Cluster
 from tenantry.web.tls import Certificate, local_certificate
 

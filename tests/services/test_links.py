@@ -11,11 +11,11 @@ from tenantry.model.errors import TenantryError
 from tenantry.model.factors import Factor, hash_recovery_code
 from tenantry.model.identity import Actor, User
 from tenantry.model.links import LIFETIMES, Purpose
-from tenantry.services import factors, links
-from tenantry.services.accounts import Accounts
-from tenantry.services.local_admin import ACTOR
-from tenantry.services.mail import Mail
-from tenantry.services.passwords import Passwords
+from tenantry.services.machines.local_admin import ACTOR
+from tenantry.services.people import factors, links
+from tenantry.services.people.accounts import Accounts
+from tenantry.services.people.mail import Mail
+from tenantry.services.people.passwords import Passwords
 from tenantry.services.throttle import Throttle
 from tenantry.storage import factors as factor_rows
 from tenantry.storage import users

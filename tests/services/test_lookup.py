@@ -7,7 +7,7 @@ import pytest
 from tenantry import metrics
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.resource import Resource
-from tenantry.services.lookup import Lookup
+from tenantry.services.resources.lookup import Lookup
 from tenantry.storage.db import Database
 from tests.storage import samples
 

@@ -7,8 +7,8 @@ import pytest
 
 from tenantry import metrics
 from tenantry.addresses import SMTPAddress, read_smtp_url
-from tenantry.services import mail
-from tenantry.services.mail import Mail
+from tenantry.services.people import mail
+from tenantry.services.people.mail import Mail
 from tenantry.settings import Settings
 from tests.support.mailbox import PASSWORD, USER, mailbox, until
 

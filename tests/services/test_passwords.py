@@ -7,8 +7,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.services import passwords
-from tenantry.services.passwords import Passwords
+from tenantry.services.people import passwords
+from tenantry.services.people.passwords import Passwords
 
 PASSWORD = "four unrelated old words"
 

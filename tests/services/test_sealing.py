@@ -12,9 +12,10 @@ from tenantry.model import ids
 from tenantry.model.audit import AuditEvent, Result
 from tenantry.model.audit_chain import Seals
 from tenantry.model.errors import Code, TenantryError
-from tenantry.services import audit_check, sealing
-from tenantry.services.audit_check import Finding
-from tenantry.services.sealing import Sealer
+from tenantry.services.audit import check as audit_check
+from tenantry.services.audit import sealing
+from tenantry.services.audit.check import Finding
+from tenantry.services.audit.sealing import Sealer
 from tenantry.storage import audit, tables
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit

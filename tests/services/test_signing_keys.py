@@ -11,7 +11,7 @@ import pytest
 from tenantry.model.identity import Actor
 from tenantry.services.encryption import Encryption
 from tenantry.services.feed import Feed
-from tenantry.services.signing_keys import ACTIVE_US, PUBLISH_US, RETIRED_US, SigningKeys
+from tenantry.services.oauth.signing_keys import ACTIVE_US, PUBLISH_US, RETIRED_US, SigningKeys
 from tenantry.services.standing import Standing
 from tenantry.storage import changes, signing_keys
 from tenantry.storage.db import Database

@@ -7,12 +7,12 @@ import pytest
 
 from tenantry import metrics
 from tenantry.services import worker as worker_module
-from tenantry.services.admins import Admins
-from tenantry.services.deliveries import Deliveries
 from tenantry.services.encryption import Encryption
 from tenantry.services.feed import Feed
-from tenantry.services.mail import Mail
 from tenantry.services.outbound import Outbound, Outbounds
+from tenantry.services.people.admins import Admins
+from tenantry.services.people.mail import Mail
+from tenantry.services.webhooks.deliveries import Deliveries
 from tenantry.services.worker import Worker
 from tenantry.storage import changes, leases, work
 from tenantry.storage.db import Database

@@ -8,8 +8,8 @@ from pymysql.connections import Connection
 
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import PLAN, TENANT
-from tenantry.services import candidate, transactions
-from tenantry.services.candidate import Writer
+from tenantry.services.resources import candidate, transactions
+from tenantry.services.resources.candidate import Writer
 from tenantry.storage import resources, tables
 from tenantry.storage.db import Database
 from tenantry.storage.statement import Statement, arg

@@ -8,10 +8,9 @@ from typing import Any
 import aiohttp
 
 from tenantry.model import ids
-from tenantry.model.credentials import new_token
+from tenantry.model.credentials import Prefix, new_token
 from tenantry.model.identity import Membership, Session, User
 from tenantry.model.permissions import Role
-from tenantry.services.authentication import SESSION_PREFIX
 from tenantry.storage import changes, memberships, sessions, users
 from tenantry.storage.unit import Unit
 from tenantry.web import csrf
@@ -44,7 +43,7 @@ async def add_member(server: ServerInProcess, tenant_id: str, user: User, role: 
 
 async def add_session(server: ServerInProcess, user: User, tenant_id: str = "", **columns: Any) -> str:
     """The cookie of a new session of ``user``."""
-    cookie, identifier, secret_sha = new_token(SESSION_PREFIX)
+    cookie, identifier, secret_sha = new_token(Prefix.SESSION)
     now = ids.now_micros()
     session = Session(
         id=identifier,

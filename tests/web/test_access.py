@@ -15,9 +15,9 @@ from tenantry.model.links import Purpose
 from tenantry.model.oauth import Consent, TokenFamily
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.providers import Identity, identity_id
-from tenantry.services import links
-from tenantry.services.keys import owner_of
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.keys import owner_of
+from tenantry.services.machines.local_admin import ACTOR
+from tenantry.services.people import links
 from tenantry.services.throttle import Limit
 from tenantry.services.withdrawal import Held
 from tenantry.storage import consents, families, identities, users
@@ -269,7 +269,7 @@ async def test_who_changes_much_is_not_told_without_end(
 ) -> None:
     """So many mails wait at most, those of other people among them."""
     v1, box = mailing
-    monkeypatch.setattr("tenantry.services.accounts.NEWS", Limit("news", 1, 3600))
+    monkeypatch.setattr("tenantry.services.people.accounts.NEWS", Limit("news", 1, 3600))
     await intruded(v1)  # who makes two keys
     await v1.server.services.mail.close()
     assert len(box.mails) == 1

@@ -9,7 +9,7 @@ import pytest
 
 from tenantry.datadir import DataDirectory
 from tenantry.model.audit_chain import Seals
-from tenantry.services import audit_check
+from tenantry.services.audit import check
 from tenantry.services.encryption import open_encryption
 from tenantry.settings import Settings
 from tenantry.storage import audit_chains
@@ -56,6 +56,6 @@ async def test_the_next_server_goes_on(tmp_path: Path, database_url: str) -> Non
         async with asyncio.timeout(SECONDS):
             while await database.run(audit_chains.count_waiting):  # noqa: ASYNC110 - the sealer tells nobody
                 await asyncio.sleep(0.05)
-        found = [each async for each in audit_check.check(database, seals)]
+        found = [each async for each in check.check(database, seals)]
     assert {each.fault for each in found} == {""}
     assert sum(each.rows for each in found) >= rows

@@ -19,10 +19,10 @@ from tenantry.model.credentials import new_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, ApiKey
 from tenantry.model.permissions import Permission
-from tenantry.services import keysets, workloads
 from tenantry.services.authentication import Authenticator
 from tenantry.services.feed import Feed
-from tenantry.services.keysets import KeySets
+from tenantry.services.machines import keysets, workloads
+from tenantry.services.machines.keysets import KeySets
 from tenantry.services.standing import Standing
 from tenantry.settings import WrongSettingError
 from tenantry.storage import changes, keys

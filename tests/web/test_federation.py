@@ -18,7 +18,7 @@ from joserfc.jwk import RSAKey
 from tenantry.model import ids
 from tenantry.model.identity import Actor, User, UserStatus
 from tenantry.model.providers import Identity, identity_id
-from tenantry.services.sessions import Sessions
+from tenantry.services.people.sessions import Sessions
 from tenantry.storage import identities, users
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Answer, Application
@@ -287,7 +287,7 @@ LIES: dict[str, tuple[Lie, str]] = {
 
 
 async def test_no_lie_is_believed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenantry.services.oidc.METADATA_SECONDS", 0.0)
+    monkeypatch.setattr("tenantry.services.federation.oidc.METADATA_SECONDS", 0.0)
     await world.add_identity(await add_user(world.admin.server))
     for lie, (tell, why) in LIES.items():
         world.provider.be_honest()
@@ -402,7 +402,7 @@ async def test_a_new_key_of_the_provider_is_fetched(world: World, monkeypatch: p
     await world.add_identity(await add_user(world.admin.server))
     assert (await world.visitor.sign_in()).status == 303
     world.provider.key = RSAKey.generate_key(2048, {"kid": "two"})
-    monkeypatch.setattr("tenantry.services.oidc.NEW_KEY_SECONDS", 0.0)
+    monkeypatch.setattr("tenantry.services.federation.oidc.NEW_KEY_SECONDS", 0.0)
     assert (await world.visitor.sign_in()).status == 303
 
 

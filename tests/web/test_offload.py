@@ -16,7 +16,8 @@ import pytest
 from tenantry.model import audit, canonical, manifest, patches, yamldoc
 from tenantry.model.identity import Actor
 from tenantry.model.managedfields import ownership
-from tenantry.services import candidate, difference, history, offload, records, transactions
+from tenantry.services import offload
+from tenantry.services.resources import candidate, difference, history, records, transactions
 from tenantry.web import bodies, conventions, errors, reviews
 from tenantry.web import history as web_history
 from tenantry.web import records as web_records
@@ -186,22 +187,25 @@ async def report(api: Application, size: int) -> None:
     [
         (create, "web.bodies.parse_json model.manifest.parse model.canonical.dumps"),
         (create_of_yaml, "model.yamldoc.load model.manifest.parse model.canonical.dumps"),
-        (replace, "model.manifest.parse model.managedfields.ownership.update services.difference.describe"),
-        (merge, "model.patches.merge_patch model.canonical.dumps services.candidate.fit"),
-        (patch, "model.patches.json_patch model.canonical.dumps services.candidate.fit"),
+        (replace, "model.manifest.parse model.managedfields.ownership.update services.resources.difference.describe"),
+        (merge, "model.patches.merge_patch model.canonical.dumps services.resources.candidate.fit"),
+        (patch, "model.patches.json_patch model.canonical.dumps services.resources.candidate.fit"),
         (apply, "web.bodies.parse_json model.managedfields.ownership.apply"),
         (apply_yaml, "model.yamldoc.load model.managedfields.ownership.apply"),
-        (replace_status, "web.bodies.parse_json model.manifest.parse_status services.candidate.fit"),
+        (replace_status, "web.bodies.parse_json model.manifest.parse_status services.resources.candidate.fit"),
         (fail, "web.bodies.parse_json model.manifest.parse web.errors.render"),
         (delete, "web.bodies.parse_json"),
         (make_key, "web.bodies.parse_json web.conventions._checked web.errors.render"),
         (review, "web.reviews._decode"),
-        (diff, "services.history.diff web.history._told"),
+        (diff, "services.resources.history.diff web.history._told"),
         (show, "web.history._shown"),
-        (rollback, "model.manifest.parse services.difference.describe"),
+        (rollback, "model.manifest.parse services.resources.difference.describe"),
         (
             report,
-            "web.records._checked model.manifest.parse services.records._misplaced model.manifest.parse_status",
+            (
+                "web.records._checked services.resources.records._misplaced model.manifest.parse "
+                "model.manifest.parse_status"
+            ),
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tenantry.model import totp
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.local_admin import ACTOR
 from tenantry.services.throttle import PASSWORDS
 from tests.support.chromium import LOOKS, fits, picture, window
 from tests.support.mailbox import mailbox, until

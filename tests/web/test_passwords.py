@@ -8,8 +8,8 @@ import pytest
 
 from tenantry.model.audit import Filter
 from tenantry.model.links import Purpose
-from tenantry.services import links
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.local_admin import ACTOR
+from tenantry.services.people import links
 from tenantry.storage import factors, users
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.browsing import Browser, browsing, log_in

@@ -13,7 +13,7 @@ import pytest
 
 from tenantry.model.links import Purpose
 from tenantry.model.permissions import Role
-from tenantry.services import links
+from tenantry.services.people import links
 from tenantry.storage import users
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.application import Application

@@ -7,8 +7,8 @@ import pytest
 
 from tenantry.model import totp
 from tenantry.model.audit import Filter
-from tenantry.services.factors import Factors
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.local_admin import ACTOR
+from tenantry.services.people.factors import Factors
 from tenantry.services.throttle import CODES, CODES_OF_LOGIN
 from tenantry.storage import factors
 from tenantry.web.authentication import SESSION_COOKIE

@@ -14,7 +14,7 @@ from tenantry.model.audit import Filter
 from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.permissions import Permission
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.local_admin import ACTOR
 from tenantry.services.throttle import FORMS, PASSWORDS
 from tenantry.storage import users
 from tenantry.web import csrf

@@ -11,7 +11,7 @@ from tenantry.model.identity import Actor
 from tenantry.model.jsontree import depth_of
 from tenantry.model.kinds import CONFIG, Address
 from tenantry.model.limits import MAX_BYTES, MAX_DEPTH, MAX_STORED_BYTES
-from tenantry.services.records import Source
+from tenantry.services.resources.records import Source
 from tests.support.application import KUBERNETES, Answer, Application
 
 CONFIGS = f"{KUBERNETES}/namespaces/default/configs"

@@ -14,8 +14,8 @@ from tenantry.model.audit import LONGEST_VALUE, MOST_CHANGES, REDACTED, describe
 from tenantry.model.credentials import new_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
-from tenantry.services import audit as audit_module
-from tenantry.services.audit import MOST_DENIALS
+from tenantry.services.audit import log as audit_module
+from tenantry.services.audit.log import MOST_DENIALS
 from tests.support.application import KUBERNETES, Application
 
 

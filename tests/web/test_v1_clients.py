@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from tenantry.services.clients import MOST_SECRETS
+from tenantry.services.oauth.clients import MOST_SECRETS
 from tenantry.storage import changes
 from tests.support.application import Answer, Application
 

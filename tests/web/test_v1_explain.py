@@ -5,7 +5,7 @@ from typing import Any
 from tenantry.model.explanation import CLUSTER_CONDITIONS
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import TENANT, Address
-from tenantry.services.records import Source
+from tenantry.services.resources.records import Source
 from tests.support.application import Application
 
 PRO = {

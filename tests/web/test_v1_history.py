@@ -7,7 +7,7 @@ import pytest
 
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import PLAN, TENANT, Address
-from tenantry.services.records import Source
+from tenantry.services.resources.records import Source
 from tests.support.application import Application
 
 CONFIGS = "namespaces/tenantry-system/configs"

@@ -7,7 +7,7 @@ import pytest
 
 from tenantry.model.identity import INVITE_LIFE_US, User
 from tenantry.model.permissions import ROLES, Role
-from tenantry.services import invites as module
+from tenantry.services.people import invites as module
 from tenantry.storage.statement import Statement, arg
 from tenantry.storage.tables import ApiKey
 from tenantry.storage.unit import Unit

@@ -7,7 +7,7 @@ import pytest
 from tenantry.model import ids
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import TENANT, Address
-from tenantry.services.records import Source
+from tenantry.services.resources.records import Source
 from tenantry.storage import tombstones
 from tests.support.application import KUBERNETES, Application
 from tests.support.people import seen

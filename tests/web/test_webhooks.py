@@ -13,8 +13,9 @@ import pytest
 from tenantry.model import ids
 from tenantry.model.permissions import Role
 from tenantry.model.webhooks import DELAYS, DeliveryState, Webhook
-from tenantry.services import deliveries as sending
-from tenantry.services import outbound, webhook_events, webhook_queue, worker
+from tenantry.services import outbound, worker
+from tenantry.services.webhooks import deliveries as sending
+from tenantry.services.webhooks import events, queue
 from tenantry.storage import deliveries, webhooks
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -202,7 +203,7 @@ async def wait_no_more(api: Application) -> None:
 async def test_as_many_wait_as_may_and_the_log_tells_of_the_others(
     stored: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_queue, "WAITING_OF_PLATFORM", 3)
+    monkeypatch.setattr(queue, "WAITING_OF_PLATFORM", 3)
     receiver.statuses = [500] * 99
     hook = await listen(stored, receiver)
     path = f"{PLATFORM}/{hook['id']}"
@@ -241,7 +242,7 @@ async def test_as_many_wait_as_may_and_the_log_tells_of_the_others(
 async def test_a_tenant_fills_no_more_than_its_part(
     stored: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_queue, "WAITING_OF_TENANT", 2)
+    monkeypatch.setattr(queue, "WAITING_OF_TENANT", 2)
     await stored.tenant("acme")
     await stored.tenant("other")
     receiver.statuses = [500] * 9
@@ -381,10 +382,10 @@ async def test_what_happened_while_nobody_looked_is_told_once(tmp_path: Path, da
             await api.tenant(f"t{number}")
         other = await Database.open(database_url)
         try:
-            tells = [each.run(webhook_events.tell, write=True) for each in (db, other) * 10]
+            tells = [each.run(events.tell, write=True) for each in (db, other) * 10]
             await asyncio.gather(*tells, return_exceptions=True)
-            while await db.run(webhook_events.is_behind):
-                await asyncio.gather(db.run(webhook_events.tell, write=True), return_exceptions=True)
+            while await db.run(events.is_behind):
+                await asyncio.gather(db.run(events.tell, write=True), return_exceptions=True)
         finally:
             await other.close()
         told = [
@@ -399,7 +400,7 @@ async def test_rows_are_the_same_on_every_database(database: Database) -> None:
     hook = Webhook(id=ids.uuid7(), tenant_id="", url="https://é.example", events=("tenant.created",), created_at=now)
     await database.run(webhooks.insert, hook, write=True)
     assert await database.run(webhooks.enabled) == [hook]
-    message = webhook_queue.message(hook.id, webhook_events.ping(""))
+    message = queue.message(hook.id, events.ping(""))
     assert await database.run(deliveries.insert, message, write=True)
     assert not await database.run(deliveries.insert, replace(message, id=ids.uuid7()), write=True)
     assert await database.run(deliveries.waiting, message.next_at) == [hook.id]

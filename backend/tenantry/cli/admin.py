@@ -18,8 +18,8 @@ from tenantry.model import ids
 from tenantry.model.errors import TenantryError
 from tenantry.model.identity import ApiKey
 from tenantry.model.permissions import SCOPES
-from tenantry.services.keys import LIFETIME, Keys
-from tenantry.services.local_admin import ACTOR
+from tenantry.services.machines.keys import LIFETIME, Keys
+from tenantry.services.machines.local_admin import ACTOR
 from tenantry.settings import Settings, WrongSettingError, read_settings
 from tenantry.wiring import Services
 

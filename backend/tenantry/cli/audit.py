@@ -15,8 +15,8 @@ from tenantry.client.history import pages
 from tenantry.exitcodes import Exit
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.kinds import TENANT, Address
-from tenantry.services import audit_check
-from tenantry.services.audit_check import Finding
+from tenantry.services.audit import check
+from tenantry.services.audit.check import Finding
 from tenantry.settings import Settings, WrongSettingError
 from tenantry.storage import audit_chains, resources
 from tenantry.storage.db import Database
@@ -67,7 +67,7 @@ async def _identity(target: Remote, tenant: str) -> str:
     return str(found["status"]["tenantID"])
 
 
-def _read_heads(ctx: click.Context, param: click.Parameter, heads: tuple[str, ...]) -> audit_check.Heads:
+def _read_heads(ctx: click.Context, param: click.Parameter, heads: tuple[str, ...]) -> check.Heads:
     del ctx, param
     found = [_HEAD.fullmatch(head) for head in heads]
     if not all(found):
@@ -86,7 +86,7 @@ def _read_heads(ctx: click.Context, param: click.Parameter, heads: tuple[str, ..
     help="Where a chain was once, as this command printed it or the server's log has it; repeatable.",
 )
 @local
-async def verify(settings: Settings, tenant: str | None, heads: audit_check.Heads) -> None:
+async def verify(settings: Settings, tenant: str | None, heads: check.Heads) -> None:
     """See whether each row of the audit log is as it was sealed.
 
     The rows of each tenant, and those of the platform, are a chain, sealed with a key that is made of the one in
@@ -110,7 +110,7 @@ async def verify(settings: Settings, tenant: str | None, heads: audit_check.Head
         if tenant_id and heads.keys() - {tenant_id}:
             raise click.UsageError(f"--head must be of the chain of {tenant}: with --tenant no other is looked at")
         faults = 0
-        async for finding in audit_check.check(services.db, services.seals, tenant_id=tenant_id, heads=heads):
+        async for finding in check.check(services.db, services.seals, tenant_id=tenant_id, heads=heads):
             faults += bool(finding.fault)
             click.echo(await _line(services.db, finding))
     if faults:

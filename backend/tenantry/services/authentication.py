@@ -26,22 +26,19 @@ from tenantry.model.credentials import Prefix, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, ApiKey, Session, UserStatus
 from tenantry.model.permissions import Permission
-from tenantry.services import workloads
-from tenantry.services.access_tokens import AccessTokens
-from tenantry.services.keysets import KeySets
+from tenantry.services.machines import workloads
+from tenantry.services.machines.keysets import KeySets
+from tenantry.services.machines.token_reviews import REVIEW_SECONDS
+from tenantry.services.oauth.access_tokens import AccessTokens
 from tenantry.services.refusals import counting, refusal
 from tenantry.services.rights import Rights, actor_of, bearer_of
 from tenantry.services.standing import Standing
 from tenantry.services.tenancy import suspended
-from tenantry.services.token_reviews import REVIEW_SECONDS
 from tenantry.storage import keys, sessions
 from tenantry.storage.db import Database
 
 CACHE_SIZE = 10_000  # credentials
 CHECK_SECONDS = 1.0
-#: what the cookie of a browser session begins with
-SESSION_PREFIX = Prefix.SESSION
-
 _TOUCH_SECONDS = keys.USE_INTERVAL_US / 1_000_000
 logger = logging.getLogger(__name__)
 
@@ -188,7 +185,7 @@ class Authenticator:
     async def _verify(self, token: str) -> _Verified:
         if token.startswith(f"{Prefix.KEY}_"):
             return await self._verify_key(token)
-        if token.startswith(f"{SESSION_PREFIX}_"):
+        if token.startswith(f"{Prefix.SESSION}_"):
             return await self._verify_session(token)
         if token.count(".") == 2:  # noqa: PLR2004 - the two dots of a compact JWS
             return await (self._verify_token(token) if self._tokens.names(token) else self._verify_workload(token))
@@ -218,7 +215,7 @@ class Authenticator:
         )
 
     async def _verify_session(self, token: str) -> _Verified:
-        parts = split_token(token, SESSION_PREFIX)
+        parts = split_token(token, Prefix.SESSION)
         if parts is None:
             raise refusal("session", "malformed", "the session cookie is cut off")
         identifier, secret_sha = parts

@@ -7,10 +7,10 @@ from dataclasses import replace
 from tenantry.model.identity import Actor, ApiKey, ServiceAccount, TenantStanding, User, UserStatus
 from tenantry.model.oauth import AccessToken, OAuthClient
 from tenantry.model.permissions import OF_TENANTS, OF_THE_PLATFORM, READS, ROLES, SCOPES, Permission, permissions_of
-from tenantry.services.keys import LOCAL_ADMIN
+from tenantry.services.machines.keys import LOCAL_ADMIN
+from tenantry.services.machines.workloads import Workload
 from tenantry.services.refusals import refusal
 from tenantry.services.standing import Standing
-from tenantry.services.workloads import Workload
 
 _SIGNED_IN = frozenset({Permission.AUTHENTICATED, Permission.SELF})
 _PLATFORM_ADMIN = SCOPES["platform:admin"] | _SIGNED_IN

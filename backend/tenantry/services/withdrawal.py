@@ -9,7 +9,7 @@ from tenantry.model import ids
 from tenantry.model.identity import Actor, ApiKey
 from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
 from tenantry.model.providers import Identity
-from tenantry.services.audit import event
+from tenantry.services.audit.log import event
 from tenantry.services.standing import notice, notices_of
 from tenantry.storage import (
     audit,

@@ -1,9 +1,9 @@
 """The one worker: what follows from a write for other objects, and what time brings about.
 
 Every replica runs it and one of them holds the lease. It recomputes the status of objects whose plan, claims or count
-changed (queued by ``services.meaning``), in batches, and invites the first administrators of tenants, within a second;
-it has webhooks told of what has happened; and it compacts the change log, purges tombstones, removes expired answers
-and forgets old departures, sign-ins and attempts.
+changed (queued by ``resources/meaning.py``), in batches, and invites the first administrators of tenants, within a
+second; it has webhooks told of what has happened; and it compacts the change log, purges tombstones, removes expired
+answers and forgets old departures, sign-ins and attempts.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
-from tenantry.services import meaning, transactions
-from tenantry.services.admins import Admins
-from tenantry.services.deliveries import Deliveries
 from tenantry.services.feed import Feed
+from tenantry.services.people.admins import Admins
+from tenantry.services.resources import meaning, transactions
 from tenantry.services.setbacks import Setbacks
 from tenantry.services.turns import Turn
+from tenantry.services.webhooks.deliveries import Deliveries
 from tenantry.services.withdrawal import forget_tenant
 from tenantry.storage import (
     audit,

@@ -45,9 +45,9 @@ class Job:
 
     @property
     def name(self) -> str:
-        """``module.function``, from a small set; for logs and metrics."""
+        """``module.function`` within its layer, from a small set; for logs and metrics."""
         function = getattr(self.function, "func", self.function)  # what a partial wraps
-        return f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+        return f"{function.__module__.split('.', 2)[-1]}.{function.__name__}"
 
     def call(self, unit: Unit) -> Any:
         """Run the function on the calling thread."""

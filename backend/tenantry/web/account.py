@@ -9,7 +9,7 @@ from tenantry.model import user_agent
 from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
-from tenantry.services.sign_in import WITH_APP, WITH_PASSWORD
+from tenantry.services.people.sign_in import WITH_APP, WITH_PASSWORD
 from tenantry.web import csrf, federation, my_tenants, pages
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES, Route

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from tenantry.model import ids
+from tenantry.model.credentials import Prefix
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Session
-from tenantry.services.authentication import SESSION_PREFIX
 from tenantry.services.refusals import RefusedError
 from tenantry.web import csrf
 from tenantry.web.routes import ACTOR, SERVICES, Cookie
@@ -46,7 +46,7 @@ class Credentials:
         token = _find(request, cookie)
         if token is None:
             return ANONYMOUS
-        if not token.startswith(SESSION_PREFIX):
+        if not token.startswith(Prefix.SESSION):
             return await self._authenticator.authenticate(token, address)
         try:
             actor = await self._authenticator.authenticate(token, address)
@@ -88,12 +88,12 @@ def _find(request: web.Request, cookie: Cookie) -> str | None:
     if header is not None:
         return _token(header)
     session = "" if cookie in {Cookie.IGNORED, Cookie.CLIENT} else request.cookies.get(SESSION_COOKIE, "")
-    return session if session.startswith(SESSION_PREFIX) else None
+    return session if session.startswith(Prefix.SESSION) else None
 
 
 def _token(header: str) -> str:
     scheme, _, rest = header.partition(" ")
     token = rest.strip()
-    if scheme.lower() != "bearer" or token.startswith(SESSION_PREFIX):
+    if scheme.lower() != "bearer" or token.startswith(Prefix.SESSION):
         raise TenantryError(Code.UNAUTHENTICATED, "the Authorization header must be: Bearer TOKEN")
     return token

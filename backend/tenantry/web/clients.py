@@ -13,7 +13,7 @@ from tenantry.model.fields import Model, View
 from tenantry.model.oauth import ClientKind, ClientSecret, OAuthClient, Registered
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
-from tenantry.services.clients import NewSecret
+from tenantry.services.oauth.clients import NewSecret
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.workloads import Workload, WorkloadView, view_workload
 

@@ -10,7 +10,7 @@ from multidict import MultiMapping
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.permissions import Permission
-from tenantry.services.federation import NotSignedInError
+from tenantry.services.federation.sign_in import NotSignedInError
 from tenantry.web import invites, my_access, pages
 from tenantry.web.authentication import SESSION_COOKIE, fresh_session
 from tenantry.web.pages import Form

@@ -11,7 +11,7 @@ from tenantry.model.fields import View
 from tenantry.model.oauth import meaning_of
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
-from tenantry.services.oauth import Grant
+from tenantry.services.oauth.grants import Grant
 from tenantry.web import pages
 from tenantry.web.conventions import Call, Nothing, Reply, endpoint
 from tenantry.web.pages import Form

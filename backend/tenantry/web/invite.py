@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.services.invites import PAGE
+from tenantry.services.people.invites import PAGE
 from tenantry.web import pages
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES

@@ -12,7 +12,7 @@ from tenantry.model.fields import Model, View
 from tenantry.model.identity import Invite
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
-from tenantry.services.invites import PAGE, NewInvite, link, send, state_of
+from tenantry.services.people.invites import PAGE, NewInvite, link, send, state_of
 from tenantry.services.throttle import MAILS, MAILS_OF_TENANT
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 

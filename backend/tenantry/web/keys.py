@@ -12,7 +12,7 @@ from tenantry.model.fields import Model, View
 from tenantry.model.identity import ApiKey
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
-from tenantry.services.keys import LIFETIME, NewKey
+from tenantry.services.machines.keys import LIFETIME, NewKey
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.routes import Route
 

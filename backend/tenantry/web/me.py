@@ -13,7 +13,7 @@ from tenantry.model.fields import Model, View
 from tenantry.model.identity import Actor, TenantStanding, User
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
-from tenantry.services.users import Change, Place
+from tenantry.services.people.users import Change, Place
 from tenantry.web import csrf, my_keys
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.keys import CreatedKey, KeyList, KeyView, NewKeyBody, created_key, revoked_key, view

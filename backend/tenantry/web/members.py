@@ -9,7 +9,7 @@ from pydantic import Field
 from tenantry.model.fields import Model, View
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
-from tenantry.services.members import Member
+from tenantry.services.people.members import Member
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.me import Person, person
 

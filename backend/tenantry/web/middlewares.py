@@ -26,7 +26,7 @@ from tenantry.model.credentials import redact
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.permissions import Permission
-from tenantry.services.audit import AuditLog
+from tenantry.services.audit.log import AuditLog
 from tenantry.services.offload import offload
 from tenantry.services.refusals import RefusedError
 from tenantry.web import csrf, errors, pages

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from tenantry.model.permissions import Permission
-from tenantry.services.sessions import NewSession
+from tenantry.services.people.sessions import NewSession
 from tenantry.web import pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form

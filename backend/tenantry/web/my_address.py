@@ -15,7 +15,7 @@ _LINK = f"{_PATH}/{{token}}"
 
 async def _ask(request: web.Request, form: Form) -> web.Response:
     del form
-    await request.app[SERVICES].addresses.send_proof(request[ACTOR])
+    await request.app[SERVICES].email_addresses.send_proof(request[ACTOR])
     return pages.redirect(request, "/account?notice=email-sent")
 
 
@@ -27,7 +27,7 @@ async def _show(request: web.Request, form: Form) -> web.Response:
 
 async def _prove(request: web.Request, form: Form) -> web.Response:
     del form
-    await request.app[SERVICES].addresses.prove(request[ACTOR], request.match_info["token"])
+    await request.app[SERVICES].email_addresses.prove(request[ACTOR], request.match_info["token"])
     return pages.redirect(request, "/account?notice=email")
 
 

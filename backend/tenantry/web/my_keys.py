@@ -11,7 +11,7 @@ from tenantry.model.identity import Actor
 from tenantry.model.oauth import meaning_of
 from tenantry.model.permissions import OF_THE_PLATFORM, SCOPES, Permission
 from tenantry.services.answers import Once
-from tenantry.services.keys import LIFETIME, NewKey, owner_of
+from tenantry.services.machines.keys import LIFETIME, NewKey, owner_of
 from tenantry.web import pages
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES

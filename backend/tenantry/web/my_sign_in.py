@@ -11,8 +11,8 @@ from tenantry.model.fields import Model, View
 from tenantry.model.identity import Session
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
-from tenantry.services.factors import State
-from tenantry.services.sign_in import WITH_APP, WITH_PASSWORD
+from tenantry.services.people.factors import State
+from tenantry.services.people.sign_in import WITH_APP, WITH_PASSWORD
 from tenantry.web.conventions import Call, Nothing, Reply, endpoint
 
 _SESSIONS, _PASSWORD, _MFA = "/v1/me/sessions", "/v1/me/password", "/v1/me/mfa"

@@ -10,7 +10,7 @@ from tenantry.model import selectors
 from tenantry.model.kinds import KINDS, Kind
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import Resource
-from tenantry.services.transactions import Query
+from tenantry.services.resources.transactions import Query
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.routes import Route, Whole
 

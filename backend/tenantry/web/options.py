@@ -18,7 +18,7 @@ from tenantry.model.kinds import Kind
 from tenantry.model.managedfields.managers import check_name, default_name
 from tenantry.model.quoting import encode_json
 from tenantry.model.selectors import Selector
-from tenantry.services.resources import Options, Preconditions
+from tenantry.services.resources.crud import Options, Preconditions
 
 VALIDATIONS = ("Ignore", "Strict", "Warn")
 PROPAGATIONS = ("Foreground", "Background", "Orphan")

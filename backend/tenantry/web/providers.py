@@ -12,7 +12,7 @@ from tenantry.model.fields import Model, View
 from tenantry.model.permissions import Permission
 from tenantry.model.providers import NAME, SCOPES, Provider
 from tenantry.model.resource import timestamp
-from tenantry.services.providers import Providers
+from tenantry.services.federation.providers import Providers
 from tenantry.web.conventions import Call, Nothing, Reply, endpoint
 
 _PATH = "/v1/identity-providers"

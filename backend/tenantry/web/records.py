@@ -15,7 +15,7 @@ from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.kinds import KINDS, PLAN, Address, Kind
 from tenantry.model.permissions import Permission
 from tenantry.services.offload import offload
-from tenantry.services.records import Record, Source
+from tenantry.services.resources.records import Record, Source
 from tenantry.web import bodies
 from tenantry.web.routes import ACTOR, SERVICES, Handler, Route
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from tenantry.model.errors import TenantryError
-from tenantry.services.sign_in import WITH_PASSWORD
+from tenantry.services.people.sign_in import WITH_PASSWORD
 from tenantry.web import federation, my_tenants, pages
 from tenantry.web.invites import token_in
 from tenantry.web.pages import Form
@@ -25,7 +25,7 @@ async def _show(request: web.Request, form: Form) -> web.Response:
 async def _ask(request: web.Request, form: Form) -> web.Response:
     wanted = pages.return_to(request, form)
     try:
-        await request.app[SERVICES].addresses.send_registration(
+        await request.app[SERVICES].email_addresses.send_registration(
             request[ACTOR], form.get("email", ""), invite=token_in(wanted), return_to=wanted
         )
     except TenantryError as error:
@@ -35,7 +35,7 @@ async def _ask(request: web.Request, form: Form) -> web.Response:
 
 async def _page(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
     services, wanted = request.app[SERVICES], pages.return_to(request, form)
-    admits = await services.addresses.admits(token_in(wanted))
+    admits = await services.email_addresses.admits(token_in(wanted))
     return pages.show(
         request,
         "sign_up.html",
@@ -58,7 +58,7 @@ async def _register(request: web.Request, form: Form) -> web.Response:
     services, actor = request.app[SERVICES], request[ACTOR]
     try:
         pages.check_repeated(form)
-        user = await services.addresses.register(
+        user = await services.email_addresses.register(
             actor, request.match_info["token"], form.get("name", ""), form.get("password", "")
         )
     except TenantryError as error:
@@ -71,7 +71,7 @@ async def _register(request: web.Request, form: Form) -> web.Response:
 
 
 async def _account(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
-    link = await request.app[SERVICES].addresses.find(request.match_info["token"])
+    link = await request.app[SERVICES].email_addresses.find(request.match_info["token"])
     return pages.show(
         request,
         "register.html",

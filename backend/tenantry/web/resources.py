@@ -22,9 +22,9 @@ from tenantry.model.kinds import KINDS, Address, Kind
 from tenantry.model.manifest import Document
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import API_VERSION, Resource
-from tenantry.services.candidate import check_address
-from tenantry.services.resources import Written
-from tenantry.services.transactions import Page, Query
+from tenantry.services.resources.candidate import check_address
+from tenantry.services.resources.crud import Written
+from tenantry.services.resources.transactions import Page, Query
 from tenantry.web import bodies, options, tables, watch
 from tenantry.web.negotiation import Accepted, Form, negotiate
 from tenantry.web.routes import ACTOR, SERVICES, Handler, Route

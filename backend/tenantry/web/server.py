@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from tenantry import __version__, metrics, termination
 from tenantry.datadir import PAGES_URL, DataDirectoryError
 from tenantry.model.errors import TenantryError
-from tenantry.services.local_admin import ACTOR as LOCAL_ADMINISTRATOR
-from tenantry.services.local_admin import local_token
+from tenantry.services.machines.local_admin import ACTOR as LOCAL_ADMINISTRATOR
+from tenantry.services.machines.local_admin import local_token
 from tenantry.services.setbacks import Setbacks
 from tenantry.settings import PortError, Settings, WrongSettingError
 from tenantry.web.app import ROUTES, create_app

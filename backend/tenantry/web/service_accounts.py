@@ -11,7 +11,7 @@ from tenantry.model.fields import Model, View
 from tenantry.model.identity import ServiceAccount, UserStatus
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
-from tenantry.services.service_accounts import Wanted
+from tenantry.services.machines.service_accounts import Wanted
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.keys import CreatedKey, KeyList, NewKeyBody, created_key, view
 from tenantry.web.routes import Route

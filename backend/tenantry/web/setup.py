@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from tenantry.model.errors import TenantryError
-from tenantry.services.sign_in import WITH_PASSWORD
+from tenantry.services.people.sign_in import WITH_PASSWORD
 from tenantry.web import pages
 from tenantry.web.pages import Form
 from tenantry.web.routes import ACTOR, SERVICES

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.services.sign_in import Halfway, SignedIn
+from tenantry.services.people.sign_in import Halfway, SignedIn
 from tenantry.web import federation, my_access, pages
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages import Form

@@ -10,7 +10,7 @@ from tenantry.model.fields import Model, View
 from tenantry.model.identity import User, UserStatus
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
-from tenantry.services.users import Change
+from tenantry.services.people.users import Change
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 
 

@@ -10,7 +10,7 @@ import orjson
 from tenantry.model.kinds import Kind
 from tenantry.model.resource import API_VERSION, Change, Resource, Verb
 from tenantry.model.selectors import EVERYTHING, Selector
-from tenantry.services.transactions import is_visible
+from tenantry.services.resources.transactions import is_visible
 from tenantry.web import tables
 from tenantry.web.negotiation import Form
 

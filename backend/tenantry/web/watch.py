@@ -23,7 +23,7 @@ from tenantry import metrics
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.resource import Change, Resource
 from tenantry.services.feed import PART, PART_SIZE, Feed, part
-from tenantry.services.transactions import Page
+from tenantry.services.resources.transactions import Page
 from tenantry.web import authentication, errors, views
 from tenantry.web.routes import STOPPING
 from tenantry.web.views import View

@@ -13,7 +13,7 @@ from tenantry.model.kinds import TENANT
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
 from tenantry.model.webhooks import Delivery, DeliveryState, EventType, Webhook, WebhookState
-from tenantry.services.webhooks import NewSecret
+from tenantry.services.webhooks.registry import NewSecret
 from tenantry.web.conventions import Call, Nothing, PageQuery, Reply, endpoint
 from tenantry.web.routes import Route
 

@@ -20,7 +20,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.oauth import CLI, lifetime_of, meaning_of
 from tenantry.model.permissions import Permission
-from tenantry.services.oauth import OAuthStore, tenant_of
+from tenantry.services.oauth.grants import OAuthStore, tenant_of
 from tenantry.web import pages
 from tenantry.web.oauth import grants
 from tenantry.web.oauth.forms import forwarding

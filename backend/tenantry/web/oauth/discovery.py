@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tenantry.model.oauth import ALL_SCOPES, GrantType
 from tenantry.model.permissions import Permission
-from tenantry.services.client_assertions import ALGORITHMS
+from tenantry.services.oauth.client_assertions import ALGORITHMS
 from tenantry.web.oauth.server import METHODS
 from tenantry.web.routes import SERVICES, Cookie, Route
 

@@ -25,8 +25,8 @@ from tenantry.model.oauth import (
     RefreshToken,
     TokenFamily,
 )
-from tenantry.services.access_tokens import ID_TOKEN_SECONDS, Claims
-from tenantry.services.oauth import OAuthStore
+from tenantry.services.oauth.access_tokens import ID_TOKEN_SECONDS, Claims
+from tenantry.services.oauth.grants import OAuthStore
 from tenantry.web.oauth.server import Client, Request, Server
 
 #: what the token endpoint answers; ``access_token`` and ``id_token`` are claims that are still to be signed

@@ -12,7 +12,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.oauth import REFRESH, AccessToken, OAuthClient
 from tenantry.model.permissions import Permission
-from tenantry.services.workloads import LEEWAY, ForgedError
+from tenantry.services.machines.workloads import LEEWAY, ForgedError
 from tenantry.web.oauth.server import NO_STORE, Answer, Request, Server, actor_of, client_endpoint, note_failure
 from tenantry.web.routes import ACTOR, SERVICES, Route
 from tenantry.wiring import Services

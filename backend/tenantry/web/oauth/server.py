@@ -22,12 +22,12 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Session
 from tenantry.model.oauth import ALL_SCOPES, CLI, OAuthClient, Registered, TokenFamily, matches_redirect
 from tenantry.model.permissions import Permission
-from tenantry.services import client_assertions
-from tenantry.services.access_tokens import AccessTokens
-from tenantry.services.client_assertions import Assertion
-from tenantry.services.oauth import OAuthStore
+from tenantry.services.machines.workloads import ForgedError
+from tenantry.services.oauth import client_assertions
+from tenantry.services.oauth.access_tokens import AccessTokens
+from tenantry.services.oauth.client_assertions import Assertion
+from tenantry.services.oauth.grants import OAuthStore
 from tenantry.services.throttle import CLIENTS, network_of
-from tenantry.services.workloads import ForgedError
 from tenantry.web.oauth.parameters import Parameters, read_form
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
 from tenantry.wiring import Services

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from aiohttp import web
 
 from tenantry.model.oauth import GrantType
-from tenantry.services.oauth import OAuthStore
+from tenantry.services.oauth.grants import OAuthStore
 from tenantry.web.oauth import grants
 from tenantry.web.oauth.server import Answer, Request, Server, actor_of, client_endpoint
 from tenantry.web.routes import SERVICES

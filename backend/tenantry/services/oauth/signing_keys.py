@@ -1,0 +1,215 @@
+"""The keys that sign tokens: made, published, used, replaced and deleted, all by the clock.
+
+A key is published at least 15 minutes before it signs, signs for 30 days, and stays published until what it has signed
+has expired. Which one signs is a matter of ``active_from`` alone, so that all replicas agree. Private keys lie in the
+database, encrypted under a key from outside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+from joserfc.jwk import ECKey, RSAKey
+
+from tenantry.model import ids
+from tenantry.model.identity import Actor
+from tenantry.model.oauth import SigningKey
+from tenantry.services.audit.log import event
+from tenantry.services.encryption import Encryption
+from tenantry.services.standing import Standing
+from tenantry.storage import audit, changes, leases, signing_keys
+from tenantry.storage.changes import Notice
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+
+#: microseconds that a key is published before it signs; that it signs; that it stays published afterwards
+PUBLISH_US = 15 * 60 * 1_000_000
+ACTIVE_US = 30 * 86_400 * 1_000_000
+RETIRED_US = 3600 * 1_000_000
+LEASE, LEASE_SECONDS = "signing-keys", 10.0
+RSA_BITS = 2048
+
+#: who acts when the clock does
+_WORKER = Actor(name="worker")
+_CHANGED = Notice(kind="SigningKey", name="all")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedKey:
+    """A key that can sign and verify."""
+
+    id: str
+    alg: str
+    key: RSAKey | ECKey
+    active_from: int
+
+    def public(self) -> dict[str, Any]:
+        """The JWK that others verify with."""
+        return {**self.key.as_dict(private=False), "kid": self.id, "alg": self.alg, "use": "sig"}
+
+
+class KeyRing:
+    """All keys of one moment, in the order in which they become active."""
+
+    def __init__(self, keys: Sequence[LoadedKey]) -> None:
+        self.keys = tuple(keys)
+        self._by_id = {key.id: key for key in keys}
+
+    def find(self, kid: str) -> LoadedKey | None:
+        """The key of that ``kid``, also one that does not sign yet or any more."""
+        return self._by_id.get(kid)
+
+    def signer(self, now: int) -> LoadedKey:
+        """The key that signs; ``now`` in epoch microseconds. A first key signs at once: nobody knows an older one."""
+        active = [key for key in self.keys if key.active_from <= now]
+        return active[-1] if active else self.keys[0]
+
+
+class SigningKeys:
+    """The signing keys over one database."""
+
+    def __init__(
+        self,
+        db: Database,
+        standing: Standing,
+        encryption: Encryption,
+        alg: str,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._db = db
+        self._standing = standing
+        self._encryption = encryption
+        self._alg = alg
+        self._now = now
+        self._holder = ids.uuid7()
+        self._loaded: tuple[tuple[SigningKey, ...], KeyRing] = ((), KeyRing(()))
+        self._making = asyncio.Lock()
+
+    async def ring(self) -> KeyRing:
+        """The keys as they are now; the first one is made when it is asked for.
+
+        Raises:
+            TenantryError: ``UNAVAILABLE``, the database is away, or there is no key to encrypt with.
+        """
+        rows = await self._rows()
+        if not rows:
+            async with self._making:
+                rows = await self._rows()
+                if not rows:
+                    await self._db.run(self._insert_first, await self._make(self._micros()), write=True)
+                    self._standing.forget(_CHANGED.kind, _CHANGED.name)
+                    rows = await self._rows()
+        if rows is not self._loaded[0]:
+            self._loaded = rows, KeyRing([self._load(row) for row in rows])
+        return self._loaded[1]
+
+    async def rotate_when_due(self) -> None:
+        """Make the next key before the active one is too old, and delete those of which nothing is good any more.
+
+        One replica does it: the one that works for all (``services/worker.py``). Before the first token there is
+        nothing to do.
+        """
+        rows, now = await self._db.run(signing_keys.all_keys), self._micros()
+        if not rows:
+            return
+        last = rows[-1]
+        if last.active_from <= now and last.alg != self._alg:
+            await self._db.run(self._add, _WORKER, await self._make(now + PUBLISH_US), write=True)
+        elif last.active_from + ACTIVE_US - 2 * PUBLISH_US <= now:
+            made = await self._make(max(now + PUBLISH_US, last.active_from + ACTIVE_US))
+            await self._db.run(self._add, _WORKER, made, write=True)
+        old = [key.id for key, successor in pairwise(rows) if successor.active_from + RETIRED_US <= now]
+        if old:
+            await self._db.run(self._delete, old, write=True)
+
+    async def rotate(self, actor: Actor) -> SigningKey:
+        """Let another key sign as soon as everybody can know it, in 15 minutes; the old one stays good meanwhile."""
+        made = await self._make(self._micros() + PUBLISH_US)
+        await self._db.run(self._add, actor, made, write=True)
+        return made
+
+    async def drop_active(self, actor: Actor) -> SigningKey:
+        """Delete the key that signs, and let another one sign at once: every token that it signed is refused."""
+        made = await self._make(self._micros())
+        await self._db.run(self._drop, actor, made, write=True)
+        return made
+
+    async def list(self) -> tuple[SigningKey, ...]:
+        """All keys, in the order in which they become active."""
+        return await self._db.run(signing_keys.all_keys)
+
+    async def _rows(self) -> tuple[SigningKey, ...]:
+        return await self._standing.signing_keys()
+
+    async def _make(self, active_from: int) -> SigningKey:
+        key = await asyncio.to_thread(_generate, self._alg)  # 100 ms and more for RSA
+        kid = key.thumbprint()
+        private = json.dumps(key.as_dict(private=True)).encode()
+        return SigningKey(
+            id=kid[:36],
+            alg=self._alg,
+            private=self._encryption.encrypt(private, _context(kid[:36])),
+            created_at=self._micros(),
+            active_from=active_from,
+        )
+
+    def _load(self, row: SigningKey) -> LoadedKey:
+        document = json.loads(self._encryption.decrypt(row.private, _context(row.id)))
+        return LoadedKey(row.id, row.alg, _KINDS[row.alg].import_key(document), row.active_from)
+
+    def _insert_first(self, unit: Unit, key: SigningKey) -> None:
+        lease = leases.acquire(unit, LEASE, self._holder, LEASE_SECONDS)  # others wait for its row, and find the key
+        if lease is None or signing_keys.all_keys(unit):
+            return
+        signing_keys.insert(unit, key)
+        leases.release(unit, lease)
+        audit.append(unit, event(_WORKER, "signing-key.create", "SigningKey", key.id, at=key.created_at, tenant_id=""))
+        changes.announce(unit, _CHANGED, at=key.created_at)
+
+    @staticmethod
+    def _add(unit: Unit, actor: Actor, key: SigningKey) -> None:
+        signing_keys.insert(unit, key)
+        audit.append(unit, event(actor, "signing-key.create", "SigningKey", key.id, at=key.created_at, tenant_id=""))
+        changes.announce(unit, _CHANGED, at=key.created_at)
+
+    def _delete(self, unit: Unit, key_ids: Sequence[str]) -> None:
+        now = self._micros()
+        for key_id in key_ids:
+            signing_keys.delete(unit, key_id)
+            audit.append(unit, event(_WORKER, "signing-key.delete", "SigningKey", key_id, at=now, tenant_id=""))
+        changes.announce(unit, _CHANGED, at=now)
+
+    def _drop(self, unit: Unit, actor: Actor, successor: SigningKey) -> None:
+        now = successor.active_from
+        for key in reversed(signing_keys.all_keys(unit)):
+            if key.active_from <= now:
+                signing_keys.delete(unit, key.id)
+                audit.append(unit, event(actor, "signing-key.drop", "SigningKey", key.id, at=now, tenant_id=""))
+                break
+        signing_keys.insert(unit, replace(successor, active_from=now))
+        audit.append(unit, event(actor, "signing-key.create", "SigningKey", successor.id, at=now, tenant_id=""))
+        changes.announce(unit, _CHANGED, at=now)
+
+    def _micros(self) -> int:
+        return int(self._now() * 1_000_000)
+
+
+_KINDS: dict[str, type[RSAKey | ECKey]] = {"RS256": RSAKey, "ES256": ECKey}
+
+
+def _generate(alg: str) -> RSAKey | ECKey:
+    return RSAKey.generate_key(RSA_BITS) if alg == "RS256" else ECKey.generate_key("P-256")
+
+
+def _context(kid: str) -> str:
+    return f"signing key:{kid}"

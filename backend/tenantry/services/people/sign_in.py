@@ -1,0 +1,188 @@
+"""Sign-in with a password, and with a second factor where the user has one.
+
+Whoever fails learns nothing about whether there is such an account: the same work is done, and the same is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from tenantry import metrics
+from tenantry.model import email_address, ids
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Actor, User, UserStatus
+from tenantry.model.links import Link, Purpose
+from tenantry.services.audit.log import AuditLog
+from tenantry.services.people import factors, links
+from tenantry.services.people.devices import known_device, name_device
+from tenantry.services.people.factors import Factors
+from tenantry.services.people.passwords import Passwords
+from tenantry.services.people.sessions import NewSession, Sessions
+from tenantry.services.standing import notice
+from tenantry.services.throttle import CODES, CODES_OF_LOGIN, Throttle
+from tenantry.storage import changes, users
+from tenantry.storage.db import Database
+from tenantry.storage.unit import Unit
+
+#: how a session was begun (RFC 8176)
+WITH_PASSWORD = ("pwd",)
+WITH_APP = ("pwd", "otp", "mfa")
+WITH_RECOVERY_CODE = ("pwd", "mfa")
+#: what is wrong is not said: that there is no such account, or that it is disabled, is nobody's business
+_WRONG = "the e-mail address or the password is wrong"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """A good sign-in: the new session, and what the browser is known by the next time."""
+
+    session: NewSession
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Halfway:
+    """The password was right, and the second factor is to follow: ``token`` is what :meth:`SignIn.with_code` takes."""
+
+    token: str
+
+
+class SignIn:
+    """Begins sessions for who proves who they are."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the services that it brings together
+        self,
+        db: Database,
+        passwords: Passwords,
+        factors: Factors,
+        sessions: Sessions,
+        throttle: Throttle,
+        audit: AuditLog,
+    ) -> None:
+        self._db = db
+        self._passwords = passwords
+        self._factors = factors
+        self._sessions = sessions
+        self._throttle = throttle
+        self._audit = audit
+
+    async def with_password(
+        self, actor: Actor, email: str, password: str, *, device: str = "", user_agent: str = ""
+    ) -> SignedIn | Halfway:
+        """Sign a user in, or halfway when they have a second factor.
+
+        Args:
+            actor: the request.
+            email: as it was typed.
+            password: likewise.
+            device: what :class:`SignedIn` said when the browser signed in before.
+            user_agent: of the browser.
+
+        Raises:
+            TenantryError: ``UNAUTHENTICATED``, it is wrong; ``TOO_MANY_REQUESTS``; ``UNAVAILABLE``.
+        """
+        email = email_address.normalise(email)
+        known = await self._db.run(users.with_address, email)
+        user = await self._admit(actor, email, known, password, device)
+        if user is None or user.status is not UserStatus.ACTIVE:
+            raise self._refuse(actor, user or next(iter(known), None))
+        user = await self._rehash(user, password)
+        if (await self._factors.state(user.id)).since:
+            return Halfway(await self._db.run(links.make, Purpose.SIGN_IN, user.id, write=True))
+        return await self.begin(actor, user, WITH_PASSWORD, user_agent=user_agent)
+
+    async def with_code(self, actor: Actor, token: str, code: str, *, user_agent: str = "") -> SignedIn:
+        """Go on with a code of the user's authenticator app, or with a recovery code.
+
+        Raises:
+            TenantryError: ``NOT_FOUND``, the token does not work any more: begin again; ``UNAUTHENTICATED``, the code
+                is wrong; ``TOO_MANY_REQUESTS``.
+        """
+        link = await links.find(self._db, token, Purpose.SIGN_IN)
+        user = await self._db.run(users.get, link.user_id)
+        if user is None or user.status is not UserStatus.ACTIVE:
+            raise links.spent()
+        await self._throttle.admit(CODES_OF_LOGIN, link.id)
+        ticket = await self._throttle.admit(CODES, user.id)
+        step = await self._factors.step_of(user.id, code)
+        if not await self._db.run(_use, link, step, code, write=True):
+            raise self._refuse(actor, user, "the code is wrong, or was used before")
+        await self._throttle.give_back(ticket)
+        return await self.begin(actor, user, WITH_APP if step else WITH_RECOVERY_CODE, user_agent=user_agent)
+
+    async def begin(self, actor: Actor, user: User, amr: Sequence[str], *, user_agent: str = "") -> SignedIn:
+        """Begin the session of a user who has proved who they are."""
+        session = await self._sessions.begin(actor, user, amr, user_agent=user_agent)
+        metrics.SIGN_INS.count("ok")
+        return SignedIn(session=session, device=name_device(user))
+
+    async def renew(self, actor: Actor, user: User, amr: tuple[str, ...] = ()) -> SignedIn:
+        """Let the browser that has changed how ``user`` signs in stay signed in, by another session.
+
+        Args:
+            actor: the request.
+            user: as they are now.
+            amr: how they have proved who they are; as before when empty.
+        """
+        return SignedIn(session=await self._sessions.renew(actor, user, amr), device=name_device(user))
+
+    async def _admit(self, actor: Actor, email: str, known: Sequence[User], password: str, device: str) -> User | None:
+        """Who of the users with an address has that password, of whom one may know the browser.
+
+        To the others, who may be anybody, it is a stranger: else who has one account would guess at another's.
+        """
+        friends = [user for user in known if known_device(user, device)]
+        others = [user for user in known if user not in friends]
+        parts = [(friends, known_device(friends[0], device))] if friends else []
+        if others or not friends:
+            parts.append((others, ""))
+        for part, name in parts:
+            ticket = await self._throttle.admit_password(email, actor.ip, name)
+            user = await self._whose(part, password)
+            if user:
+                if user.status is UserStatus.ACTIVE:
+                    await self._throttle.give_back(ticket)
+                return user
+        return None
+
+    async def _whose(self, known: Sequence[User], password: str) -> User | None:
+        """Who of the users with an address has that password.
+
+        It takes as long when nobody has the address; where two have, of whom one has not proved it, twice as long.
+        """
+        for user in [user for user in known if user.password_hash]:
+            if await self._passwords.verify(user.password_hash, password):
+                return user
+        if not any(user.password_hash for user in known):
+            await self._passwords.verify("", password)
+        return None
+
+    async def _rehash(self, user: User, password: str) -> User:
+        """Hash the password with today's parameters, if it was with others."""
+        if not self._passwords.is_outdated(user.password_hash):
+            return user
+        return await self._db.run(_rehash, user, await self._passwords.rehash(password), write=True)
+
+    def _refuse(self, actor: Actor, user: User | None, message: str = _WRONG) -> TenantryError:
+        error = TenantryError(Code.UNAUTHENTICATED, message, kind="User", name=user.id if user else "")
+        metrics.SIGN_INS.count("refused")
+        self._audit.note_denied(actor, "session.begin", "/login", error)
+        return error
+
+
+def _use(unit: Unit, link: Link, step: int, code: str) -> bool:
+    """Use the code and the link up, both or neither."""
+    if not factors.use(unit, link.user_id, step, code):
+        return False
+    links.redeem(unit, link)
+    return True
+
+
+def _rehash(unit: Unit, user: User, hashed: str) -> User:
+    now = max(ids.now_micros(), user.updated_at + 1)
+    changed = replace(user, password_hash=hashed, updated_at=now)
+    if not users.update(unit, changed, user):  # somebody has just set another, and this one counts no more
+        return user
+    changes.announce(unit, notice(changed), at=now)
+    return changed

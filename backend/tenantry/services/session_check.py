@@ -1,0 +1,23 @@
+"""Whether the session that somebody acts in goes on, as a write unit sees it."""
+
+from __future__ import annotations
+
+from tenantry.model.errors import Code, TenantryError
+from tenantry.model.identity import Actor
+from tenantry.storage import sessions, users
+from tenantry.storage.unit import Unit
+
+
+def check_session(unit: Unit, actor: Actor) -> None:
+    """See that the session that ``actor`` comes with goes on: a replica may take it for good for a second more.
+
+    So nothing that outlives the session is made by one that has ended.
+
+    Raises:
+        TenantryError: ``UNAUTHENTICATED``.
+    """
+    if not actor.session_id:
+        return
+    session, user = sessions.get(unit, actor.session_id), users.get(unit, actor.user_id)
+    if not session or not user or session.revoked_at or session.auth_version != user.auth_version:
+        raise TenantryError(Code.UNAUTHENTICATED, "the session was ended: sign in again")
