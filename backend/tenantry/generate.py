@@ -23,9 +23,9 @@ from tenantry.model.outline import Field, outline
 from tenantry.model.permissions import MEANINGS as MEANINGS_OF_PERMISSIONS
 from tenantry.model.permissions import OF_THE_PLATFORM, ROLES, SCOPES, Permission, Role
 from tenantry.model.resource import API_VERSION
-from tenantry.web import openapi
 from tenantry.web.app import ROUTES
 from tenantry.web.errors import TABLE
+from tenantry.web.v1 import openapi
 
 _WIDTH = 120
 #: what the programs wait for instead of ending; docs/reference/exit-codes.md

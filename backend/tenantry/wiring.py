@@ -176,7 +176,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             mail=mail,
             accounts=accounts,
             email_addresses=email_addresses,
-            access=Access(db, accounts),
+            access=Access(db, accounts, keys),
             factors=factors,
             sessions=sessions,
             users=Users(db, standing),

@@ -22,7 +22,7 @@ from tenantry.services.resources.candidate import Writer, create
 from tenantry.storage import users
 from tenantry.storage.db import Database
 from tenantry.web import csrf
-from tenantry.web.pages import FORM_COOKIE
+from tenantry.web.rendering import FORM_COOKIE
 from tests.bench import seeding
 from tests.bench.identity import identity
 from tests.bench.load import Result, cpu_seconds, drive, request, rss_mb

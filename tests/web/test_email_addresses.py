@@ -232,7 +232,7 @@ async def test_a_tenant_has_only_so_many_strangers_mailed(
     mailing: tuple[Application, Mailbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     v1, _ = mailing
-    monkeypatch.setattr("tenantry.web.invites.MAILS_OF_TENANT", Limit("mails of a tenant", 2, 3600))
+    monkeypatch.setattr("tenantry.web.v1.invites.MAILS_OF_TENANT", Limit("mails of a tenant", 2, 3600))
     assert [(await invite(v1, email=f"{name}@example.com"))["mailed"] for name in "abc"] == [True, True, False]
 
 

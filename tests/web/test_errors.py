@@ -8,7 +8,7 @@ from aiohttp import ClientPayloadError, web
 
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.permissions import Permission
-from tenantry.web import errors, pages
+from tenantry.web import errors, rendering
 from tenantry.web.routes import Route
 from tests.support.server import ServerInProcess, running_server
 
@@ -174,7 +174,7 @@ async def test_a_browser_is_shown_a_page_that_leads_on(server: ServerInProcess, 
 
 @pytest.mark.parametrize("message", ["the client is not known", "the client is not known."])
 def test_a_sentence_has_one_full_stop(message: str) -> None:
-    assert pages.sentence(message) == "The client is not known."
+    assert rendering.sentence(message) == "The client is not known."
 
 
 async def test_an_unknown_path_is_answered_in_the_style_of_its_surroundings(server: ServerInProcess) -> None:

@@ -18,9 +18,11 @@ from tenantry.model.identity import Actor
 from tenantry.model.managedfields import ownership
 from tenantry.services import offload
 from tenantry.services.resources import candidate, difference, history, records, transactions
-from tenantry.web import bodies, conventions, errors, reviews
-from tenantry.web import history as web_history
-from tenantry.web import records as web_records
+from tenantry.web import bodies, errors
+from tenantry.web.kubernetes import reviews
+from tenantry.web.v1 import conventions
+from tenantry.web.v1 import history as web_history
+from tenantry.web.v1 import records as web_records
 from tests.support.application import KUBERNETES, Application
 from tests.support.issuer import Issuer
 from tests.support.server import running_server
@@ -195,15 +197,15 @@ async def report(api: Application, size: int) -> None:
         (replace_status, "web.bodies.parse_json model.manifest.parse_status services.resources.candidate.fit"),
         (fail, "web.bodies.parse_json model.manifest.parse web.errors.render"),
         (delete, "web.bodies.parse_json"),
-        (make_key, "web.bodies.parse_json web.conventions._checked web.errors.render"),
-        (review, "web.reviews._decode"),
-        (diff, "services.resources.history.diff web.history._told"),
-        (show, "web.history._shown"),
+        (make_key, "web.bodies.parse_json web.v1.conventions._checked web.errors.render"),
+        (review, "web.kubernetes.reviews._decode"),
+        (diff, "services.resources.history.diff web.v1.history._told"),
+        (show, "web.v1.history._shown"),
         (rollback, "model.manifest.parse services.resources.difference.describe"),
         (
             report,
             (
-                "web.records._checked services.resources.records._misplaced model.manifest.parse "
+                "web.v1.records._checked services.resources.records._misplaced model.manifest.parse "
                 "model.manifest.parse_status"
             ),
         ),

@@ -11,8 +11,8 @@ from openapi_spec_validator import validate
 
 from tenantry.model.errors import Code
 from tenantry.model.permissions import Permission
-from tenantry.web import openapi
 from tenantry.web.app import ROUTES
+from tenantry.web.v1 import openapi
 from tests.support.server import ServerInProcess, running_server
 
 OPERATOR_ONLY = "/v1/clusters/"

@@ -22,8 +22,8 @@ from tenantry.storage import resources, service_accounts
 from tenantry.web import csrf
 from tenantry.web.app import ROUTES
 from tenantry.web.authentication import SESSION_COOKIE
-from tenantry.web.conventions import is_body_required
 from tenantry.web.routes import PLACE, Cookie, Route
+from tenantry.web.v1.conventions import is_body_required
 from tests.support.application import Application
 from tests.support.people import add_member, add_session, add_user, seen
 from tests.support.server import ServerInProcess, running_server

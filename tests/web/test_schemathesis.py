@@ -12,8 +12,8 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case, HookContext
 
-from tenantry.web import openapi
 from tenantry.web.app import ROUTES
+from tenantry.web.v1 import openapi
 from tests.support.application import Client
 from tests.support.server import server_process
 

@@ -51,7 +51,7 @@ RANDOM = {
     "services/federation/sign_in": "what a browser comes back from a provider with",
     "services/encryption": "keys, and nonces which are no secret",
     "services/oauth/access_tokens": "ids of tokens, no secret",
-    "web/pages": "the cookie of forms",
+    "web/rendering": "the cookie of forms",
     "web/middlewares": "ids of requests, no secret",
     "client/oauth": "what a client on this machine proves its code with",
 }

@@ -20,8 +20,8 @@ from tenantry.storage import users
 from tenantry.web import csrf
 from tenantry.web.app import ROUTES
 from tenantry.web.authentication import SESSION_COOKIE
+from tenantry.web.pages.sign_in import DEVICE_COOKIE
 from tenantry.web.routes import PLACE, Cookie
-from tenantry.web.sign_in import DEVICE_COOKIE
 from tests.support.browsing import Browser, browsing, log_in
 from tests.support.people import PASSWORD, add_account, add_user, seen
 from tests.support.server import ServerInProcess

@@ -10,7 +10,7 @@ import pytest
 
 from tenantry.model.permissions import Permission
 from tenantry.services import answers
-from tenantry.web.conventions import Call, Nothing, Reply, endpoint
+from tenantry.web.v1.conventions import Call, Nothing, Reply, endpoint
 from tests.support.application import KUBERNETES, Answer, Application
 from tests.support.server import running_server
 

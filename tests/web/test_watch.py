@@ -17,7 +17,7 @@ from tenantry import metrics
 from tenantry.model import ids
 from tenantry.model.resource import Change, Resource
 from tenantry.storage import changes
-from tenantry.web import watch as watch_module
+from tenantry.web.kubernetes import watch as watch_module
 from tenantry.web.listener import GRACE_SECONDS
 from tests.support.server import ServerInProcess, running_server
 

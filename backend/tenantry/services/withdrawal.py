@@ -42,6 +42,10 @@ class Held:
     identities: Sequence[Identity]
     keys: Sequence[ApiKey]
 
+    def keys_in(self, tenant_id: str) -> list[ApiKey]:
+        """Those of the keys that work in that tenant; those for the platform when it is empty."""
+        return [key for key in self.keys if key.tenant_id == tenant_id]
+
 
 def access_of(unit: Unit, user_id: str) -> Held:
     """What the user has of it."""

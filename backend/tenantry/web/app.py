@@ -1,4 +1,4 @@
-"""The application: the route tables of all modules behind the one middleware."""
+"""The application: the routes of all packages behind the one middleware."""
 
 from __future__ import annotations
 
@@ -11,92 +11,20 @@ from aiohttp.web_urldispatcher import AbstractRoute, Resource
 
 from tenantry.addresses import is_loopback
 from tenantry.model.limits import MAX_BYTES
-from tenantry.web import (
-    account,
-    audit,
-    clients,
-    discovery,
-    docs,
-    explain,
-    federation,
-    grants,
-    history,
-    identities,
-    invite,
-    invites,
-    keys,
-    kubernetes_openapi,
-    me,
-    members,
-    my_access,
-    my_address,
-    my_keys,
-    my_sign_in,
-    my_tenants,
-    objects,
-    openapi,
-    pages,
-    passwords,
-    providers,
-    records,
-    registration,
-    resources,
-    reviews,
-    root,
-    service_accounts,
-    setup,
-    sign_in,
-    sign_up,
-    tombstones,
-    users,
-    webhooks,
-)
+from tenantry.web import rendering, root
 from tenantry.web.cors import Cors
+from tenantry.web.kubernetes import routes as kubernetes
 from tenantry.web.middlewares import create_middleware, label_response
 from tenantry.web.oauth import routes as oauth
+from tenantry.web.pages import routes as pages
 from tenantry.web.routes import DRAINING, PLACE, SERVICES, STOPPING, STRICT, Route
+from tenantry.web.v1 import docs, openapi
+from tenantry.web.v1 import routes as v1
 from tenantry.wiring import Services
 
-_TABLES: tuple[Route, ...] = (
-    *discovery.ROUTES,
-    *kubernetes_openapi.ROUTES,
-    *resources.ROUTES,
-    *reviews.ROUTES,
-    *me.ROUTES,
-    *users.ROUTES,
-    *members.ROUTES,
-    *invites.ROUTES,
-    *identities.ROUTES,
-    *service_accounts.ROUTES,
-    *my_sign_in.ROUTES,
-    *objects.ROUTES,
-    *sign_up.ROUTES,
-    *history.ROUTES,
-    *audit.ROUTES,
-    *explain.ROUTES,
-    *tombstones.ROUTES,
-    *keys.ROUTES,
-    *providers.ROUTES,
-    *federation.ROUTES,
-    *webhooks.ROUTES,
-    *records.ROUTES,
-    *pages.ROUTES,
-    *sign_in.ROUTES,
-    *setup.ROUTES,
-    *invite.ROUTES,
-    *passwords.ROUTES,
-    *registration.ROUTES,
-    *account.ROUTES,
-    *my_access.ROUTES,
-    *my_address.ROUTES,
-    *my_keys.ROUTES,
-    *my_tenants.ROUTES,
-    *clients.ROUTES,
-    *grants.ROUTES,
-    *oauth.ROUTES,
-)
+_TABLES: tuple[Route, ...] = (*kubernetes.ROUTES, *v1.ROUTES, *pages.ROUTES, *oauth.ROUTES)
 _TOLD: tuple[Route, ...] = (*_TABLES, openapi.route(_TABLES), *docs.routes(_TABLES))
-#: every route of the server; a new module adds its table above
+#: every route of the server
 ROUTES: tuple[Route, ...] = (*_TOLD, root.route(_TOLD))
 
 
@@ -109,7 +37,7 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app[STRICT] = external.scheme == "https" and not is_loopback(external.hostname or "")
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
-    docs.prepare(pages.prepare(app))
+    docs.prepare(rendering.prepare(app))
     known = _register(app, routes)
     cors = Cors(services.settings.cors_origins, known) if services.settings.cors_origins else None
     if cors:

@@ -29,12 +29,13 @@ from tenantry.model.permissions import Permission
 from tenantry.services.audit.log import AuditLog
 from tenantry.services.offload import offload
 from tenantry.services.refusals import RefusedError
-from tenantry.web import csrf, errors, pages
+from tenantry.web import csrf, errors
 from tenantry.web.admission import Admission
 from tenantry.web.authentication import ANONYMOUS
 from tenantry.web.client_address import client_address
 from tenantry.web.cors import Cors, is_preflight
 from tenantry.web.permissions import refusal
+from tenantry.web.rendering import send_to_login, show_error
 from tenantry.web.routes import ACTOR, DRAINING, STRICT, Cookie, Handler, Route
 from tenantry.wiring import Services
 
@@ -96,7 +97,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route],
                 if actor.may(binding.needs):
                     response = await handler(request)
                 elif binding.session is Cookie.FORM and actor is ANONYMOUS:
-                    response = pages.send_to_login(request)
+                    response = send_to_login(request)
                 else:
                     raise await refusal(request, actor, binding.template, binding.needs)  # noqa: TRY301 - it ends like every other
             except (ConnectionError, asyncio.CancelledError):
@@ -262,7 +263,7 @@ async def _render(error: Exception, request: web.Request, request_id: str, bindi
     """The answer to whatever a handler raised."""
     if isinstance(error, TenantryError):
         if binding.session is Cookie.FORM and ACTOR in request:
-            return pages.show_error(request, error, request_id)
+            return show_error(request, error, request_id)
         # a large document may have as many mistakes
         told = [error.message, *((field.path, field.message) for field in error.fields)]
         return await offload(told, errors.render, error, request.path, request_id)
@@ -275,7 +276,7 @@ async def _render(error: Exception, request: web.Request, request_id: str, bindi
         code = _CODES.get(error.status, Code.BAD_REQUEST)
         wrong = TenantryError(code, _MESSAGES.get(code, error.reason))
         if _is_for_a_person(request):
-            response = pages.show_error(request, wrong, request_id)
+            response = show_error(request, wrong, request_id)
         else:
             response = errors.render(wrong, request.path, request_id)
         if "Allow" in error.headers:

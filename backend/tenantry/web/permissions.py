@@ -14,7 +14,7 @@ from tenantry.services.refusals import RefusedError
 from tenantry.services.standing import Standing
 from tenantry.services.tenancy import missing_scope, suspended
 from tenantry.web.authentication import ANONYMOUS
-from tenantry.web.options import flag
+from tenantry.web.query import flag
 from tenantry.web.routes import SERVICES
 
 _PREFIX = f"/apis/{API_VERSION}/"

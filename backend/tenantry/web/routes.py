@@ -84,7 +84,7 @@ class Route:
         handler: what answers.
         needs: the permission that the caller must hold. There is no default: :attr:`Permission.PUBLIC` is spelled out.
         session: whether a browser session's cookie counts, and how.
-        operation: what is told of it; None for the Kubernetes paths, which ``kubernetes_openapi.py`` tells of.
+        operation: what is told of it; None for the Kubernetes paths, which ``kubernetes/openapi.py`` tells of.
     """
 
     method: str

@@ -7,12 +7,16 @@ elsewhere is what is in doubt.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, User
+from tenantry.model.permissions import Permission
+from tenantry.services.answers import Once
 from tenantry.services.audit.log import event
+from tenantry.services.machines.keys import Keys, NewKey, owner_of
 from tenantry.services.people.accounts import Accounts, end_sessions
 from tenantry.services.session_check import check_session
 from tenantry.services.standing import notice
@@ -27,9 +31,10 @@ _WITH_PASSWORD = "pwd"  # noqa: S105 - RFC 8176
 class Access:
     """The access of all people, over one database."""
 
-    def __init__(self, db: Database, accounts: Accounts) -> None:
+    def __init__(self, db: Database, accounts: Accounts, keys: Keys) -> None:
         self._db = db
         self._accounts = accounts
+        self._keys = keys
 
     async def held(self, user_id: str) -> Held:
         """What lets somebody act as the user."""
@@ -47,6 +52,36 @@ class Access:
                 with the password; ``CONFLICT``, another has written the same user meanwhile.
         """
         await self._db.run(_keep, actor, write=True)
+
+    async def make_key(  # noqa: PLR0913 - one keyword per thing that a key may have
+        self,
+        actor: Actor,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        lifetime: int,
+        allowed_cidrs: Sequence[str] = (),
+        once: Once[NewKey] | None = None,
+    ) -> NewKey:
+        """Make a key of the actor's own, and tell them by mail.
+
+        Raises:
+            TenantryError: as of :meth:`tenantry.services.machines.keys.Keys.create`.
+        """
+        made = await self._keys.create(
+            actor,
+            name,
+            scopes,
+            owner=owner_of(actor),
+            needs=Permission.SELF,
+            lifetime=lifetime,
+            allowed_cidrs=allowed_cidrs,
+            once=once,
+        )
+        user = await self._db.run(users.get, actor.user_id)
+        if user is not None:
+            await self._accounts.tell(user, f'An API key of your own was made: "{made.key.name}".')
+        return made
 
     async def drop(self, actor: Actor) -> User:
         """Take it all from the actor's user, and end all their sessions.

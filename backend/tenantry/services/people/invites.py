@@ -225,6 +225,12 @@ def link(base: str, made: NewInvite) -> str:
     return base + PAGE.format(token=made.token)
 
 
+def token_in(path: str) -> str:
+    """The token of the invite whose page that is; empty when it is none."""
+    before, _, after = PAGE.partition("{token}")
+    return path[len(before) :].removesuffix(after) if path.startswith(before) and " " not in path else ""
+
+
 def send(mail: Mail, made: NewInvite, tenant: str, base: str) -> None:
     """Mail the link to the person; ``tenant`` is the name of the tenant that it leads into."""
     text = _MAIL.format(role=made.invite.role, tenant=tenant, link=link(base, made))

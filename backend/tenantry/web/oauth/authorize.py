@@ -21,12 +21,12 @@ from tenantry.model.identity import Session, User
 from tenantry.model.oauth import CLI, lifetime_of, meaning_of
 from tenantry.model.permissions import Permission
 from tenantry.services.oauth.grants import OAuthStore, tenant_of
-from tenantry.web import pages
+from tenantry.web import rendering
 from tenantry.web.oauth import grants
 from tenantry.web.oauth.forms import forwarding
 from tenantry.web.oauth.parameters import Parameters, parse, read_query
 from tenantry.web.oauth.server import Answer, Request, Server, find_client
-from tenantry.web.pages import Form
+from tenantry.web.rendering import Form
 from tenantry.web.routes import ACTOR, SERVICES
 from tenantry.wiring import Services
 
@@ -107,7 +107,7 @@ async def _answer(request: web.Request, parameters: Parameters, decision: str) -
     if "Location" not in answer.headers:
         described = answer.body.get("error_description") or answer.body.get("error", "")
         raise TenantryError(Code.BAD_REQUEST, f"the application has sent you here wrongly: {described}")
-    return pages.leave(answer.headers["Location"])
+    return rendering.leave(answer.headers["Location"])
 
 
 async def _check(request: web.Request, server: Server, sent: Request) -> _Asked:
@@ -170,7 +170,7 @@ def _send_to_login(request: web.Request, services: Services, parameters: Paramet
     """Let them sign in, and come back with the same request and a proof of when they left."""
     since = services.encryption.encrypt(str(ids.now_micros()).encode(), _SINCE_CONTEXT)
     back = f"{_PATH}?{urlencode({**parameters, _SINCE: since})}"
-    return pages.redirect(request, "/login?" + urlencode({"return_to": back}))
+    return rendering.redirect(request, "/login?" + urlencode({"return_to": back}))
 
 
 def _opened(services: Services, since: str) -> int:
@@ -185,10 +185,10 @@ async def _ask(request: web.Request, asked: _Asked, since: str) -> web.Response:
     acts_in = tenant_of(client, asked.session) if asked.session else ""
     tenant = await request.app[SERVICES].standing.tenant(acts_in) if acts_in else None
     parameters = {**asked.sent.parameters, **({_SINCE: since} if since else {})}
-    return pages.show(
+    return rendering.show(
         request,
         "consent.html",
-        form_targets=(pages.form_target(asked.grant.redirect_uri),),
+        form_targets=(rendering.form_target(asked.grant.redirect_uri),),
         decision_path=_DECISION,
         client=client,
         is_cli=client.id == CLI.id,
@@ -212,8 +212,8 @@ def _conclude(asked: _Asked, store: OAuthStore, decision: str) -> Any:
 
 
 ROUTES = [
-    pages.page("GET", _PATH, _show),
+    rendering.page("GET", _PATH, _show),
     forwarding(_PATH),
-    pages.page("GET", _DECISION, _show_late),
-    pages.page("POST", _DECISION, _decide, needs=Permission.SELF),
+    rendering.page("GET", _DECISION, _show_late),
+    rendering.page("POST", _DECISION, _decide, needs=Permission.SELF),
 ]

@@ -17,11 +17,11 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, GrantType, lifetime_of, meaning_of
 from tenantry.model.permissions import OF_THE_PLATFORM, Permission
 from tenantry.services.throttle import DEVICE_CODES, network_of
-from tenantry.web import pages
+from tenantry.web import rendering
 from tenantry.web.authentication import fresh_session
 from tenantry.web.oauth.grants import check_resource
 from tenantry.web.oauth.server import Answer, Request, Server, actor_of, client_endpoint, find_client
-from tenantry.web.pages import Form
+from tenantry.web.rendering import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
 
@@ -50,15 +50,15 @@ async def _authorize(request: web.Request, server: Server, sent: Request) -> Ans
 async def _show(request: web.Request, form: Form) -> web.Response:
     del form
     if await fresh_session(request) is None:
-        return pages.send_to_login(request)
-    return pages.show(request, "device.html", user_code=request.query.get("user_code", "")[:20], problem="")
+        return rendering.send_to_login(request)
+    return rendering.show(request, "device.html", user_code=request.query.get("user_code", "")[:20], problem="")
 
 
 async def _compare(request: web.Request, form: Form) -> web.Response:
     """Show what waits behind the code that was typed, or do what the person has said about it."""
     session = await fresh_session(request)
     if session is None:
-        return pages.send_to_login(request)
+        return rendering.send_to_login(request)
     services, actor = request.app[SERVICES], request[ACTOR]
     tries = [await services.throttle.admit(DEVICE_CODES, each) for each in (session.id, network_of(actor.ip))]
     typed = form.get("user_code", "")
@@ -66,14 +66,14 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     found = await find_client(services, device.client_id) if device else None
     if device is None or found is None or found.client.disabled:
         problem = "There is no such code, or it has expired. Look at the device again."
-        return pages.show(request, "device.html", status=422, user_code=typed[:20], problem=problem)
+        return rendering.show(request, "device.html", status=422, user_code=typed[:20], problem=problem)
     for good in tries:
         await services.throttle.give_back(good)
     decision = form.get("decision", "")
     acts_in = found.client.tenant_id or session.tenant_id
     tenant = await services.standing.tenant(acts_in) if acts_in else None
     if decision not in {"allow", "deny"}:
-        return pages.show(
+        return rendering.show(
             request,
             "device_confirm.html",
             client=found.client,
@@ -89,7 +89,7 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     done = await services.oauth.transact(actor, lambda store: store.decide_device(device, client, session, yes=yes))
     if not done:
         raise TenantryError(Code.CONFLICT, "that was decided before, or it is too late")
-    return pages.show(request, "device_done.html", yes=yes, client=client)
+    return rendering.show(request, "device_done.html", yes=yes, client=client)
 
 
 def _spell(user_code: str) -> str:
@@ -98,6 +98,6 @@ def _spell(user_code: str) -> str:
 
 ROUTES = [
     client_endpoint("/oauth/device_authorization", _authorize),
-    pages.page("GET", "/device", _show, needs=Permission.SELF),
-    pages.page("POST", "/device", _compare, needs=Permission.SELF),
+    rendering.page("GET", "/device", _show, needs=Permission.SELF),
+    rendering.page("POST", "/device", _compare, needs=Permission.SELF),
 ]

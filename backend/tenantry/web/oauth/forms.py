@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.permissions import Permission
-from tenantry.web import pages
+from tenantry.web import rendering
 from tenantry.web.connection import LINE_BYTES
 from tenantry.web.oauth.parameters import read_form
 from tenantry.web.routes import Cookie, Route
@@ -24,6 +24,6 @@ def forwarding(path: str) -> Route:
         location = f"{path}?{urlencode(await read_form(request))}"
         if len(location) > LINE_BYTES - 1024:  # which leaves room for the rest of the line
             raise TenantryError(Code.BAD_REQUEST, "the request is too long")
-        return pages.redirect(request, location)
+        return rendering.redirect(request, location)
 
     return Route("POST", path, forward, needs=Permission.PUBLIC, session=Cookie.FORM)

@@ -9,12 +9,12 @@ from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.oauth import OAuthClient
-from tenantry.web import pages
+from tenantry.web import rendering
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.oauth.forms import forwarding
 from tenantry.web.oauth.parameters import Parameters, parse, read_query
 from tenantry.web.oauth.server import find_client
-from tenantry.web.pages import Form
+from tenantry.web.rendering import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
 _PATH = "/oauth/logout"
@@ -38,12 +38,12 @@ async def _show(request: web.Request, form: Form) -> web.Response:
     session_id = request[ACTOR].session_id
     if not session_id or session_id == wish.sid:  # who has its ID token has signed the person in
         return await _sign_out(request, wish)
-    return pages.show(
+    return rendering.show(
         request,
         "oauth_logout.html",
         client=wish.client,
         confirm_path=_CONFIRMED,
-        form_targets=(pages.form_target(wish.target),) if wish.target else (),
+        form_targets=(rendering.form_target(wish.target),) if wish.target else (),
         request_query=urlencode(parameters),
     )
 
@@ -56,8 +56,8 @@ async def _sign_out(request: web.Request, wish: _Wish) -> web.Response:
     actor = request[ACTOR]
     if actor.session_id:
         await request.app[SERVICES].sessions.end(actor, actor.session_id)
-    response = pages.leave(wish.target) if wish.target else pages.redirect(request, "/login?notice=signed-out")
-    pages.drop_cookie(response, SESSION_COOKIE)
+    response = rendering.leave(wish.target) if wish.target else rendering.redirect(request, "/login?notice=signed-out")
+    rendering.drop_cookie(response, SESSION_COOKIE)
     return response
 
 
@@ -83,7 +83,7 @@ async def _read(request: web.Request, parameters: Parameters) -> _Wish:
 
 
 ROUTES = [
-    pages.page("GET", _PATH, _show),
+    rendering.page("GET", _PATH, _show),
     forwarding(_PATH),
-    pages.page("POST", _CONFIRMED, _confirm),
+    rendering.page("POST", _CONFIRMED, _confirm),
 ]

@@ -1,0 +1,45 @@
+"""The page where a person sees what they let OAuth clients have, and takes it back."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from tenantry.model.oauth import meaning_of
+from tenantry.model.permissions import Permission
+from tenantry.services.oauth.grants import Grant
+from tenantry.web import rendering
+from tenantry.web.rendering import Form
+from tenantry.web.routes import ACTOR, SERVICES
+from tenantry.wiring import Services
+
+_PATH = "/account/grants"
+
+
+async def _show(request: web.Request, form: Form) -> web.Response:
+    del form
+    services = request.app[SERVICES]
+    grants = [await _row(services, grant) for grant in await services.oauth.grants(request[ACTOR])]
+    notice = "It has nothing of yours any more." if request.query.get("notice") == "withdrawn" else ""
+    return rendering.show(request, "grants.html", grants=grants, notice=notice)
+
+
+async def _withdraw(request: web.Request, form: Form) -> web.Response:
+    await request.app[SERVICES].oauth.withdraw(request[ACTOR], form.get("client", ""))
+    return rendering.redirect(request, f"{_PATH}?notice=withdrawn")
+
+
+async def _row(services: Services, grant: Grant) -> dict[str, object]:
+    found = await services.standing.client(grant.client_id)
+    return {
+        "id": grant.client_id,
+        "name": found.client.name if found else "An application that is gone",
+        "granted": rendering.moment(grant.created_at),
+        "until": rendering.moment(grant.expires_at),
+        "meanings": [meaning_of(scope) for scope in grant.scopes],
+    }
+
+
+ROUTES = [
+    rendering.page("GET", _PATH, _show, needs=Permission.SELF),
+    rendering.page("POST", f"{_PATH}/withdraw", _withdraw, needs=Permission.SELF),
+]
