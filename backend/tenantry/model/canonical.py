@@ -19,7 +19,7 @@ def dumps(tree: Any) -> str:
     2^53, which RFC 8785 has no form for, stand as they are.
     """
     text = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS).decode()
-    if text.isascii() and not pieces.search(_MAYBE_FLOAT, text, _LONGEST_FLOAT):
+    if text.isascii() and not _may_have_floats(text):
         return text
     try:
         return rfc8785.dumps(tree).decode()
@@ -27,8 +27,15 @@ def dumps(tree: Any) -> str:
         return text
 
 
+def _may_have_floats(text: str) -> bool:
+    has_hint = any(pieces.search(hint, text, _LONGEST_FLOAT) for hint in _HINTS)
+    return has_hint and pieces.search(_MAYBE_FLOAT, text, _LONGEST_FLOAT) is not None
+
+
 #: what every float looks like, and some strings too
 _MAYBE_FLOAT = re.compile(r"[:,\[]-?[0-9]+[.eE]")
+#: what is in every float; to look for one character first is ten times as fast
+_HINTS = (re.compile(r"\.(?<=[0-9]\.)[0-9]"), re.compile(r"e(?<=[0-9]e)[-+0-9]"))
 #: from the sign to the point: orjson writes an exponent from 17 digits on
 _LONGEST_FLOAT = 24
 

@@ -7,6 +7,7 @@ import re
 from tenantry.model import names
 
 _NAME = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_is_name = re.compile(_NAME).fullmatch
 _MAX_NAME = 63  # bytes
 _NAME_RULE = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
@@ -35,7 +36,7 @@ def check_key(key: str) -> list[str]:
         problems.append("name part must be non-empty")
     elif len(name.encode(errors="replace")) > _MAX_NAME:
         problems.append(f"name part must be no more than {_MAX_NAME} bytes")
-    if not re.fullmatch(_NAME, name):
+    if not _is_name(name):
         problems.append(f"name part {_NAME_RULE}")
     return problems
 
@@ -45,6 +46,6 @@ def check_value(value: str) -> list[str]:
     problems = []
     if len(value.encode(errors="replace")) > _MAX_NAME:
         problems.append(f"must be no more than {_MAX_NAME} bytes")
-    if value and not re.fullmatch(_NAME, value):
+    if value and not _is_name(value):
         problems.append(_VALUE_RULE)
     return problems

@@ -51,7 +51,7 @@ def parse(document: Any, *, old: Document | None = None) -> Manifest | list[Fiel
     unknown += pruned
     if meta is not None:
         errors += metadata.check(meta, namespaced=kind.namespaced)
-        if kind.name_schema and (name := meta.future_name()):
+        if kind.name_schema and old is None and (name := meta.future_name()):
             errors += shape.check(kind.name_schema, name, "metadata.name")
     if document.get("spec") is None:
         return [*errors, fielderrors.required("spec")]

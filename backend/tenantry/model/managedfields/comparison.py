@@ -36,14 +36,13 @@ def compare(kind: Type, old: dict[str, Any], new: dict[str, Any]) -> Changes:
         ValueError: an item of a list has no key.
     """
     changes = Changes()
-    _compare(kind, old, new, changes)
+    if not equal(old, new):
+        _compare(kind, old, new, changes)
     return changes
 
 
 def _compare(kind: Type, old: Any, new: Any, changes: Changes) -> bool:
-    """Put the changes below two present values into ``changes``; whether they are leaves that differ."""
-    if equal(old, new):
-        return False
+    """Put the changes below two present values that differ into ``changes``; whether they are leaves."""
     atoms = {id(atom): atom for atom in (atom_of(kind, old), atom_of(kind, new))}
     leaf = False
     for atom in atoms.values():
@@ -66,11 +65,10 @@ def _compare(kind: Type, old: Any, new: Any, changes: Changes) -> bool:
 
 def _compare_maps(atom: MapType, old: dict[str, Any], new: dict[str, Any], changes: Changes) -> None:
     for name, before in old.items():
-        element = f"f:{name}"
         if name not in new:
-            _take_all(child_type(atom, name), before, element, changes.removed)
+            _take_all(child_type(atom, name), before, f"f:{name}", changes.removed)
         else:
-            _compare_under(child_type(atom, name), before, new[name], element, changes)
+            _compare_under(child_type(atom, name), before, new[name], f"f:{name}", changes)
     for name, after in new.items():
         if name not in old:
             _take_all(child_type(atom, name), after, f"f:{name}", changes.written)
@@ -108,7 +106,7 @@ def _by_element(atom: ListType, items: list[Any]) -> dict[str, list[Any]]:
 
 
 def _compare_under(kind: Type, old: Any, new: Any, element: str, changes: Changes) -> None:
-    if old is new or (isinstance(old, str) and old == new):  # most of what there is
+    if equal(old, new):
         return
     below = Changes()
     if _compare(kind, old, new, below):

@@ -6,7 +6,7 @@ carried over from the stored object, when generation moves, and when nothing cha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -59,8 +59,9 @@ class Candidate:
     resource: Resource
     current: Resource | None
     typed: Model | None  # the spec; None when only status is written
-    labels: dict[str, str]
     difference: str  # what it does, for the audit row; empty when that is nothing
+    labels: dict[str, str] = field(default_factory=dict)
+    prev_labels: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     message: str = ""  # why, for people: kept with the revision and the audit row
 
@@ -102,8 +103,12 @@ def create(kind: Kind, document: Document, namespace: str, writer: Writer) -> Ca
     return _finish(parsed, resource, None, writer, entries=entries, spec=canonical.dumps(parsed.spec))
 
 
-def update(kind: Kind, document: Document, current: Resource, writer: Writer) -> Candidate:
+def update(
+    kind: Kind, document: Document, current: Resource, writer: Writer, live: Document | None = None
+) -> Candidate:
     """``current`` with what ``document`` says: a PUT, or a patch that was applied to it.
+
+    ``live`` is ``current.document()`` for who has read it already; ``document`` may share trees with it.
 
     Raises:
         TenantryError: INVALID with the field errors, CONFLICT when ``resourceVersion`` or ``uid`` is another,
@@ -115,18 +120,18 @@ def update(kind: Kind, document: Document, current: Resource, writer: Writer) ->
         raise _undecodable(writer, "metadata must be an object")
     check_address(Address(kind, current.namespace, current.name), meta)
     _check_preconditions(kind, meta, current, writer)
-    live = current.document()
+    live = current.document() if live is None else live
     _check_immutable(kind, meta, live["metadata"])
     if jsontree.equal(document, live):
-        return Candidate(kind=kind, resource=current, current=current, typed=None, labels={}, difference="")
+        return Candidate(kind=kind, resource=current, current=current, typed=None, difference="")
     if writer.subresource:
-        return _update_status(kind, document, current, writer)
+        return _update_status(kind, document, current, writer, live)
     server_owned = {"name": current.name, "namespace": current.namespace or None}
     read = {**document, "metadata": {**meta, **server_owned}}
     if read.get("status") == live.get("status"):
         read.pop("status", None)  # nothing in it is unknown
     parsed = _parse(kind, read, writer, live)
-    _check_finalizers(kind, parsed.metadata, current)
+    _check_finalizers(kind, parsed.metadata, live["metadata"])
     spec = canonical.dumps(parsed.spec)
     generation = current.generation + (spec != current.spec)
     entries = meta.get("managedFields") or live["metadata"].get("managedFields")
@@ -146,9 +151,10 @@ def apply(at: Address, config: Document, current: Resource | None, writer: Write
     else:
         meta.pop("namespace", None)
     config = {**config, "metadata": meta}
+    live = current.document() if current else None
     merged = ownership.apply(
         object_type(kind),
-        current.document() if current else None,
+        live,
         config,
         manager=writer.manager,
         now=writer.now,
@@ -156,7 +162,7 @@ def apply(at: Address, config: Document, current: Resource | None, writer: Write
         subresource=writer.subresource,
     )
     if current is not None:
-        return update(kind, merged, current, writer)
+        return update(kind, merged, current, writer, live)
     check_address(at, merged["metadata"])
     if uid := merged["metadata"].get("uid"):
         message = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
@@ -165,11 +171,10 @@ def apply(at: Address, config: Document, current: Resource | None, writer: Write
     return create(kind, merged, at.namespace, writer)
 
 
-def _update_status(kind: Kind, document: Document, current: Resource, writer: Writer) -> Candidate:
+def _update_status(kind: Kind, document: Document, current: Resource, writer: Writer, live: Document) -> Candidate:
     status = manifest.parse_status(kind, document.get("status") or {})
     if isinstance(status, list):
         raise invalid(kind, current.name, status)
-    live = current.document()
     sent = (document.get("metadata") or {}).get("managedFields")
     entries = _entries(kind, live, {**live, "status": status}, sent, writer)
     meta = {**live["metadata"], "managedFields": entries}
@@ -193,13 +198,16 @@ def mark_deleted(kind: Kind, current: Resource, now: int) -> Candidate:
 
 def beside_spec(kind: Kind, resource: Resource, current: Resource) -> Candidate:
     """``resource`` in the place of ``current``, which has the same spec and the same labels."""
+    live = current.document()
+    labels = live["metadata"].get("labels", {})
     return Candidate(
         kind=kind,
         resource=resource,
         current=current,
         typed=None,
-        labels=current.labels(),
-        difference=difference(current, resource),
+        difference=difference(live, resource.document()),
+        labels=labels,
+        prev_labels=labels,
     )
 
 
@@ -312,32 +320,44 @@ def _finish(
 ) -> Candidate:
     """What the two ways to a new spec have in common: metadata, managed fields, projections."""
     kind = parsed.kind
-    client = parsed.metadata.model_dump(by_alias=True, exclude_none=True)
-    meta = {key: client[key] for key in _CLIENT_META if client.get(key)}
+    meta = _client_meta(parsed.metadata)
     if live:
         meta |= {key: live["metadata"][key] for key in _SERVER_META if key in live["metadata"]}
     new = {"apiVersion": API_VERSION, "kind": kind.name, "metadata": meta, "spec": parsed.spec}
     status = live.get("status", {}) if live else {}
-    entries = _entries(kind, live, new | ({"status": status} if status else {}), entries, writer)
+    if status:
+        new["status"] = status
+    if entries := _entries(kind, live, new, entries, writer):
+        new["metadata"] = meta | {"managedFields": entries}
     resource = replace(
         base,
-        meta=canonical.dumps(meta | ({"managedFields": entries} if entries else {})),
+        meta=canonical.dumps(new["metadata"]),
         plan=_plan_of(kind, parsed),
         cells=orjson.dumps(printer.cells(kind, parsed.spec, status)).decode(),
         updated_at=writer.now,
         **columns,
     )
     current = base if live else None
-    resource = fit(kind, resource, current, tracked=writer.applies)
+    stored = fit(kind, resource, current, tracked=writer.applies)
+    if stored is not resource:  # without its managed fields
+        new["metadata"] = meta
     return Candidate(
         kind=kind,
-        resource=resource,
+        resource=stored,
         current=current,
         typed=parsed.typed,
-        labels=client.get("labels", {}),
-        difference=difference(current, resource),
+        difference=difference(live, new),
+        labels=meta.get("labels", {}),
+        prev_labels=live["metadata"].get("labels", {}) if live else {},
         warnings=(*_unqualified(meta, live), *_unknown(parsed, writer)),
     )
+
+
+def _client_meta(meta: ObjectMeta) -> Document:
+    """The parts of ``meta`` that a client sets, without those that are empty."""
+    owners = [each.model_dump(by_alias=True, exclude_none=True) for each in meta.owner_references or ()]
+    found = zip(_CLIENT_META, (meta.labels, meta.annotations, meta.finalizers, owners, meta.generate_name), strict=True)
+    return {key: value for key, value in found if value}
 
 
 def _unknown(parsed: Manifest, writer: Writer) -> list[str]:
@@ -418,15 +438,14 @@ def modified(kind: Kind, name: str) -> TenantryError:
     )
 
 
-def _check_finalizers(kind: Kind, meta: ObjectMeta, current: Resource) -> None:
-    stored = current.meta_dict()
-    if "deletionTimestamp" not in stored:
+def _check_finalizers(kind: Kind, meta: ObjectMeta, live: Document) -> None:
+    if "deletionTimestamp" not in live:
         return
-    added = [item for item in meta.finalizers or () if item not in stored.get("finalizers", ())]
+    added = [item for item in meta.finalizers or () if item not in live.get("finalizers", ())]
     if added:
         shown = ", ".join(f'"{item}"' for item in added)
         message = (
             "Forbidden: no new finalizers can be added if the object is being deleted, "
             f"found new finalizers []string{{{shown}}}"
         )
-        raise invalid(kind, current.name, [FieldError("metadata.finalizers", FieldCode.FORBIDDEN, message)])
+        raise invalid(kind, live["name"], [FieldError("metadata.finalizers", FieldCode.FORBIDDEN, message)])

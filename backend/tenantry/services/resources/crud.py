@@ -125,7 +125,8 @@ class ResourceService:
             writer = options.writer(at.subresource, patches=True)
 
             def patched() -> Candidate:
-                return candidate.update(at.kind, change(current.document(), patch), current, writer)
+                live = current.document()
+                return candidate.update(at.kind, change(live, patch), current, writer, live)
 
             new = await offload([patch, *current.texts], patched)
             return await self._store(actor, new, options, "patch")

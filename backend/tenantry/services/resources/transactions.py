@@ -134,11 +134,10 @@ def stage(unit: Unit, actor: Actor, new: Candidate, action: str) -> PendingChang
         resource, action = _identify(unit, resource, action)
     if new.typed is not None:
         resource = meaning.evaluate(unit, resource, new.typed, resource.updated_at, publishes=new.spec_changed)
-    prev_labels = current.labels() if current else {}
     if current is None:
         resources.insert(unit, resource, new.labels)
     else:
-        resources.update(unit, resource, current.seq, new.labels if new.labels != prev_labels else None)
+        resources.update(unit, resource, current.seq, new.labels if new.labels != new.prev_labels else None)
     if new.spec_changed:
         revisions.append(unit, _revision(resource, actor, new.message))
         if isinstance(new.typed, ConfigSpec):
@@ -147,7 +146,7 @@ def stage(unit: Unit, actor: Actor, new: Candidate, action: str) -> PendingChang
     return PendingChange(
         resource=resource,
         verb=Verb.MODIFIED if current else Verb.ADDED,
-        prev_labels=prev_labels,
+        prev_labels=new.prev_labels,
         at=resource.updated_at,
         audit=_audit(actor, action, resource, new.message, new.difference or "{}"),
     )
