@@ -321,9 +321,12 @@ def newest_time(document: Document) -> int:
 def at_one_time(answer: Document, live: Document | None) -> Document:
     """``answer`` as if kube-apiserver read its clock once: a first apply makes two entries, maybe in two seconds."""
     before = (live or {}).get("metadata", {}).get("managedFields", [])
+    known = {entry["manager"] for entry in before}  # what an entry loses later does not change its time
     newest = max((entry.get("time", "") for entry in answer["metadata"].get("managedFields", [])), default="")
     entries = [
-        entry | {"time": newest} if entry["manager"] == "before-first-apply" and entry not in before else entry
+        entry | {"time": newest}
+        if entry["manager"] == "before-first-apply" and entry["manager"] not in known
+        else entry
         for entry in answer["metadata"].get("managedFields", [])
     ]
     return {**answer, "metadata": answer["metadata"] | ({"managedFields": entries} if entries else {})}
