@@ -1,6 +1,6 @@
 """An OpenID provider for tests that keeps to the standard until it is told to lie, and a browser that goes there.
 
-Everybody who comes is signed in at once, as `person`.
+Everybody who comes is signed in at once, as `person`, who proved an hour ago who they are, or does it now if asked to.
 """
 
 import base64
@@ -25,6 +25,7 @@ from joserfc.jwk import RSAKey
 from tests.support.server import RunningServer
 
 CLIENT, SECRET = "tenantry", "s3cret: of/the client"
+HOUR = 3600  # seconds
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -120,6 +121,8 @@ class OpenIDProvider:
         now = int(time.time())
         claims: dict[str, Any] = {"iss": self.issuer, "aud": CLIENT, "sub": self.person["sub"]}
         claims |= {"nonce": asked["nonce"], "iat": now, "exp": now + 300}
+        if "max_age" in asked:
+            claims["auth_time"] = now if int(asked["max_age"]) < HOUR else now - HOUR
         self.change_claims(claims)
         claims = {name: value for name, value in claims.items() if value is not None}
         tokens = {"access_token": "opaque", "token_type": "Bearer", "id_token": (self.sign or self.token)(claims)}

@@ -457,13 +457,59 @@ async def test_who_has_no_password_adds_a_provider_after_a_fresh_sign_in(world: 
         world.visitor.cookies[SESSION_COOKIE] = await add_session(world.admin.server, user, auth_time=auth_time)
         page = await world.visitor.get("/account/identities/add?provider=idp")
         if auth_time == old:
-            assert page.location == "/login?return_to=%2Faccount%2Fidentities%2Fadd%3Fprovider%3Didp"
+            assert page.location == "/login?return_to=%2Faccount%2Fidentities%2Fadd%3Fprovider%3Didp&fresh=1"
             csrf = field_of(await world.visitor.get("/account"), "csrf")
             sent = await world.visitor.post("/account/identities/add", {"csrf": csrf, "provider": "idp"})
-            assert (sent.status, sent.location) == (303, "/login?return_to=%2Faccount%2Fidentities%2Fadd")
+            assert (sent.status, sent.location) == (303, "/login?return_to=%2Faccount%2Fidentities%2Fadd&fresh=1")
     back = await world.visitor.go_on(await world.visitor.add("/account/identities/add?provider=idp"))
     assert (await world.visitor.get(back)).location == "/account"
     assert [each.subject for each in await world.admin.server.services.db.run(identities.of_user, user.id)] == ["ada-1"]
+
+
+async def test_a_provider_asks_again_where_a_sign_in_must_be_fresh(world: World) -> None:
+    user = await add_user(world.admin.server, "ada@home.example")
+    await world.add_identity(user)
+    assert (await world.visitor.sign_in()).status == 303
+    add = await world.visitor.get("/account/identities/add?provider=idp")
+    sent = await world.visitor.get("/device")
+    for each in (add, sent):  # that sign-in may have been hours ago
+        assert (each.status, "&fresh=1" in each.location) == (303, True)
+    page = await world.visitor.get(sent.location)
+    assert ("prove once more who you are" in page.text, field_of(page, "fresh")) == (True, "1")
+    for fresh in ("", "&fresh=1"):  # whoever leaves the word out gets nowhere
+        assert (await world.visitor.sign_in(f"/login/with/idp?return_to=/device{fresh}")).location == "/device"
+        assert ("Connect a device" in (await world.visitor.get("/device")).text) is bool(fresh)
+
+
+async def test_a_provider_that_does_not_ask_again_is_told_of(world: World) -> None:
+    await world.add_identity(await add_user(world.admin.server))
+    now = int(time.time())
+    for told, why in (
+        (None, "does not tell when it asked who you are: sign out there and try again, or sign in here another way"),
+        (now - 3600, "has let you in without asking again who you are"),
+        (now + 3600, "does not tell when"),
+        ("now", "does not tell when"),
+        (True, "does not tell when"),
+        (10**400, "does not tell when"),
+    ):
+        _says("claims", auth_time=told)(world.provider)
+        _says("userinfo", auth_time=now + 1)(world.provider)
+        await world.refused("/login/with/idp?return_to=/device&fresh=1", why=why, note=str(told))
+        assert (await world.visitor.sign_in()).status == 303, told  # which other pages do not mind
+        assert (await world.visitor.get("/device")).status == 303, told
+        world.visitor.cookies.pop(SESSION_COOKIE)
+
+
+async def test_when_a_provider_asked_is_when_somebody_has_signed_in(world: World) -> None:
+    user = await add_user(world.admin.server)
+    await world.add_identity(user)
+    for told in (1_700_000_000, None):
+        _says("claims", auth_time=told)(world.provider)
+        assert (await world.visitor.sign_in()).status == 303
+        [session, *_] = await world.admin.server.services.sessions.list(_actor(user))
+        assert session.auth_time == (told or 0) * 1_000_000
+        async with browser(world.admin.server, world.visitor.cookies[SESSION_COOKIE]) as api:
+            assert (await api.get("/v1/me")).body["signedIn"]["at"] > "2026"  # here it was now
 
 
 async def test_no_other_site_and_no_other_session_links_anything(world: World) -> None:

@@ -183,7 +183,7 @@ class Session:
     user_id: str
     auth_version: int  # of the user when it began
     amr: tuple[str, ...]  # RFC 8176: how they proved who they are
-    auth_time: int  # epoch microseconds, as all below
+    auth_time: int  # when; 0: their identity provider does not tell. Epoch microseconds, as all below
     tenant_id: str = ""  # the active tenant
     created_at: int = 0
     last_seen_at: int = 0

@@ -69,6 +69,7 @@ class LoginTransaction:
     return_to: str = ""  # and the invite that is accepted there; encrypted under what is in the cookie
     user_id: str = ""  # who links an identity to their account; empty: somebody signs in
     session_id: str = ""  # theirs
+    fresh: bool = False  # they must prove there who they are, though they may have done so before
     created_at: int = 0  # epoch microseconds, as below
     expires_at: int = 0
     used_at: int = 0  # 0: not used

@@ -9,7 +9,7 @@ from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
 
 _table = tables.LoginTransaction
-_rows = Rows(LoginTransaction, _table)
+_rows = Rows(LoginTransaction, _table, read={"fresh": bool})
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
 _USE = Statement(

@@ -577,6 +577,7 @@ class LoginTransaction(Model):
     return_to = CharField()
     user_id = CharField()
     session_id = CharField()
+    fresh = IntegerField()
     created_at = BigIntegerField()
     expires_at = BigIntegerField()
     used_at = BigIntegerField()

@@ -147,10 +147,19 @@ def leave(address: str) -> web.Response:
     return web.Response(status=303, headers={**_HEADERS, "Location": address})
 
 
-def send_to_login(request: web.Request) -> web.Response:
-    """Let a stranger sign in first, and come back to the page that they wanted."""
-    wanted = request.path_qs if request.method in csrf.SAFE else request.path
-    return redirect(request, "/login?" + urlencode({"return_to": wanted}))
+def send_to_login(request: web.Request, *, fresh: bool = False) -> web.Response:
+    """Let somebody sign in first, and come back to the page that they wanted; ``fresh`` as in :func:`login_path`."""
+    return redirect(request, login_path(request.path_qs if request.method in csrf.SAFE else request.path, fresh=fresh))
+
+
+def login_path(wanted: str, *, fresh: bool = False) -> str:
+    """Where one signs in and then goes on to ``wanted``; ``fresh``: no earlier sign-in elsewhere counts for it."""
+    return "/login?" + urlencode({"return_to": wanted} | ({"fresh": "1"} if fresh else {}))
+
+
+def is_fresh(request: web.Request, form: Form) -> bool:
+    """Whether the page was asked for with, or its form says, that an earlier sign-in elsewhere does not count."""
+    return bool(form.get("fresh") or request.query.get("fresh"))
 
 
 def is_ours(path: str) -> bool:

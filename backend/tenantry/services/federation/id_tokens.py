@@ -81,6 +81,12 @@ def verify(token: str, keys: Sequence[Key], expected: Expectation) -> dict[str, 
     return claims
 
 
+def auth_time(claims: Mapping[str, Any]) -> float:
+    """When somebody has proved who they are, as the issuer of these claims says, in epoch seconds; 0 if it does not."""
+    told, now = _time(claims.get("auth_time")), time.time()
+    return min(told, now) if told is not None and 0 < told <= now + LEEWAY else 0.0
+
+
 def read_keys(document: object) -> list[Key]:
     """The keys of a JWK set (RFC 7517) that may sign; what is of no use here is left out."""
     found = document.get("keys") if isinstance(document, Mapping) else None

@@ -27,6 +27,8 @@ NEW_KEY_SECONDS = 30.0
 _ISSUERS = 100
 #: claims of one source, or of none
 _OF_ADDRESS = frozenset({"email", "email_verified"})
+#: claims of a sign-in, which only its ID Token can make
+_OF_SIGN_IN = frozenset({"amr", "auth_time"})
 
 Document = dict[str, Any]
 
@@ -43,13 +45,17 @@ class _Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A sign-in: the same when the browser leaves and when it comes back. ``since`` is when, in epoch seconds."""
+    """A sign-in: the same when the browser leaves and when it comes back.
+
+    ``since`` is when, in epoch seconds; ``fresh``: who they are must be proved after that, and not have been before.
+    """
 
     state: str
     nonce: str
     verifier: str
     redirect_uri: str
     since: float
+    fresh: bool = False
 
 
 class RelyingParty:
@@ -76,6 +82,8 @@ class RelyingParty:
             "code_challenge": urlsafe_b64encode(sha256(request.verifier.encode()).digest()).decode().rstrip("="),
             "code_challenge_method": "S256",
         }
+        if request.fresh:  # OpenID Connect Core, 3.1.2.1: max_age obliges to tell auth_time; more providers heed prompt
+            parameters |= {"max_age": "0", "prompt": "login"}
         endpoint = self._endpoint(known.metadata, "authorization_endpoint")
         return endpoint + ("&" if urlsplit(endpoint).query else "?") + urlencode(parameters)
 
@@ -111,6 +119,7 @@ class RelyingParty:
         if not claims.keys() >= _OF_ADDRESS and "userinfo_endpoint" in known.metadata:
             told = await self._userinfo(known.metadata, access_token, claims["sub"])
             # what is verified is the address beside which that stands
+            told = {name: value for name, value in told.items() if name not in _OF_SIGN_IN}
             claims = told | {name: value for name, value in claims.items() if name not in _OF_ADDRESS}
         return claims
 

@@ -26,6 +26,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, User, UserStatus
 from tenantry.model.providers import TRANSACTION_LIFE_US, Identity, LoginTransaction, Provider, identity_id
 from tenantry.services.audit.log import AuditLog, event
+from tenantry.services.federation import id_tokens
 from tenantry.services.federation.id_tokens import UnbelievableError
 from tenantry.services.federation.oidc import RelyingParty, Request
 from tenantry.services.federation.providers import Providers
@@ -43,6 +44,7 @@ _RETURN_TO = 500  # characters
 _BEGIN = "session.begin"
 _SIGNED_OUT = "You were signed out everywhere else."
 _NONCE = bytes(12)  # each key encrypts one text
+_SECOND = 1_000_000  # microseconds
 _METHODS = 8  # of authentication that a session remembers
 
 logger = logging.getLogger(__name__)
@@ -102,6 +104,7 @@ class Federation:
         return_to: str = "",
         invite: str = "",
         link: bool = False,
+        fresh: bool = False,
     ) -> Departure:
         """Send a browser to a provider.
 
@@ -113,6 +116,7 @@ class Federation:
             return_to: where it wants to be in the end.
             invite: the token of an invite that is about to be accepted; with it a stranger may become a user.
             link: nobody signs in, but the identity becomes one of the actor's user, who has just proved who they are.
+            fresh: it does not count that the provider knows them already: it must let them prove who they are.
 
         Raises:
             TenantryError: ``NOT_FOUND``, there is no such provider; ``UNAVAILABLE``, it cannot be used now.
@@ -128,6 +132,7 @@ class Federation:
             return_to=_seal(browser, state, f"{invite} {return_to if len(return_to) <= _RETURN_TO else ''}"),
             user_id=actor.user_id if link else "",
             session_id=actor.session_id if link else "",
+            fresh=fresh,
             created_at=now,
             expires_at=now + TRANSACTION_LIFE_US,
         )
@@ -166,8 +171,9 @@ class Federation:
                 await self._accounts.tell(user, f"You can sign in with {found.display_name} now. {_SIGNED_OUT}")
                 return Arrival(await self._sessions.renew(actor, user), return_to)
             may_join = self._everybody or found.auto_provision or await self._invites.is_good(invite)
+            at = _auth_time(found, login, claims)
             user = await self._db.run(_user_of, actor, found, claims, may_join, write=True)
-            session = await self._sessions.begin(actor, user, _methods(claims), user_agent=user_agent)
+            session = await self._sessions.begin(actor, user, _methods(claims), auth_time=at, user_agent=user_agent)
             metrics.SIGN_INS.count("ok")
             return Arrival(session, return_to)
         except NotSignedInError as refusal:
@@ -323,6 +329,25 @@ def _methods(claims: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(words[:_METHODS]) or ("fed",)
 
 
+def _auth_time(provider: Provider, login: LoginTransaction, claims: Mapping[str, Any]) -> int:
+    """When they have proved to the provider who they are, in epoch microseconds; 0 if it does not tell and need not.
+
+    Raises:
+        NotSignedInError: it had to be now, and was not, or the provider does not tell.
+    """
+    told = int(id_tokens.auth_time(claims) * _SECOND)
+    if not login.fresh:
+        return told
+    if told < login.created_at - id_tokens.LEEWAY * _SECOND:
+        known = "has let you in without asking again who you are" if told else "does not tell when it asked who you are"
+        raise NotSignedInError(
+            f"what you were about to do needs a sign-in of this moment, and {provider.display_name} {known}: sign out "
+            f"there and try again, or sign in here another way, such as with a password; whoever runs "
+            f"{provider.display_name} can let it heed max_age and tell auth_time"
+        )
+    return max(told, login.created_at)  # it was after they left, whatever the clock there says
+
+
 def _request(login: LoginTransaction, browser: str, here: str) -> Request:
     """What is secret of a sign-in is made of what only the browser has, and stands nowhere else."""
     return Request(
@@ -330,7 +355,8 @@ def _request(login: LoginTransaction, browser: str, here: str) -> Request:
         nonce=_derive(browser, "nonce", login.id),
         verifier=_derive(browser, "verifier", login.id),
         redirect_uri=here,
-        since=login.created_at / 1_000_000,
+        since=login.created_at / _SECOND,
+        fresh=login.fresh,
     )
 
 

@@ -37,7 +37,9 @@ class Sessions:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def begin(self, actor: Actor, user: User, amr: Sequence[str], *, user_agent: str = "") -> NewSession:
+    async def begin(
+        self, actor: Actor, user: User, amr: Sequence[str], *, auth_time: int | None = None, user_agent: str = ""
+    ) -> NewSession:
         """Sign ``user`` in, in the tenant that they are a member of when there is exactly one.
 
         The session that ``actor`` comes with, if any, ends: a session's id never survives a sign-in.
@@ -46,9 +48,12 @@ class Sessions:
             actor: the request; its ``session_id`` is replaced.
             user: who has proved who they are.
             amr: how (RFC 8176).
+            auth_time: when, in epoch microseconds, 0 if nobody knows; now when it is None.
             user_agent: of the browser, for the list of sessions.
         """
         made = _new(actor, user, amr, user_agent)
+        if auth_time is not None:
+            made = replace(made, session=replace(made.session, auth_time=auth_time))
         return replace(made, session=await self._db.run(_begin, actor, made.session, write=True))
 
     async def renew(self, actor: Actor, user: User, amr: Sequence[str] = ()) -> NewSession:

@@ -167,10 +167,14 @@ async def _must_consent(services: Services, asked: _Asked, decision: str) -> boo
 
 
 def _send_to_login(request: web.Request, services: Services, parameters: Parameters) -> web.Response:
-    """Let them sign in, and come back with the same request and a proof of when they left."""
+    """Let them sign in, and come back with the same request and a proof of when they left.
+
+    With ``prompt=login`` or ``max_age`` the client wants to know that they were there.
+    """
     since = services.encryption.encrypt(str(ids.now_micros()).encode(), _SINCE_CONTEXT)
     back = f"{_PATH}?{urlencode({**parameters, _SINCE: since})}"
-    return rendering.redirect(request, "/login?" + urlencode({"return_to": back}))
+    fresh = "login" in parameters.get("prompt", "").split() or "max_age" in parameters
+    return rendering.redirect(request, rendering.login_path(back, fresh=fresh))
 
 
 def _opened(services: Services, since: str) -> int:

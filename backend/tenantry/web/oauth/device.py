@@ -50,7 +50,7 @@ async def _authorize(request: web.Request, server: Server, sent: Request) -> Ans
 async def _show(request: web.Request, form: Form) -> web.Response:
     del form
     if await fresh_session(request) is None:
-        return rendering.send_to_login(request)
+        return rendering.send_to_login(request, fresh=True)
     return rendering.show(request, "device.html", user_code=request.query.get("user_code", "")[:20], problem="")
 
 
@@ -58,7 +58,7 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     """Show what waits behind the code that was typed, or do what the person has said about it."""
     session = await fresh_session(request)
     if session is None:
-        return rendering.send_to_login(request)
+        return rendering.send_to_login(request, fresh=True)
     services, actor = request.app[SERVICES], request[ACTOR]
     tries = [await services.throttle.admit(DEVICE_CODES, each) for each in (session.id, network_of(actor.ip))]
     typed = form.get("user_code", "")

@@ -61,7 +61,13 @@ async def account(request: web.Request) -> dict[str, Any]:
 
 async def _sign_in(request: web.Request, form: Form) -> web.Response:
     wanted = rendering.return_to(request, form)
-    return await _depart(request, request.match_info["provider"], return_to=wanted, invite=token_in(wanted))
+    return await _depart(
+        request,
+        request.match_info["provider"],
+        return_to=wanted,
+        invite=token_in(wanted),
+        fresh=rendering.is_fresh(request, form),
+    )
 
 
 async def _show_add(request: web.Request, form: Form) -> web.Response:
@@ -75,7 +81,7 @@ async def _link(request: web.Request, form: Form) -> web.Response:
         if user.password_hash:
             await services.accounts.confirm(actor, form.get("password", ""))
         elif await fresh_session(request) is None:
-            return rendering.send_to_login(request)
+            return rendering.send_to_login(request, fresh=True)
     except TenantryError as error:
         return await _add(request, form, rendering.wrong_fields(error))
     return await _depart(request, form.get("provider", ""), return_to=ACCOUNT, link=True)
@@ -85,7 +91,7 @@ async def _add(request: web.Request, form: Form, error: TenantryError | None = N
     services = request.app[SERVICES]
     user = await services.users.get(request[ACTOR].user_id)
     if not user.password_hash and await fresh_session(request) is None:
-        return rendering.send_to_login(request)
+        return rendering.send_to_login(request, fresh=True)
     provider = await services.providers.find(form.get("provider") or request.query.get("provider", ""))
     return rendering.show(
         request,
@@ -97,8 +103,8 @@ async def _add(request: web.Request, form: Form, error: TenantryError | None = N
     )
 
 
-async def _depart(
-    request: web.Request, provider: str, *, return_to: str, invite: str = "", link: bool = False
+async def _depart(  # noqa: PLR0913 - as the service has it
+    request: web.Request, provider: str, *, return_to: str, invite: str = "", link: bool = False, fresh: bool = False
 ) -> web.Response:
     """Let the browser go to a provider: by a page, since Chromium applies ``form-action`` to redirects of a form."""
     departure = await request.app[SERVICES].federation.depart(
@@ -109,6 +115,7 @@ async def _depart(
         return_to=return_to,
         invite=invite,
         link=link,
+        fresh=fresh,
     )
     response = rendering.depart(request, departure.url, "You sign in elsewhere now.")
     rendering.set_cookie(response, LOGIN_COOKIE, departure.browser)

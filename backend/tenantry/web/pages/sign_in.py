@@ -96,6 +96,7 @@ async def _login(request: web.Request, form: Form, problem: str = "") -> web.Res
         email=form.get("email", ""),
         is_open=request.app[SERVICES].settings.sign_up == "Open",
         return_to=return_to,
+        fresh=rendering.is_fresh(request, form),
         providers=await federation.buttons(request),
     )
 

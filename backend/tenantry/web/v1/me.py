@@ -237,7 +237,7 @@ async def _sign_in(call: Call[Nothing, Nothing], actor: Actor) -> SignIn:
     return SignIn(
         credential=_credential(actor),
         methods=list(session.amr) if session else None,
-        at=timestamp(session.auth_time) if session else None,
+        at=timestamp(session.created_at) if session else None,
         ends_at=timestamp(session.ends_at()) if session else None,
     )
 

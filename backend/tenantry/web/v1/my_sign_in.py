@@ -168,7 +168,7 @@ def _view(session: Session, current: str) -> SessionView:
         browser=user_agent.describe(session.user_agent),
         ip=session.ip,
         methods=list(session.amr),
-        signed_in_at=timestamp(session.auth_time),
+        signed_in_at=timestamp(session.created_at),
         last_seen_at=timestamp(session.last_seen_at),
         ends_at=timestamp(session.ends_at()),
     )
