@@ -150,6 +150,21 @@ async def test_a_tenant_names_its_own_workloads_and_keeps_no_others(stored: Appl
     assert (await use(stored, assertion, client_id=given)).status == 401
 
 
+async def test_a_clients_workload_ends_with_the_namespace_unless_the_platform_gave_it(stored: Application) -> None:
+    elsewhere = "system:serviceaccount:beta-prod:app"
+    own = await make(stored)
+    given = await make(stored, workload={"cluster": "east", "subject": elsewhere})
+    tokens = {own: EAST.token(claims(stored)), given: EAST.token(claims(stored, sub=elsewhere))}
+    async with operating(stored.server, EAST.token()) as operator:
+        await operator.report("acme")
+    await seen(stored.server)
+    assert [(await use(stored, tokens[each], client_id=each)).status for each in (own, given)] == [401, 200]
+    moved = await stored.call("PATCH", f"/v1/clients/{own}", {"workload": {"cluster": "east", "subject": elsewhere}})
+    assert moved.status == 200, moved.body
+    await seen(stored.server)
+    assert (await use(stored, tokens[given], client_id=own)).status == 200
+
+
 @pytest.mark.parametrize(
     ("body", "paths"),
     [

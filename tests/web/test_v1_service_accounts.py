@@ -234,6 +234,29 @@ async def test_a_workload_in_a_tenants_namespace_is_nobody_elses(stored: Applica
     assert (await stored.post(ACCOUNTS, of("acme-dev", "west"))).code == "already_exists"  # by its name
 
 
+async def test_a_workload_is_the_tenants_for_as_long_as_it_has_the_namespace(stored: Application) -> None:
+    """What the platform gave, while the namespace was nobody's, lasts."""
+    given = EAST.token(EAST.claims(sub="system:serviceaccount:beta-prod:app"))
+    async with (
+        bearing(stored.server, EAST.token(EAST.claims(sub=APP))) as app,
+        bearing(stored.server, given) as other,
+        operating(stored.server, EAST.token()) as operator,
+    ):
+        tenant = await operator.declare("acme", "prod")
+        await operator.report("acme", prod="1")
+        async with stored.as_key("platform:admin", tenant_id=tenant) as key:
+            assert (await key.post(ACCOUNTS, of("acme-prod"))).status == 201
+        assert (await stored.post(ACCOUNTS, of("beta-prod"))).status == 201
+        await seen(stored.server)
+        assert [(await each.get("/v1/me")).status for each in (app, other)] == [200, 200]
+        await operator.report("acme")
+        await seen(stored.server)
+        assert [(await each.get("/v1/me")).status for each in (app, other)] == [401, 200]
+        await operator.report("acme", prod="2")
+        await seen(stored.server)
+        assert (await app.get("/v1/me")).status == 200
+
+
 async def test_whom_the_settings_name_is_no_service_account(clustered: Application) -> None:
     await clustered.tenant("acme")
     refused = await clustered.post(ACCOUNTS, CI | {"workload": {"cluster": "east", "subject": SUBJECT}})

@@ -126,7 +126,8 @@ class Membership:
 class ServiceAccount:
     """A program with rights of its own: in a tenant those of a role, for the platform those of scopes.
 
-    It acts by keys, and as the Kubernetes ServiceAccount ``subject`` of a registered cluster, if it has one.
+    It acts by keys, and as the Kubernetes ServiceAccount ``subject`` of a registered cluster, if it has one. One of a
+    tenant is so for as long as the tenant has the namespace, or is ``given``: by the platform, while nobody had it.
     """
 
     id: str  # UUIDv7
@@ -137,6 +138,7 @@ class ServiceAccount:
     status: UserStatus = UserStatus.ACTIVE
     cluster: str = ""
     subject: str = ""  # system:serviceaccount:<namespace>:<name>
+    given: bool = False
     created_by: str = ""
     created_at: int = 0  # epoch microseconds, as below
     updated_at: int = 0

@@ -89,6 +89,7 @@ class OAuthClient:
         jwks: its public keys as a JSON Web Key Set, for ``private_key_jwt``; empty for none.
         cluster: registered name of the cluster whose ServiceAccount tokens are its assertions in their place.
         subject: of those tokens (``system:serviceaccount:<namespace>:<name>``); both are empty for none.
+        given: the platform has given it that workload, while the namespace was nobody's.
         first_party: one of ours: nobody is asked for consent, as long as it is sure which program it is.
         disabled: it gets no token, and those that it has do not work.
     """
@@ -104,6 +105,7 @@ class OAuthClient:
     jwks: str = ""
     cluster: str = ""
     subject: str = ""
+    given: bool = False
     first_party: bool = False
     disabled: bool = False
     created_by: str = ""

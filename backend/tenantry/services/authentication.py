@@ -26,7 +26,7 @@ from tenantry.model.credentials import Prefix, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, ApiKey, Session, UserStatus
 from tenantry.model.permissions import Permission
-from tenantry.services.machines import workloads
+from tenantry.services.machines import workload_places, workloads
 from tenantry.services.machines.keysets import KeySets
 from tenantry.services.machines.token_reviews import REVIEW_SECONDS
 from tenantry.services.oauth.access_tokens import AccessTokens
@@ -276,7 +276,7 @@ class Authenticator:
             with counting("serviceaccount"):
                 account = await self._standing.workload(workload.cluster, workload.subject)
                 owner = await self._standing.holder(workload.cluster, actor.namespace)
-                if account is None or owner not in {"", account.tenant_id}:
+                if account is None or not workload_places.is_good(owner, account.tenant_id, given=account.given):
                     raise refusal("serviceaccount", "unknown", "the ServiceAccount is not known here", actor)
                 actor = await self._rights.as_service_account(actor, account)
         return _Verified(

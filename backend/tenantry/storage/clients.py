@@ -10,10 +10,11 @@ from tenantry.storage.unit import Unit
 
 _table, _secret = tables.OAuthClient, tables.ClientSecret
 _LISTS = ("redirect_uris", "post_logout_uris", "grant_types", "scopes")
+_FLAGS = ("given", "first_party", "disabled")
 _rows = Rows(
     OAuthClient,
     _table,
-    read={**dict.fromkeys(_LISTS, read_list), "kind": ClientKind, "first_party": bool, "disabled": bool},
+    read={**dict.fromkeys(_LISTS, read_list), **dict.fromkeys(_FLAGS, bool), "kind": ClientKind},
 )
 _secrets = Rows(ClientSecret, _secret)
 

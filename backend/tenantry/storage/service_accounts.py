@@ -18,7 +18,7 @@ _table = tables.ServiceAccount
 _rows = Rows(
     ServiceAccount,
     _table,
-    read={"role": lambda role: Role(role) if role else None, "scopes": read_list, "status": UserStatus},
+    read={"role": lambda role: Role(role) if role else None, "scopes": read_list, "status": UserStatus, "given": bool},
 )
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))

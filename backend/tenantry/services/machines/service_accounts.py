@@ -216,7 +216,8 @@ def _problems(wanted: Wanted, tenant_id: str, subjects: Subjects) -> list[FieldE
 
 def _create(unit: Unit, actor: Actor, account: ServiceAccount) -> ServiceAccount:
     if account.subject:
-        workload_places.check(unit, actor, account.tenant_id, account.cluster, account.subject)
+        given = workload_places.check(unit, actor, account.tenant_id, account.cluster, account.subject)
+        account = replace(account, given=given)
     if not service_accounts.insert(unit, account):
         raise TenantryError(Code.ALREADY_EXISTS, f'there is a service account "{account.name}" already')
     if account.subject and not service_accounts.claim(unit, account):

@@ -29,15 +29,29 @@ def problems(cluster: str, subject: str, known: Subjects) -> list[FieldError]:
     return found
 
 
-def check(unit: Unit, actor: Actor, tenant_id: str, cluster: str, subject: str) -> None:
+def is_good(owner: str, tenant_id: str, *, given: bool) -> bool:
+    """Whether a workload may be one of ``tenant_id``, or of the platform when empty, by who has its namespace now.
+
+    Args:
+        owner: identity of the tenant that has it on record; empty for none.
+        tenant_id: whose service account or client names it.
+        given: the platform has said so, while the namespace was nobody's.
+    """
+    return owner == tenant_id or (not owner and given)
+
+
+def check(unit: Unit, actor: Actor, tenant_id: str, cluster: str, subject: str) -> bool:
     """Let a workload in a tenant's namespace be that tenant's only; others are for the platform to give.
+
+    Returns:
+        Whether the platform gives it, as its namespace is nobody's.
 
     Raises:
         TenantryError: ``INVALID``.
     """
     owner = namespaces.holder(unit, cluster, subject.split(":")[2])
-    if owner == tenant_id if owner else not actor.tenant_id:
-        return
+    if is_good(owner, tenant_id, given=not actor.tenant_id):
+        return not owner
     message = (
         "Forbidden: must be in a namespace that the tenant has on record, in the cluster that manages it; the platform "
         "may give a tenant one that is nobody's"

@@ -16,7 +16,7 @@ from joserfc import jws, jwt
 from joserfc.jwk import KeySet
 
 from tenantry.model.oauth import OAuthClient
-from tenantry.services.machines import workloads
+from tenantry.services.machines import workload_places, workloads
 from tenantry.services.machines.keysets import KeySets
 from tenantry.services.machines.workloads import LEEWAY, MAX_TOKEN, ForgedError
 from tenantry.services.standing import Standing
@@ -60,8 +60,9 @@ class WorkloadAssertions:
         if (found.cluster, found.subject) != (client.cluster, client.subject):
             raise ForgedError(f"{found.subject} of {found.cluster} is not the client's workload")
         owner = await self._standing.holder(found.cluster, found.subject.split(":")[2])
-        if owner not in {"", client.tenant_id}:
-            raise ForgedError(f"{found.subject} of {found.cluster} is another tenant's by now")
+        if not workload_places.is_good(owner, client.tenant_id, given=client.given):
+            whose = "another tenant's" if owner else "no tenant's any more"
+            raise ForgedError(f"{found.subject} of {found.cluster} is {whose} by now")
 
 
 def is_workloads(assertion: str) -> bool:

@@ -195,18 +195,19 @@ def _new_secret(client_id: str, lifetime: int, now: int) -> tuple[ClientSecret, 
 
 
 def _create(unit: Unit, actor: Actor, made: NewSecret, row: AuditEvent) -> NewSecret:
-    _check_place(unit, actor, made.registered.client)
-    clients.insert(unit, made.registered.client)
+    client = _placed(unit, actor, made.registered.client)
+    made = replace(made, registered=replace(made.registered, client=client))
+    clients.insert(unit, client)
     for secret in made.registered.secrets:
         clients.add_secret(unit, secret)
     audit.append(unit, row)
-    changes.announce(unit, notice(made.registered.client), at=row.at)  # its id may have been asked for before
+    changes.announce(unit, notice(client), at=row.at)  # its id may have been asked for before
     return made
 
 
 def _update(unit: Unit, actor: Actor, client: OAuthClient, before: OAuthClient, row: AuditEvent) -> None:
     if (client.cluster, client.subject) != (before.cluster, before.subject):
-        _check_place(unit, actor, client)
+        client = _placed(unit, actor, client)
     if not clients.update(unit, client, before):
         raise TenantryError(Code.CONFLICT, "the client has changed meanwhile: read it again")
     audit.append(unit, row)
@@ -233,9 +234,12 @@ def _revoke_secret(unit: Unit, client: OAuthClient, secret_id: str, row: AuditEv
     changes.announce(unit, notice(client), at=row.at)
 
 
-def _check_place(unit: Unit, actor: Actor, client: OAuthClient) -> None:
-    if client.subject:
-        workload_places.check(unit, actor, client.tenant_id, client.cluster, client.subject)
+def _placed(unit: Unit, actor: Actor, client: OAuthClient) -> OAuthClient:
+    """``client`` with whether its workload is given to it; one that may not be its workload is refused."""
+    if not client.subject:
+        return replace(client, given=False)
+    given = workload_places.check(unit, actor, client.tenant_id, client.cluster, client.subject)
+    return replace(client, given=given)
 
 
 def _event(  # noqa: PLR0913, PLR0917 - the parts of a row
