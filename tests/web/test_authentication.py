@@ -169,7 +169,8 @@ async def test_every_forged_token_is_refused(tmp_path: Path, clusters: list[dict
         for name, forge in FORGED.items():
             async with session.get(ME, headers={"Authorization": f"Bearer {forge()}"}) as answer:
                 answers[name] = answer.status
-                assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
+                challenge = 'Bearer realm="tenantry"' + (', error="invalid_token"' if name != "empty" else "")
+                assert answer.headers["WWW-Authenticate"] == challenge, name
         assert answers == dict.fromkeys(FORGED, 401)
 
 
@@ -203,6 +204,9 @@ async def test_a_bad_header_is_refused(server: ServerInProcess, header: str) -> 
         raw = header.encode("utf-8", "surrogateescape").decode("latin-1")
         async with session.get(ME, headers={"Authorization": header if header.isascii() else raw}) as answer:
             assert answer.status == 401
+            named = header.lower().startswith("bearer ") and header != "Bearer "
+            wrong = ', error="invalid_token"' if named else ""  # RFC 6750, 3.1
+            assert answer.headers["WWW-Authenticate"] == f'Bearer realm="tenantry"{wrong}'
             # a credential that is wrong is told of even where none is needed
         async with session.get("/v1/unknown", headers={"Authorization": header if header.isascii() else raw}) as answer:
             assert answer.status == 401

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from aiohttp import ClientPayloadError, web
 
+from tenantry.model.credentials import Prefix, new_token
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.permissions import Permission
 from tenantry.web import errors, rendering
+from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.routes import Route
 from tests.support.server import ServerInProcess, running_server
 
@@ -209,6 +211,9 @@ async def test_a_stranger_is_asked_for_a_credential(server: ServerInProcess) -> 
                 assert answer.headers["WWW-Authenticate"] == 'Bearer realm="tenantry"'
         async with session.get("/v1/unknown") as answer:
             assert answer.status == 404
+        cookie, _, _ = new_token(Prefix.SESSION)
+        async with session.get("/v1/me", headers={"Cookie": f"{SESSION_COOKIE}={cookie}"}) as answer:
+            assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="tenantry"')
 
 
 async def _fail(_: web.Request) -> web.Response:

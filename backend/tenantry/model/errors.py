@@ -127,6 +127,7 @@ class TenantryError(Exception):
         raced: another write was faster, and the same one computed again may succeed.
         resume: what a list can be continued with all the same, in the place of a token that expired.
         scope: what the caller's bearer token would need, and has not.
+        bearer: it is the caller's bearer token that is not taken.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per part of a Kubernetes Status
@@ -141,6 +142,7 @@ class TenantryError(Exception):
         raced: bool = False,
         resume: str = "",
         scope: str = "",
+        bearer: bool = False,
     ) -> None:
         self.message = redact(message)
         super().__init__(self.message)
@@ -152,3 +154,4 @@ class TenantryError(Exception):
         self.raced = raced
         self.resume = resume
         self.scope = scope
+        self.bearer = bearer

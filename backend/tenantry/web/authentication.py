@@ -47,7 +47,11 @@ class Credentials:
         if token is None:
             return ANONYMOUS
         if not token.startswith(Prefix.SESSION):
-            return await self._authenticator.authenticate(token, address)
+            try:
+                return await self._authenticator.authenticate(token, address)
+            except TenantryError as error:
+                error.bearer = error.code is Code.UNAUTHENTICATED and bool(token)
+                raise
         try:
             actor = await self._authenticator.authenticate(token, address)
         except TenantryError as error:

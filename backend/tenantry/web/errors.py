@@ -94,13 +94,16 @@ def render(error: TenantryError, path: str, request_id: str) -> web.Response:
         response.headers["Cache-Control"] = "no-store"
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
-    if error.code is Code.UNAUTHENTICATED:
-        response.headers["WWW-Authenticate"] = 'Bearer realm="tenantry"'
-    elif error.scope:  # RFC 6750, 3.1
-        response.headers["WWW-Authenticate"] = (
-            f'Bearer realm="tenantry", error="insufficient_scope", scope="{error.scope}"'
-        )
+    if challenge := _challenge(error):
+        response.headers["WWW-Authenticate"] = challenge
     return response
+
+
+def _challenge(error: TenantryError) -> str:
+    """What is wrong with the bearer token, as RFC 6750, 3.1 has it: who sent none is told of no error."""
+    if error.code is Code.UNAUTHENTICATED:
+        return 'Bearer realm="tenantry"' + (', error="invalid_token"' if error.bearer else "")
+    return f'Bearer realm="tenantry", error="insufficient_scope", scope="{error.scope}"' if error.scope else ""
 
 
 def status_of(error: TenantryError) -> dict[str, Any]:
