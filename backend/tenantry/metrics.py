@@ -184,6 +184,9 @@ LOOP_LAG = _histogram(
 AUTHENTICATIONS = LoopCounter(
     "tenantry_authentications", "Credentials looked at, by how that ended.", ("method", "outcome")
 )
+SIGNING_KEYS_UNREADABLE = LoopGauge(
+    "tenantry_signing_keys_unreadable", "Keys for tokens that cannot be read with TENANTRY_KEY_FILE."
+)
 #: outcome: ok, refused
 SIGN_INS = LoopCounter("tenantry_sign_ins", "Sign-ins of people, by how that ended.", ("outcome",))
 #: outcome: sent, failed, dropped

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 
+from tenantry import metrics
+from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Actor
 from tenantry.services.encryption import Encryption
 from tenantry.services.feed import Feed
@@ -18,7 +20,7 @@ from tenantry.storage.db import Database
 from tests.support.databases import opened
 
 SECONDS = 20
-KEY = b"k" * 32
+KEY, OTHER = b"k" * 32, b"o" * 32
 ADMIN = Actor(name="local-admin")
 DAY_US = 86_400 * 1_000_000
 
@@ -54,13 +56,15 @@ class Replica:
 
 
 @asynccontextmanager
-async def replica(url: str, clock: Clock, alg: str = "RS256") -> AsyncIterator[Replica]:
+async def replica(
+    url: str, clock: Clock, alg: str = "RS256", *, encrypted: Sequence[bytes] = (KEY,)
+) -> AsyncIterator[Replica]:
     async with opened(url) as db:
         feed = Feed(db)
         standing = Standing(db, feed)
         running = asyncio.create_task(feed.run())
         assert await feed.wait_for(await db.run(changes.current_seq), SECONDS)
-        yield Replica(db, feed, SigningKeys(db, standing, Encryption([KEY]), alg, now=clock))
+        yield Replica(db, feed, SigningKeys(db, standing, Encryption([*encrypted]), alg, now=clock))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await standing.close()
@@ -124,6 +128,45 @@ async def test_a_key_that_is_dropped_is_gone_everywhere(database_url: str) -> No
         for each in (one, other):
             assert await each.current() == [dropped.id, upcoming.id]
             assert await each.signer(clock) == dropped.id
+
+
+async def test_a_key_that_cannot_be_read_stops_no_other(database_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    async with replica(database_url, clock) as one:
+        first = await one.signer(clock)
+    async with replica(database_url, clock, encrypted=[OTHER, KEY]) as one:
+        second = (await one.keys.rotate(ADMIN)).id
+        clock.now += PUBLISH_US
+        assert await one.signer(clock) == second
+    async with replica(database_url, clock) as one:  # back to the old file: what was encrypted meanwhile is lost
+        assert await one.current() == [first]
+        assert await one.signer(clock) == first
+        assert (list(one.keys.unreadable), metrics.SIGNING_KEYS_UNREADABLE.value) == ([second], 1)
+        assert f"the signing key {second} cannot be read: the key in TENANTRY_KEY_FILE is not the one" in caplog.text
+        clock.now += RETIRED_US
+        await one.keys.rotate_when_due()
+        await one.keys.rotate_when_due()
+        assert len(await one.current()) == 2  # the first goes on until one that can be read takes over
+        clock.now += PUBLISH_US
+        third = await one.signer(clock)
+        assert third not in {first, second}
+        clock.now += RETIRED_US
+        await one.keys.rotate_when_due()
+        assert await one.current() == [third]
+        assert ([key.id for key in await one.keys.list()], one.keys.unreadable) == ([third], {})
+        assert metrics.SIGNING_KEYS_UNREADABLE.value == 0
+
+
+async def test_a_server_that_can_read_no_key_makes_none_and_says_why(database_url: str) -> None:
+    clock = Clock()
+    async with replica(database_url, clock) as one:
+        first = await one.signer(clock)
+    async with replica(database_url, clock, encrypted=[OTHER]) as other:
+        clock.now += ACTIVE_US
+        await other.keys.rotate_when_due()
+        assert [key.id for key in await other.keys.list()] == [first]
+        with pytest.raises(TenantryError, match="TENANTRY_KEY_FILE is not the one that encrypted signing key"):
+            await other.keys.ring()
 
 
 async def test_another_algorithm_comes_with_another_key(database_url: str) -> None:

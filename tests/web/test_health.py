@@ -20,7 +20,7 @@ from tests.support.application import KUBERNETES, Client
 from tests.support.databases import emptied, opened
 from tests.support.server import ServerInProcess, running_server
 
-READY = "[+]shutdown ok\n[+]background ok\n[+]database ok\nreadyz check passed\n"
+READY = "[+]shutdown ok\n[+]background ok\n[+]database ok\n[+]signing-keys ok\nreadyz check passed\n"
 
 
 async def _get(url: str) -> tuple[int, str]:
@@ -50,9 +50,18 @@ async def test_a_lost_database_fails_readiness_with_the_reason_and_never_livenes
     monkeypatch.setattr(server.services.db, "ready", refuse)
     status, text = await _get(f"{server.ops_url}/readyz")
     assert status == 503
-    assert text == ("[+]shutdown ok\n[+]background ok\n[-]database failed: cannot reach db:3306\nreadyz check failed\n")
+    lines = text.splitlines()
+    assert lines[:3] == ["[+]shutdown ok", "[+]background ok", "[-]database failed: cannot reach db:3306"]
+    assert lines[3:] == ["[+]signing-keys ok", "readyz check failed"]
     monkeypatch.setattr(server.services.db, "administer", refuse)
     assert (await _get(f"{server.ops_url}/livez"))[0] == 200
+
+
+async def test_a_key_that_cannot_be_read_is_told_of_and_fails_nothing(server: ServerInProcess) -> None:
+    server.services.signing_keys.unreadable = {"abc": "the key in TENANTRY_KEY_FILE is another"}
+    status, text = await _get(f"{server.ops_url}/readyz")
+    assert status == 200
+    assert "[+]signing-keys ok; key abc cannot be read: the key in TENANTRY_KEY_FILE is another\n" in text
 
 
 async def test_a_server_waits_for_its_database_and_says_so(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ async def probe(port: int | None, host: str = "127.0.0.1") -> tuple[int, str]:
 
 async def test_a_ready_server_is_healthy(server: ServerInProcess) -> None:
     port = urlsplit(server.ops_url).port
-    ready = (0, "[+]shutdown ok\n[+]background ok\n[+]database ok\nreadyz check passed\n")
+    ready = (0, "[+]shutdown ok\n[+]background ok\n[+]database ok\n[+]signing-keys ok\nreadyz check passed\n")
     assert await probe(port) == ready
     assert await probe(port, "0.0.0.0") == ready  # noqa: S104 - what a container listens on
 

@@ -18,7 +18,8 @@ from tenantry.wiring import Services
 
 logger = logging.getLogger(__name__)
 
-Check = Callable[[Services, "Lifecycle"], Awaitable[None]]
+#: raises when it fails; returns what else there is to say
+Check = Callable[[Services, "Lifecycle"], Awaitable[str]]
 
 
 @dataclass(slots=True)
@@ -52,23 +53,33 @@ async def check_database(services: Services) -> None:
         raise NotYetError(error.message) from None
 
 
-async def _check_database(services: Services, _: Lifecycle) -> None:
+async def _check_database(services: Services, _: Lifecycle) -> str:
     await check_database(services)
+    return ""
 
 
-async def _check_background(_: Services, lifecycle: Lifecycle) -> None:
+async def _check_signing_keys(services: Services, _: Lifecycle) -> str:
+    """Tell of keys that cannot be read; it never fails, since the others sign and all else is served."""
+    lost = services.signing_keys.unreadable
+    return "".join(f"; key {key_id} cannot be read: {why}" for key_id, why in lost.items())
+
+
+async def _check_background(_: Services, lifecycle: Lifecycle) -> str:
     if lifecycle.failed:
         raise NotYetError("background work has ended")
+    return ""
 
 
-async def _check_startup(_: Services, lifecycle: Lifecycle) -> None:
+async def _check_startup(_: Services, lifecycle: Lifecycle) -> str:
     if not lifecycle.started:
         raise NotYetError("the server is starting")
+    return ""
 
 
-async def _check_shutdown(_: Services, lifecycle: Lifecycle) -> None:
+async def _check_shutdown(_: Services, lifecycle: Lifecycle) -> str:
     if lifecycle.stopping:
         raise NotYetError("the server is stopping")
+    return ""
 
 
 def create_ops_app(services: Services, lifecycle: Lifecycle) -> web.Application:
@@ -79,8 +90,8 @@ def create_ops_app(services: Services, lifecycle: Lifecycle) -> web.Application:
             lines, failed = [], False
             for check, run in checks.items():
                 try:
-                    await run(services, lifecycle)
-                    lines.append(f"[+]{check} ok")
+                    note = await run(services, lifecycle)
+                    lines.append(f"[+]{check} ok{note}")
                 except NotYetError as error:
                     failed = True
                     lines.append(f"[-]{check} failed: {error}")
@@ -93,12 +104,18 @@ def create_ops_app(services: Services, lifecycle: Lifecycle) -> web.Application:
 
         return web.get(f"/{name}", answer)
 
+    ready: dict[str, Check] = {
+        "shutdown": _check_shutdown,
+        "background": _check_background,
+        "database": _check_database,
+        "signing-keys": _check_signing_keys,
+    }
     app = web.Application()
     app.add_routes(
         [
             web.get("/metrics", _expose),
             probe("livez", background=_check_background),  # what a restart cures, so never the database
-            probe("readyz", shutdown=_check_shutdown, background=_check_background, database=_check_database),
+            probe("readyz", **ready),
             probe("startupz", startup=_check_startup),
         ]
     )

@@ -2,7 +2,8 @@
 
 A key is published at least 15 minutes before it signs, signs for 30 days, and stays published until what it has signed
 has expired. Which one signs is a matter of ``active_from`` alone, so that all replicas agree. Private keys lie in the
-database, encrypted under a key from outside it.
+database, encrypted under a key from outside it. One that cannot be read with that, because it was replaced too early,
+stops nothing: another signs, and it is told of.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
+from tenantry import metrics
 from tenantry.model import ids
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.oauth import SigningKey
 from tenantry.services.audit.log import event
@@ -93,13 +96,16 @@ class SigningKeys:
         self._now = now
         self._holder = ids.uuid7()
         self._loaded: tuple[tuple[SigningKey, ...], KeyRing] = ((), KeyRing(()))
+        #: id of each key that cannot be read here -> why, as far as was seen
+        self.unreadable: Mapping[str, str] = {}
         self._making = asyncio.Lock()
 
     async def ring(self) -> KeyRing:
         """The keys as they are now; the first one is made when it is asked for.
 
         Raises:
-            TenantryError: ``UNAVAILABLE``, the database is away, or there is no key to encrypt with.
+            TenantryError: ``UNAVAILABLE``, the database is away, there is no key to encrypt with, or another one than
+                all of them were encrypted with.
         """
         rows = await self._rows()
         if not rows:
@@ -109,9 +115,10 @@ class SigningKeys:
                     await self._db.run(self._insert_first, await self._make(self._micros()), write=True)
                     self._standing.forget(_CHANGED.kind, _CHANGED.name)
                     rows = await self._rows()
-        if rows is not self._loaded[0]:
-            self._loaded = rows, KeyRing([self._load(row) for row in rows])
-        return self._loaded[1]
+        ring = self._read(rows)
+        if not ring.keys:
+            raise TenantryError(Code.UNAVAILABLE, self.unreadable[rows[-1].id])
+        return ring
 
     async def rotate_when_due(self) -> None:
         """Make the next key before the active one is too old, and delete those of which nothing is good any more.
@@ -122,13 +129,17 @@ class SigningKeys:
         rows, now = await self._db.run(signing_keys.all_keys), self._micros()
         if not rows:
             return
-        last = rows[-1]
-        if last.active_from <= now and last.alg != self._alg:
+        last, readable = rows[-1], self._read(rows)
+        if not readable.keys:  # then it is this replica that has another key than the others
+            return
+        if last.active_from <= now and (last.alg != self._alg or readable.find(last.id) is None):
             await self._db.run(self._add, _WORKER, await self._make(now + PUBLISH_US), write=True)
         elif last.active_from + ACTIVE_US - 2 * PUBLISH_US <= now:
             made = await self._make(max(now + PUBLISH_US, last.active_from + ACTIVE_US))
             await self._db.run(self._add, _WORKER, made, write=True)
-        old = [key.id for key, successor in pairwise(rows) if successor.active_from + RETIRED_US <= now]
+        # a key that cannot be read has taken over from none
+        over = [key.active_from for key in readable.keys if key.active_from + RETIRED_US <= now]
+        old = [key.id for key in rows if over and key.active_from < over[-1]]
         if old:
             await self._db.run(self._delete, old, write=True)
 
@@ -162,6 +173,23 @@ class SigningKeys:
             created_at=self._micros(),
             active_from=active_from,
         )
+
+    def _read(self, rows: tuple[SigningKey, ...]) -> KeyRing:
+        """What can be read of ``rows``; what cannot is told of."""
+        if rows == self._loaded[0]:
+            return self._loaded[1]
+        loaded, unreadable = [], {}
+        for row in rows:
+            try:
+                loaded.append(self._load(row))
+            except (TenantryError, JoseError, ValueError, KeyError) as error:
+                unreadable[row.id] = str(error)
+        for key_id in unreadable.keys() - self.unreadable.keys():
+            logger.error("the signing key %s cannot be read: %s", key_id, unreadable[key_id])
+        self.unreadable = unreadable
+        metrics.SIGNING_KEYS_UNREADABLE.value = len(unreadable)
+        self._loaded = rows, KeyRing(loaded)
+        return self._loaded[1]
 
     def _load(self, row: SigningKey) -> LoadedKey:
         document = json.loads(self._encryption.decrypt(row.private, _context(row.id)))
