@@ -1,4 +1,4 @@
-"""A tenant's own key sees that tenant for good, and never another one that has come to its name."""
+"""A tenant's own key sees that tenant, and never another one that has come to its name."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from tests.support.application import KUBERNETES, Application
+from tests.support.people import seen
 
 SECONDS = 20
 TENANTS = f"{KUBERNETES}/tenants"
@@ -21,12 +22,13 @@ class Succession:
     """A tenant that was deleted and its name released, and the tenant of somebody else that has the name now."""
 
     platform: Application
-    old: Application  # the bearer of the key that the first one has left
+    leaver: Application  # the bearer of the key that the first one had, which went with it
+    old: Application  # of one with its identity, as a database has it that was restored
     new: Application  # the bearer of a key of the second one
     old_id: str
     new_id: str
     begin: str  # resourceVersion before there was any
-    watch: aiohttp.ClientResponse  # of the old key, open since before the deletion
+    watch: aiohttp.ClientResponse  # of the first key, open since before the deletion
 
 
 @pytest.fixture
@@ -35,8 +37,8 @@ async def acme(stored_v1: Application) -> AsyncIterator[Succession]:
     before = await platform.create("plans", "other", {"displayName": "Other"})
     first = await platform.tenant("acme", "First")
     old_id = first["status"]["tenantID"]
-    async with platform.as_key("platform:admin", tenant_id=old_id) as old:
-        watch = await watching(old, resourceVersion=first["metadata"]["resourceVersion"])
+    async with platform.as_key("platform:admin", tenant_id=old_id) as leaver:
+        watch = await watching(leaver, resourceVersion=first["metadata"]["resourceVersion"])
         await platform.patch("tenants/acme", {"spec": {"displayName": "Still the first"}})
         await platform.delete("tenants/acme")
         assert (await platform.call("DELETE", "/v1/tombstones/acme")).status == 200
@@ -44,9 +46,13 @@ async def acme(stored_v1: Application) -> AsyncIterator[Succession]:
         await platform.patch("tenants/acme", {"spec": {"displayName": "Still the second"}})
         new_id = second["status"]["tenantID"]
         assert new_id != old_id
-        async with platform.as_key("platform:admin", tenant_id=new_id) as new:
+        async with (
+            platform.as_key("platform:admin", tenant_id=old_id) as old,
+            platform.as_key("platform:admin", tenant_id=new_id) as new,
+        ):
             yield Succession(
                 platform=platform,
+                leaver=leaver,
                 old=old,
                 new=new,
                 old_id=old_id,
@@ -90,8 +96,14 @@ async def may(holder: Application, verb: str, resource: str, name: str = "") -> 
 
 
 async def test_an_open_watch_sees_its_tenant_go_and_no_other_come(acme: Succession) -> None:
-    await end_watches(acme.platform, acme.old)
+    # it ends with the key, which goes when the name is released
     assert await events(acme.watch) == [("MODIFIED", acme.old_id), ("DELETED", acme.old_id)]
+
+
+async def test_a_key_goes_with_its_tenant(acme: Succession) -> None:
+    await seen(acme.platform.server)
+    assert (await acme.leaver.get("/v1/me")).status == 401
+    assert (await acme.old.get("/v1/me")).status == 200
 
 
 async def test_an_open_watch_sees_its_tenant_come_back(stored_v1: Application) -> None:

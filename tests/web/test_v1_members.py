@@ -6,10 +6,23 @@ from functools import partial
 import pytest
 
 from tenantry.model import ids
-from tenantry.model.oauth import TokenFamily
+from tenantry.model.oauth import Consent, TokenFamily
 from tenantry.model.permissions import ROLES, Role
 from tenantry.services import worker
-from tenantry.storage import families, invites, memberships, revocations, service_accounts, sessions
+from tenantry.storage import (
+    clients,
+    consents,
+    deliveries,
+    families,
+    invites,
+    keys,
+    memberships,
+    revocations,
+    service_accounts,
+    sessions,
+    tables,
+    webhooks,
+)
 from tests.support.application import Application
 from tests.support.people import add_member, add_session, add_user, browser, seen
 
@@ -169,12 +182,21 @@ async def test_who_belonged_to_a_tenant_comes_back_with_it_or_is_forgotten(v1: A
     user, _ = await member(v1, acme, Role.OWNER)
     await v1.post("/v1/tenants/acme/invites", {"email": "bob@example.com", "role": "viewer"})
     account = await v1.post("/v1/tenants/acme/service-accounts", {"name": "ci", "role": "viewer"})
+    robot = {"name": "Robot", "grantTypes": ["client_credentials"], "scopes": ["resources:read"]}
+    client = (await v1.post("/v1/tenants/acme/clients", robot)).body["client"]["id"]
+    await v1.post("/v1/tenants/acme/keys", {"name": "ci", "scopes": ["resources:read"]})
+    hook = (await v1.post("/v1/tenants/acme/webhooks", {"url": "https://hook.invalid"})).body["webhook"]["id"]
+    assert (await v1.post(f"/v1/tenants/acme/webhooks/{hook}:ping")).status == 200
+    said = Consent(user_id=user, client_id=client, tenant_id=acme, scopes=("openid",), created_at=1, updated_at=1)
+    await v1.server.services.db.run(consents.put, said, write=True)
     await v1.delete("tenants/acme")
     run = v1.server.services.db.run
     if end == "undelete":
         assert (await v1.post("/v1/tombstones/acme:undelete")).status == 200
         assert [item["user"]["id"] for item in await v1.items(MEMBERS)] == [user]
         assert (await v1.get(account.headers["Location"])).status == 200
+        assert (await v1.get(f"/v1/clients/{client}")).status == 200
+        assert await run(consents.of_user, user) == [said]
         return
     if end == "release":
         assert (await v1.call("DELETE", "/v1/tombstones/acme")).status == 200
@@ -185,6 +207,30 @@ async def test_who_belonged_to_a_tenant_comes_back_with_it_or_is_forgotten(v1: A
     assert await run(memberships.of_user, user) == []
     assert await run(partial(invites.page, tenant_id=acme, limit=9)) == []
     assert await run(service_accounts.get, account.body["id"]) is None
+    assert await run(clients.get, client) is None
+    assert await run(partial(keys.page, tenant_id=acme, limit=9)) == []
+    assert await run(webhooks.of_tenant, acme) == []
+    assert await run(partial(deliveries.page, limit=9), hook) == []
+    assert await run(consents.of_user, user) == []
+
+
+def test_what_goes_with_a_tenant_is_every_row_of_its_own() -> None:
+    """A table with a column for a tenant is in ``forget_tenant``, or here with the reason why not."""
+    stay = {
+        "resource": "the object itself",
+        "tombstone": "it keeps the name",
+        "revision": "history",
+        "change_log": "it is compacted",
+        "audit_event": "it is kept for its own time",
+        "audit_chain": "it seals those",
+        "session": "it ends within 12 hours",
+        "auth_code": "it expires",
+        "device_code": "it expires",
+        "token_family": "it expires",
+    }
+    gone = {"membership", "invite", "tenant_consent", "api_key", "oauth_client", "service_account", "webhook"}
+    found = {each._meta.table_name for each in tables.ALL if "tenant_id" in each._meta.fields}
+    assert found == {*stay, *gone}
 
 
 async def test_the_last_owner_stays(v1: Application) -> None:

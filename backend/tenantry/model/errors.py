@@ -65,6 +65,7 @@ class Code(StrEnum):
     DELETION_PROTECTED = "deletion_protected"
     IN_USE = "in_use"
     LAST_OWNER = "last_owner"
+    LIMIT_REACHED = "limit_reached"
     MISDIRECTED = "misdirected"
     TOO_MANY_REQUESTS = "too_many_requests"
     INTERNAL = "internal"
@@ -104,6 +105,7 @@ MEANINGS = {
     Code.IN_USE: "Others refer to the object. The message says who; change those first.",
     Code.LAST_OWNER: "The last owner of a tenant, or the last active administrator of the platform, cannot go. Make "
     "another first.",
+    Code.LIMIT_REACHED: "There are as many of these as there may be. The message says of what, and what can go.",
     Code.MISDIRECTED: "The `Host` is none of this server's. Use its external URL, or add the host to the settings.",
     Code.TOO_MANY_REQUESTS: "The caller is over its rate limit. Wait for as long as `Retry-After` says.",
     Code.INTERNAL: "A fault of the server. Its log has the cause, by the request id.",

@@ -13,6 +13,7 @@ from tenantry.services.audit.log import event
 from tenantry.services.standing import notice, notices_of
 from tenantry.storage import (
     audit,
+    clients,
     codes,
     consents,
     deliveries,
@@ -111,8 +112,7 @@ def keys_of_person(unit: Unit, user_id: str) -> list[ApiKey]:
     """The keys of the user's own that work, in all tenants and for the platform."""
     places = ["", *(place.tenant_id for place in memberships.of_user(unit, user_id))]
     own = (keys.owned(unit, f"user:{user_id}", tenant_id=tenant_id, limit=_ALL) for tenant_id in places)
-    now = ids.now_micros()
-    return [key for found in own for key in found if not key.revoked_at and not 0 < key.expires_at <= now]
+    return [key for found in own for key in _working(found)]
 
 
 def end_tokens(unit: Unit, family_id: str, now: int) -> Notice:
@@ -123,16 +123,29 @@ def end_tokens(unit: Unit, family_id: str, now: int) -> Notice:
 
 
 def forget_tenant(unit: Unit, tenant_id: str) -> list[Notice]:
-    """Delete who belonged to a tenant that cannot come back any more, and let others have what its programs were.
+    """Delete who and what belonged to a tenant that cannot come back any more; others can have what its programs were.
 
-    Returns what tells the replicas of its programs; of people, that the tenant is gone is enough.
+    Returns what tells the replicas of its keys and programs; of people, that the tenant is gone is enough. Grants and
+    sessions in it are of no use without it and end by themselves.
     """
     for webhook_id in webhooks.of_tenant(unit, tenant_id):
         deliveries.delete_all(unit, webhook_id)
         webhooks.delete(unit, webhook_id)
     memberships.forget(unit, tenant_id)
     invites.forget(unit, tenant_id)
+    consents.forget(unit, tenant_id)
+    own = _working(keys.page(unit, tenant_id=tenant_id, limit=_ALL))
+    keys.forget(unit, tenant_id)
+    programs = clients.page(unit, tenant_id=tenant_id, limit=_ALL)
+    for client in programs:
+        clients.delete(unit, client.id)
     accounts = service_accounts.page(unit, tenant_id=tenant_id, limit=_ALL)
     for account in accounts:
         service_accounts.delete(unit, account)
-    return [each for account in accounts for each in notices_of(account)]
+    gone = [*map(notice, own), *map(notice, programs)]
+    return [*gone, *(each for account in accounts for each in notices_of(account))]
+
+
+def _working(found: Sequence[ApiKey]) -> list[ApiKey]:
+    now = ids.now_micros()
+    return [key for key in found if not key.revoked_at and not 0 < key.expires_at <= now]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import peewee
+
 from tenantry.model.oauth import ClientKind, ClientSecret, OAuthClient, Registered
 from tenantry.storage import tables
 from tenantry.storage.mapping import Rows, read_list
@@ -24,6 +26,9 @@ _PAGE = Statement(
     .order_by(_table.id)
     .limit(arg("limit"))
 )
+_COUNT = Statement(
+    _table.select(peewee.fn.COUNT(_table.id)).where(_table.tenant_id == arg("tenant_id"))
+)  # fmt: skip
 _UPDATE = Statement(
     _table.update({getattr(_table, name): arg(name) for name in _rows.names if name != "id"}).where(
         (_table.id == arg("id")) & (_table.updated_at == arg("before"))
@@ -51,6 +56,11 @@ def get(unit: Unit, client_id: str) -> Registered | None:
 def page(unit: Unit, *, tenant_id: str = "", after: str = "", limit: int) -> list[OAuthClient]:
     """At most ``limit`` clients of a tenant, or of the platform, with ids beyond ``after``, in their order."""
     return _rows.all(unit.execute(_PAGE, tenant_id=tenant_id, after=after, limit=limit))
+
+
+def count(unit: Unit, tenant_id: str) -> int:
+    """How many the tenant has, or the platform."""
+    return int(unit.execute(_COUNT, tenant_id=tenant_id).fetchone()[0])
 
 
 def update(unit: Unit, client: OAuthClient, before: OAuthClient) -> bool:

@@ -26,6 +26,7 @@ _DELETE = Statement(_table.delete().where(_TO_CLIENT))
 _DELETE_IN = Statement(
     _table.delete().where((_table.user_id == arg("user_id")) & (_table.tenant_id == arg("tenant_id")))
 )
+_FORGET = Statement(_table.delete().where(_table.tenant_id == arg("tenant_id")))
 
 
 def get(unit: Unit, user_id: str, client_id: str, tenant_id: str) -> Consent | None:
@@ -56,3 +57,8 @@ def delete(unit: Unit, user_id: str, client_id: str) -> bool:
 def delete_in(unit: Unit, user_id: str, tenant_id: str) -> None:
     """Take back what the user lets clients have in the tenant."""
     unit.execute(_DELETE_IN, user_id=user_id, tenant_id=tenant_id)
+
+
+def forget(unit: Unit, tenant_id: str) -> None:
+    """Delete what anybody lets clients have in the tenant."""
+    unit.execute(_FORGET, tenant_id=tenant_id)

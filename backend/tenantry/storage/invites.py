@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import peewee
+
 from tenantry.model.identity import Invite
 from tenantry.model.permissions import Role
 from tenantry.storage import tables
@@ -18,6 +20,14 @@ _PAGE = Statement(
     _rows.select.where((_table.tenant_id == arg("tenant_id")) & (_table.id > arg("after")))
     .order_by(_table.id)
     .limit(arg("limit"))
+)
+_COUNT = Statement(
+    _table.select(peewee.fn.COUNT(_table.id)).where(
+        (_table.tenant_id == arg("tenant_id"))
+        & (_table.accepted_at == 0)
+        & (_table.revoked_at == 0)
+        & (_table.expires_at > arg("now"))
+    )
 )
 _ACCEPT = Statement(
     _table.update({_table.accepted_at: arg("at"), _table.accepted_by: arg("user_id")}).where(
@@ -41,6 +51,11 @@ def get(unit: Unit, invite_id: str) -> Invite | None:
 def page(unit: Unit, *, tenant_id: str, after: str = "", limit: int) -> list[Invite]:
     """At most ``limit`` invites of a tenant with ids beyond ``after``, in their order."""
     return _rows.all(unit.execute(_PAGE, tenant_id=tenant_id, after=after, limit=limit))
+
+
+def count(unit: Unit, tenant_id: str, now: int) -> int:
+    """How many of the tenant can be accepted at ``now``, in epoch microseconds."""
+    return int(unit.execute(_COUNT, tenant_id=tenant_id, now=now).fetchone()[0])
 
 
 def accept(unit: Unit, invite_id: str, user_id: str, at: int) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import peewee
+
 from tenantry.model.identity import ApiKey
 from tenantry.storage import tables
 from tenantry.storage.mapping import Rows, read_list
@@ -27,6 +29,14 @@ _OWNED = Statement(
     .order_by(_table.id)
     .limit(arg("limit"))
 )
+_works = (
+    (_table.tenant_id == arg("tenant_id"))
+    & (_table.revoked_at == 0)
+    & ((_table.expires_at == 0) | (_table.expires_at > arg("now")))
+)
+_COUNT = Statement(_table.select(peewee.fn.COUNT(_table.id)).where(_works))
+_COUNT_OWNED = Statement(_table.select(peewee.fn.COUNT(_table.id)).where(_works & (_table.owner == arg("owner"))))
+_FORGET = Statement(_table.delete().where(_table.tenant_id == arg("tenant_id")))
 _REVOKE = Statement(
     _table.update({_table.revoked_at: arg("at")}).where((_table.id == arg("id")) & (_table.revoked_at == 0))
 )
@@ -55,6 +65,21 @@ def page(unit: Unit, *, tenant_id: str = "", after: str = "", limit: int) -> lis
 def owned(unit: Unit, owner: str, *, tenant_id: str, after: str = "", limit: int) -> list[ApiKey]:
     """At most ``limit`` keys of a tenant, or of none, that act as ``owner``, with ids beyond ``after``."""
     return _rows.all(unit.execute(_OWNED, tenant_id=tenant_id, owner=owner, after=after, limit=limit))
+
+
+def count(unit: Unit, tenant_id: str, now: int) -> int:
+    """How many of the tenant, or of the platform, work at ``now``, in epoch microseconds."""
+    return int(unit.execute(_COUNT, tenant_id=tenant_id, now=now).fetchone()[0])
+
+
+def count_owned(unit: Unit, owner: str, *, tenant_id: str, now: int) -> int:
+    """How many of them act as ``owner``."""
+    return int(unit.execute(_COUNT_OWNED, owner=owner, tenant_id=tenant_id, now=now).fetchone()[0])
+
+
+def forget(unit: Unit, tenant_id: str) -> None:
+    """Delete all keys of the tenant."""
+    unit.execute(_FORGET, tenant_id=tenant_id)
 
 
 def revoke(unit: Unit, key_id: str, at: int) -> bool:

@@ -27,6 +27,9 @@ _PAGE = Statement(
     .order_by(_table.id)
     .limit(arg("limit"))
 )
+_COUNT = Statement(
+    _table.select(peewee.fn.COUNT(_table.id)).where(_table.tenant_id == arg("tenant_id"))
+)  # fmt: skip
 _UPDATE = Statement(
     _table.update({
         _table.role: arg("role"),
@@ -60,6 +63,11 @@ def of_workload(unit: Unit, cluster: str, subject: str) -> ServiceAccount | None
 def page(unit: Unit, *, tenant_id: str, after: str = "", limit: int) -> list[ServiceAccount]:
     """At most ``limit`` service accounts of a tenant, or of none, with ids beyond ``after``, in their order."""
     return _rows.all(unit.execute(_PAGE, tenant_id=tenant_id, after=after, limit=limit))
+
+
+def count(unit: Unit, tenant_id: str) -> int:
+    """How many the tenant has, or the platform."""
+    return int(unit.execute(_COUNT, tenant_id=tenant_id).fetchone()[0])
 
 
 def claim(unit: Unit, account: ServiceAccount) -> bool:

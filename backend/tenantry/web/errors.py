@@ -55,6 +55,7 @@ TABLE: dict[Code, Rendering] = {
     Code.WRONG_INSTANCE: Rendering(409, "Conflict", "Wrong instance"),
     Code.IN_USE: Rendering(403, "Forbidden", "In use", _FORBIDDEN),
     Code.LAST_OWNER: Rendering(409, "Conflict", "Last owner"),
+    Code.LIMIT_REACHED: Rendering(409, "Conflict", "Limit reached"),
     Code.SECRET_ALREADY_SHOWN: Rendering(409, "Conflict", "Secret was shown already"),
     Code.EXPIRED: Rendering(410, "Expired", "Expired"),
     Code.PRECONDITION_FAILED: Rendering(412, "Conflict", "Precondition failed"),

@@ -12,7 +12,7 @@ from tenantry.model.audit import describe
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.providers import DOMAIN, NAME, SCOPE, Provider
-from tenantry.services import answers
+from tenantry.services import answers, caps
 from tenantry.services.answers import Once
 from tenantry.services.audit.log import event
 from tenantry.services.encryption import Encryption
@@ -23,8 +23,6 @@ from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 Check = Callable[[Provider], None]
-
-_MOST = 100
 
 
 class Providers:
@@ -99,7 +97,8 @@ class Providers:
         """Add ``provider``, whose client there has that secret, if any.
 
         Raises:
-            TenantryError: ``INVALID``, ``ALREADY_EXISTS``; ``UNAVAILABLE``, the server keeps no secrets.
+            TenantryError: ``INVALID``, ``ALREADY_EXISTS``, ``LIMIT_REACHED``; ``UNAVAILABLE``, the server keeps no
+                secrets.
         """
         self._require_platform(actor)
         self._check(provider)
@@ -179,8 +178,7 @@ class Providers:
 
 
 def _create(unit: Unit, actor: Actor, provider: Provider) -> Provider:
-    if len(providers.all_of_them(unit)) >= _MOST:
-        raise TenantryError(Code.CONFLICT, f"there are {_MOST} identity providers already")
+    caps.check(caps.PROVIDERS, len(providers.all_of_them(unit)))
     if not providers.insert(unit, provider):
         raise _taken(provider.name)
     told = describe({}, _told(provider))

@@ -13,7 +13,7 @@ from tenantry.model.credentials import new_token
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor, ApiKey
 from tenantry.model.permissions import SCOPES, Permission
-from tenantry.services import answers
+from tenantry.services import answers, caps
 from tenantry.services.answers import Once
 from tenantry.services.audit.log import event
 from tenantry.services.session_check import check_session
@@ -70,7 +70,7 @@ class Keys:
 
         Raises:
             TenantryError: ``FORBIDDEN``, the actor may not make keys or would give more than it has; ``INVALID``;
-                ``NOT_FOUND``, there is no such tenant.
+                ``NOT_FOUND``, there is no such tenant; ``LIMIT_REACHED``.
         """
         require(actor, needs)
         errors = [*check_name(name), *check_scopes(scopes), *_check_networks(allowed_cidrs)]
@@ -196,9 +196,18 @@ def _unknown(identifier: str) -> TenantryError:
 
 def _create(unit: Unit, actor: Actor, made: NewKey, event: AuditEvent) -> NewKey:
     check_session(unit, actor)
+    if made.key.owner != LOCAL_ADMIN:  # of a server that could not start without
+        _check_room(unit, made.key)
     keys.insert(unit, made.key)
     audit.append(unit, event)
     return made
+
+
+def _check_room(unit: Unit, key: ApiKey) -> None:
+    tenant_id, now = key.tenant_id, key.created_at
+    caps.check(caps.KEYS, keys.count(unit, tenant_id, now))
+    if key.owner:
+        caps.check(caps.KEYS_OF_ONE, keys.count_owned(unit, key.owner, tenant_id=tenant_id, now=now))
 
 
 def _revoke(unit: Unit, key: ApiKey, now: int, event: AuditEvent) -> ApiKey:

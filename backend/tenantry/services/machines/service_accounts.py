@@ -12,7 +12,7 @@ from tenantry.model.audit import describe
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor, ApiKey, ServiceAccount, UserStatus
 from tenantry.model.permissions import Permission, Role
-from tenantry.services import answers
+from tenantry.services import answers, caps
 from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
 from tenantry.services.audit.log import event
@@ -61,7 +61,7 @@ class ServiceAccounts:
 
         Raises:
             TenantryError: ``NOT_FOUND``; ``INVALID``; ``FORBIDDEN``, it would have more rights than the actor;
-                ``ALREADY_EXISTS``, the name or the workload is taken.
+                ``ALREADY_EXISTS``, the name or the workload is taken; ``LIMIT_REACHED``.
         """
         tenant_id = await self._tenant_id(actor, tenant)
         if wrong := _problems(wanted, tenant_id, self._subjects):
@@ -215,6 +215,7 @@ def _problems(wanted: Wanted, tenant_id: str, subjects: Subjects) -> list[FieldE
 
 
 def _create(unit: Unit, actor: Actor, account: ServiceAccount) -> ServiceAccount:
+    caps.check(caps.SERVICE_ACCOUNTS, service_accounts.count(unit, account.tenant_id))
     if account.subject:
         given = workload_places.check(unit, actor, account.tenant_id, account.cluster, account.subject)
         account = replace(account, given=given)

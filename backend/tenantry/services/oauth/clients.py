@@ -29,7 +29,7 @@ from tenantry.model.oauth import (
     scopes_for,
 )
 from tenantry.model.permissions import SCOPES, Permission
-from tenantry.services import answers
+from tenantry.services import answers, caps
 from tenantry.services.answers import Once
 from tenantry.services.audit.log import event
 from tenantry.services.machines import workload_places
@@ -79,7 +79,8 @@ class Clients:
             once: the request, when its answer is to be kept.
 
         Raises:
-            TenantryError: ``FORBIDDEN``, the actor may not, or would give more than it has; ``INVALID``; ``NOT_FOUND``.
+            TenantryError: ``FORBIDDEN``, the actor may not, or would give more than it has; ``INVALID``; ``NOT_FOUND``;
+                ``LIMIT_REACHED``.
         """
         require(actor, Permission.CLIENTS_WRITE)
         tenant_id = await find_tenant(self._db, actor, tenant) if tenant else actor.tenant_id
@@ -196,6 +197,7 @@ def _new_secret(client_id: str, lifetime: int, now: int) -> tuple[ClientSecret, 
 
 def _create(unit: Unit, actor: Actor, made: NewSecret, row: AuditEvent) -> NewSecret:
     client = _placed(unit, actor, made.registered.client)
+    caps.check(caps.CLIENTS, clients.count(unit, client.tenant_id))
     made = replace(made, registered=replace(made.registered, client=client))
     clients.insert(unit, client)
     for secret in made.registered.secrets:

@@ -11,7 +11,7 @@ from tenantry.model.credentials import Prefix, new_token, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import INVITE_LIFE_US, Actor, Invite, Membership, TenantStanding, User, UserStatus
 from tenantry.model.permissions import ROLES, SCOPES, Permission, Role, permissions_of
-from tenantry.services import answers
+from tenantry.services import answers, caps
 from tenantry.services.answers import Once
 from tenantry.services.audit.log import event
 from tenantry.services.people.accounts import check_name
@@ -90,12 +90,13 @@ class Invites:
             mailed: the link goes to that address, and nobody else gets to see it.
 
         Raises:
-            TenantryError: ``NOT_FOUND``; ``FORBIDDEN``, the role is beyond the actor's own; ``INVALID`` at ``email``.
+            TenantryError: ``NOT_FOUND``; ``FORBIDDEN``, the role is beyond the actor's own; ``INVALID`` at ``email``;
+                ``LIMIT_REACHED``.
         """
         tenant_id = await find_tenant(self._db, actor, tenant)
         check_grant(actor, role)
         address = email_address.check(email)
-        return await answers.run(self._db, once, add, actor, new(actor, tenant_id, address, role, mailed=mailed))
+        return await answers.run(self._db, once, _create, actor, new(actor, tenant_id, address, role, mailed=mailed))
 
     async def list(self, actor: Actor, tenant: str, *, after: str = "", limit: int) -> list[Invite]:
         """At most ``limit`` invites of the tenant of that name with ids beyond ``after``, the used ones too.
@@ -242,6 +243,11 @@ def add(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
     invites.insert(unit, made.invite)
     _audit(unit, actor, "invite.create", made.invite, f"{made.invite.role}, meant for {made.invite.email}")
     return made
+
+
+def _create(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
+    caps.check(caps.INVITES, invites.count(unit, made.invite.tenant_id, made.invite.created_at))
+    return add(unit, actor, made)
 
 
 def revoke(unit: Unit, actor: Actor, invite: Invite) -> Invite:

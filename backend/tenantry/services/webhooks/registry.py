@@ -20,7 +20,7 @@ from tenantry.model.webhooks import (
     WebhookState,
     new_secret,
 )
-from tenantry.services import answers
+from tenantry.services import answers, caps
 from tenantry.services.answers import Once
 from tenantry.services.encryption import Encryption
 from tenantry.services.outbound import Outbounds
@@ -34,8 +34,6 @@ from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 Check = Callable[[Webhook], None]
-
-_MOST = 50  # of a tenant, or of the platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class Webhooks:
 
         Raises:
             TenantryError: ``INVALID``; ``NOT_FOUND``, there is no such tenant; ``UNAVAILABLE``, the server keeps no
-                secrets.
+                secrets; ``LIMIT_REACHED``.
         """
         now, secret = ids.now_micros(), new_secret()
         webhook = Webhook(
@@ -250,8 +248,7 @@ def context(webhook: Webhook) -> str:
 
 def _create(unit: Unit, actor: Actor, made: NewSecret) -> NewSecret:
     webhook = made.webhook
-    if webhooks.count(unit, webhook.tenant_id) >= _MOST:
-        raise TenantryError(Code.CONFLICT, f"there are {_MOST} webhooks already")
+    caps.check(caps.WEBHOOKS, webhooks.count(unit, webhook.tenant_id))
     webhooks.insert(unit, webhook)
     note(unit, actor, "webhook.create", webhook, diff=describe({}, _told(webhook)))
     return made
