@@ -199,6 +199,37 @@ async def test_names_that_nobody_answers_for_keep_nothing_else_waiting(monkeypat
     assert {type(each) for each in ended} == {OutboundError}
 
 
+async def test_names_of_one_tenant_leave_threads_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbound, "LOOK_UPS_OF_ONE", 2)
+    monkeypatch.setattr(outbound, "SECONDS", 0.1)
+    answered = threading.Event()
+
+    def look_up(host: str, *_: Any, **__: Any) -> Any:
+        if host.endswith(".slow.example"):
+            answered.wait(60)
+        raise socket.gaierror(f"{host} is unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    client = Outbound()
+
+    async def ask(host: str, whose: str) -> str:
+        with pytest.raises(OutboundError) as refused:
+            await client.request("GET", f"https://{host}/", whose=whose)
+        return str(refused.value)
+
+    try:
+        for number in range(2):
+            assert "did not answer within" in await ask(f"{number}.slow.example", "acme")
+        # nobody waits for those two any more, and the resolver still does
+        assert "2 other names of this kind" in await ask("a.example", "acme")
+        assert "a.example is unknown" in await ask("a.example", "other")
+    finally:
+        answered.set()
+    async with asyncio.timeout(30):
+        while "is unknown" not in await ask("a.example", "acme"):
+            pass  # the threads end at their time
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
     receiver.answer = f"HTTP/1.1 {status} Go\r\nLocation: {receiver.url()}\r\nContent-Length: 0\r\n\r\n".encode()

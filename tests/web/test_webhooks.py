@@ -328,6 +328,31 @@ async def test_who_is_slow_keeps_nobody_from_their_turn(
         assert len(slow.seen) < 60
 
 
+async def test_receivers_that_hang_leave_room_for_other_tenants(
+    v1: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hang until the end of the test: what comes to others at all, comes beside them."""
+    monkeypatch.setattr(sending, "WEBHOOKS_AT_ONCE", 3)
+    monkeypatch.setattr(sending, "WEBHOOKS_OF_ONE", 2)
+    monkeypatch.setattr(outbound, "SECONDS", 600)
+    await v1.tenant("acme")
+    await v1.tenant("other")
+
+    async def ping(tenant: str, it: Receiver) -> None:
+        hook = await listen(v1, it, f"/v1/tenants/{tenant}/webhooks")
+        assert (await v1.post(f"/v1/tenants/{tenant}/webhooks/{hook['id']}:ping")).status == 200
+
+    async with running_receiver() as one, running_receiver() as two, running_receiver() as three:
+        for slow in (one, two, three):
+            slow.statuses = [0] * 9
+            await ping("acme", slow)
+            if slow is not three:
+                await slow.next()
+        await ping("other", receiver)
+        await receiver.next()
+        assert not three.seen
+
+
 async def test_a_new_secret_signs_beside_the_old_one(v1: Application, receiver: Receiver) -> None:
     hook = await listen(v1, receiver)
     rotated = await v1.post(f"{PLATFORM}/{hook['id']}:rotate", idempotency_key="k")
@@ -403,8 +428,8 @@ async def test_rows_are_the_same_on_every_database(database: Database) -> None:
     message = queue.message(hook.id, events.ping(""))
     assert await database.run(deliveries.insert, message, write=True)
     assert not await database.run(deliveries.insert, replace(message, id=ids.uuid7()), write=True)
-    assert await database.run(deliveries.waiting, message.next_at) == [hook.id]
-    assert await database.run(deliveries.waiting, message.next_at - 1) == []
+    assert await database.run(deliveries.waiting, message.next_at) == {hook.id: hook.tenant_id}
+    assert await database.run(deliveries.waiting, message.next_at - 1) == {}
     assert await database.run(deliveries.due, hook.id, message.next_at, 9) == [message]
     done = replace(message, state=DeliveryState.DELIVERED, tries=1, excerpt="ü" * 500)
     saved = [database.run(deliveries.save, done, message, write=True) for _ in range(5)]

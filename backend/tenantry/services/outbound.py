@@ -8,13 +8,16 @@ second look-up that could say something else (DNS rebinding), and no redirect is
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from threading import Lock
 from typing import Any
 
 import aiohttp
@@ -42,6 +45,9 @@ _NAT64 = ip_network("64:ff9b::/96")
 #: look-ups at a time, as many as webhooks are sent messages: each waits for as long as the system's resolver does, for
 #: DNS servers that whoever names the host may have chosen
 _LOOK_UPS = 256
+#: of names that one tenant has chosen, or one provider: as many as its webhooks are sent messages at a time, beside
+#: those for which nobody waits any more
+LOOK_UPS_OF_ONE = 32
 
 
 class OutboundError(Exception):
@@ -61,18 +67,53 @@ class Response:
     body: bytes
 
 
-class _Names(AbstractResolver):
-    """The system's resolver in threads of its own: those of the loop are few, and everybody's."""
+class _Threads:
+    """The system's resolver in threads of its own: those of the loop are few, and everybody's.
+
+    A thread is taken until the resolver gives up, though nobody waits for it any more, so what each has is counted.
+    """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="names")
+        self._taken: Counter[str] = Counter()
+        self._lock = Lock()
+
+    async def ask(self, whose: str, host: str, port: int, family: socket.AddressFamily) -> list[Any]:
+        """What ``getaddrinfo`` says.
+
+        Raises:
+            OSError: it says nothing; or as many are asked for ``whose`` as may be.
+        """
+        with self._lock:
+            if self._taken[whose] >= LOOK_UPS_OF_ONE:
+                raise OSError(
+                    errno.EBUSY, f"{LOOK_UPS_OF_ONE} other names of this kind are looked up without an answer"
+                )
+            self._taken[whose] += 1
+        ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        asked = self._threads.submit(ask)
+        asked.add_done_callback(lambda _: self._give_back(whose))
+        return await asyncio.wrap_future(asked)
+
+    def _give_back(self, whose: str) -> None:
+        with self._lock:
+            self._taken[whose] -= 1
+            if not self._taken[whose]:
+                del self._taken[whose]
+
+
+class _Names(AbstractResolver):
+    """The names that ``whose`` has chosen."""
+
+    def __init__(self, threads: _Threads, whose: str) -> None:
+        self._threads = threads
+        self._whose = whose
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """The addresses of ``host``."""
-        ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        found = await self._threads.ask(self._whose, host, port, family)
         return [
             ResolveResult(
                 hostname=host, host=str(address), port=port, family=kind, proto=protocol, flags=socket.AI_NUMERICHOST
@@ -103,7 +144,8 @@ class Outbound:
         self._setting = f"{PREFIX}{setting}"
         self._hosts = frozenset(item.lower() for item in allow if not _is_network(item))
         self._networks = tuple(ip_network(item) for item in allow if _is_network(item))
-        self._resolver = resolver or _Names()
+        self._resolver = resolver
+        self._threads = _Threads()
 
     def check(self, url: str) -> None:
         """Refuse a URL that nobody may name, as far as it tells itself; its name is resolved later.
@@ -118,7 +160,7 @@ class Outbound:
         if target.scheme == "http" and target.host not in self._hosts and not _is_address(target.host or ""):
             raise ValueError("must begin with https://")
 
-    async def request(
+    async def request(  # noqa: PLR0913 - the parts of a request
         self,
         method: str,
         url: str,
@@ -126,6 +168,7 @@ class Outbound:
         headers: Mapping[str, str] | None = None,
         data: bytes | None = None,
         max_bytes: int = MAX_BYTES,
+        whose: str = "",
     ) -> Response:
         """The answer of ``url``, over verified TLS; a redirect is an answer like another.
 
@@ -135,6 +178,7 @@ class Outbound:
             headers: beside those that are always sent.
             data: the body.
             max_bytes: of the answer's body; what is larger is refused.
+            whose: who has named it, such as a tenant: names of hosts that nobody answers for use up their part alone.
 
         Raises:
             OutboundError: it was not sent, or not answered within :data:`SECONDS`.
@@ -147,7 +191,7 @@ class Outbound:
         try:
             async with (
                 asyncio.timeout(SECONDS),
-                self._session(target) as session,
+                self._session(target, whose) as session,
                 session.request(
                     method, target, headers=sent, data=data, ssl=self._tls, allow_redirects=False
                 ) as answer,
@@ -186,10 +230,10 @@ class Outbound:
             raise ValueError(why)
         return target
 
-    def _session(self, target: URL) -> aiohttp.ClientSession:
+    def _session(self, target: URL, whose: str) -> aiohttp.ClientSession:
         """A session for one request: no connection, cookie or look-up is used a second time."""
         connector = aiohttp.TCPConnector(
-            resolver=self._resolver,
+            resolver=self._resolver or _Names(self._threads, whose),
             use_dns_cache=False,
             force_close=True,
             socket_factory=partial(self._open, target),

@@ -23,7 +23,7 @@ _PAGE = Statement(
     .limit(arg("limit"))
 )
 _WHO = Statement(
-    _table.select(_table.webhook_id)
+    _table.select(_table.webhook_id, _webhook.tenant_id)
     .join(_webhook, on=(_webhook.id == _table.webhook_id))
     .where(_is_due & (_webhook.state == str(WebhookState.ENABLED)))
     .distinct()
@@ -102,9 +102,9 @@ def page(unit: Unit, webhook_id: str, *, before: str = "", limit: int) -> list[D
     return _rows.all(unit.execute(_PAGE, webhook_id=webhook_id, before=before or "~", limit=limit))
 
 
-def waiting(unit: Unit, now: int) -> list[str]:
-    """The enabled webhooks to which something is to be sent now."""
-    return [row[0] for row in unit.execute(_WHO, now=now).fetchall()]
+def waiting(unit: Unit, now: int) -> dict[str, str]:
+    """The enabled webhooks to which something is to be sent now: id -> identity of the tenant."""
+    return dict(unit.execute(_WHO, now=now).fetchall())
 
 
 def next_due(unit: Unit, now: int) -> int:

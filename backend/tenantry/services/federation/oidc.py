@@ -135,7 +135,7 @@ class RelyingParty:
         now = time.monotonic()
         if known is None or now - known.read_at >= METADATA_SECONDS:
             url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
-            metadata = _document(await self._outbound.request("GET", url), "discovery document")
+            metadata = _document(await self._outbound.request("GET", url, whose=issuer), "discovery document")
             if metadata.get("issuer") != issuer:
                 raise UnbelievableError("its discovery document is of another issuer")
             known = _Known(metadata, now, *((known.keys, known.keys_read_at) if known else ()))
@@ -147,7 +147,8 @@ class RelyingParty:
     async def _keys(self, known: _Known, seconds: float) -> list[Key]:
         """The keys, read less than so many seconds ago."""
         if time.monotonic() - known.keys_read_at >= seconds:
-            answer = await self._outbound.request("GET", self._endpoint(known.metadata, "jwks_uri"))
+            url = self._endpoint(known.metadata, "jwks_uri")
+            answer = await self._outbound.request("GET", url, whose=known.metadata["issuer"])
             known.keys, known.keys_read_at = id_tokens.read_keys(_document(answer, "key set")), time.monotonic()
         return known.keys
 
@@ -168,7 +169,9 @@ class RelyingParty:
         else:
             form |= {"client_id": provider.client_id} | ({"client_secret": secret} if secret else {})
         endpoint = self._endpoint(metadata, "token_endpoint")
-        answer = await self._outbound.request("POST", endpoint, headers=headers, data=urlencode(form).encode())
+        answer = await self._outbound.request(
+            "POST", endpoint, headers=headers, data=urlencode(form).encode(), whose=provider.issuer
+        )
         tokens = _document(answer, "answer to the code")
         if str(tokens.get("token_type", "")).lower() != "bearer":
             raise UnbelievableError("its access token is no bearer token")
@@ -181,7 +184,8 @@ class RelyingParty:
         if not (access_token.isascii() and access_token.isprintable()):
             raise UnbelievableError("its access token cannot be sent")
         headers = {"Accept": "application/json", "Authorization": f"Bearer {access_token}"}
-        answer = await self._outbound.request("GET", self._endpoint(metadata, "userinfo_endpoint"), headers=headers)
+        endpoint = self._endpoint(metadata, "userinfo_endpoint")
+        answer = await self._outbound.request("GET", endpoint, headers=headers, whose=metadata["issuer"])
         claims = _document(answer, "userinfo")
         if claims.get("sub") != subject:
             raise UnbelievableError("its userinfo tells of somebody else")

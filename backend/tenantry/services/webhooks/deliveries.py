@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -37,9 +38,11 @@ from tenantry.storage import deliveries, webhooks
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
-#: messages on their way to one webhook at the same time, and webhooks that are sent to at the same time
+#: messages on their way to one webhook at the same time, and webhooks that are sent to at the same time, of all tenants
+#: and of one, or of the platform: receivers that hang keep none but their own tenant's waiting
 AT_ONCE = 4
 WEBHOOKS_AT_ONCE = 64
+WEBHOOKS_OF_ONE = 8
 REST = 5.0  # seconds, when the database does not take what came of a try
 _GONE = 410
 #: how long tries last at least, with their jitter: who has taken nothing for so long takes nothing any more
@@ -56,6 +59,7 @@ class Deliveries:
         self._encryption = encryption
         self._outbounds = outbounds
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._places: Counter[str] = Counter()  # how many of them are each tenant's
         self._others_wait = False  # there are more than may be sent to at the same time
         self._turns: dict[str, float] = {}  # of those that wait, when each was sent to last
         self._due_at = 0  # when something is to be sent next, in epoch microseconds
@@ -75,11 +79,12 @@ class Deliveries:
         for identifier in sorted(waiting, key=self._turns.__getitem__):
             if identifier in self._sending:
                 left = True
-            elif len(self._sending) >= WEBHOOKS_AT_ONCE:
+            elif len(self._sending) >= WEBHOOKS_AT_ONCE or self._places[waiting[identifier]] >= WEBHOOKS_OF_ONE:
                 left = self._others_wait = True
             else:
                 self._turns[identifier] = time.monotonic()
-                self._sending[identifier] = asyncio.create_task(self._send_all(identifier))
+                self._places[waiting[identifier]] += 1
+                self._sending[identifier] = asyncio.create_task(self._send_all(identifier, waiting[identifier]))
         self._due_at = now if left else await self._db.run(deliveries.next_due, now)
 
     async def measure(self) -> None:
@@ -101,7 +106,7 @@ class Deliveries:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _send_all(self, identifier: str) -> None:
+    async def _send_all(self, identifier: str, tenant_id: str) -> None:
         try:
             while await self._send_some(identifier) and not self._others_wait:
                 pass  # and else it waits for its next turn
@@ -111,6 +116,8 @@ class Deliveries:
             self._due_at = 0
         finally:
             del self._sending[identifier]
+            self._places[tenant_id] -= 1
+            self._places += Counter()  # those that are at nothing go
 
     async def _send_some(self, identifier: str) -> bool:
         """Send what waits, as much as may be on its way at once; whether there was any."""
@@ -129,7 +136,7 @@ class Deliveries:
         try:
             headers, body = self._headers(webhook, delivery, now), delivery.body.encode()
             outbound = self._outbounds.of(webhook.tenant_id)
-            answer = await outbound.request("POST", webhook.url, headers=headers, data=body)
+            answer = await outbound.request("POST", webhook.url, headers=headers, data=body, whose=webhook.tenant_id)
             status, excerpt = answer.status, _excerpt(answer.body)
             if not 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
                 error, outcome = f"it answered with the status {status}", "refused"
