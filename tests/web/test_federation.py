@@ -1,6 +1,7 @@
 """Signing in with an identity provider: who is let in, and every lie that is not believed."""
 
 import hmac
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -58,14 +59,15 @@ class World:
         )  # fmt: skip
         assert await self.admin.server.services.db.run(identities.insert, identity, write=True)
 
-    async def refused(self, path: str = "/login/with/idp", *, why: str, note: str = "") -> None:
+    async def refused(self, path: str = "/login/with/idp", *, why: str, note: str = "", is_told: bool = True) -> None:
         """See that who signs in is told why they are not, that the audit log has it, and that nobody has a session."""
-        await self.refused_at(await self.visitor.leave(path), why=why, note=note)
+        await self.refused_at(await self.visitor.leave(path), why=why, note=note, is_told=is_told)
 
-    async def refused_at(self, url: str, *, why: str, note: str = "") -> None:
-        """The same of who comes back at `url`."""
+    async def refused_at(self, url: str, *, why: str, note: str = "", is_told: bool = True) -> None:
+        """The same of who comes back at `url`; what is wrong between us and the provider is not told."""
         page = await self.visitor.get(url)
-        assert (page.status, "Not signed in" in page.text, why in page.text) == (403, True, True), (note, page.text)
+        assert (page.status, "Not signed in" in page.text, why in page.text) == (403, True, is_told), (note, page.text)
+        assert is_told or "Example could not be used to sign you in" in page.text, note
         assert not self.is_signed_in, note
         await self.admin.server.services.audit.close()
         rows = await self.admin.items("/v1/audit?action=session.begin")
@@ -292,7 +294,7 @@ async def test_no_lie_is_believed(world: World, monkeypatch: pytest.MonkeyPatch)
     for lie, (tell, why) in LIES.items():
         world.provider.be_honest()
         tell(world.provider)
-        await world.refused(why=why, note=lie)
+        await world.refused(why=why, note=lie, is_told=why.startswith("did not "))
     world.provider.be_honest()
     assert (await world.visitor.sign_in()).status == 303
 
@@ -301,7 +303,7 @@ async def test_an_issuer_that_was_not_announced_counts_too(world: World) -> None
     await world.add_identity(await add_user(world.admin.server))
     _says("metadata", authorization_response_iss_parameter_supported=None)(world.provider)
     _says("callback", iss=ELSEWHERE)(world.provider)
-    await world.refused(why="the answer is another provider")
+    await world.refused(why="the answer is another provider", is_told=False)
     _says("callback", iss=None)(world.provider)
     assert (await world.visitor.sign_in()).status == 303
 
@@ -323,6 +325,22 @@ async def test_a_foreign_discovery_document_sends_nobody_anywhere(
     assert "issuer" not in page.text
 
 
+async def test_what_is_wrong_with_a_provider_is_told_in_the_log_by_the_request(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenantry.services.federation.oidc.METADATA_SECONDS", 0.0)
+    url = await world.visitor.leave("/login/with/idp")
+    _says("metadata", token_endpoint="http://10.1.2.3/token")(world.provider)
+    caplog.set_level(logging.INFO, "tenantry.services.federation.sign_in")
+    page = await world.visitor.get(url)
+    assert not [word for word in ("10.1.2.3", "TENANTRY", "token_endpoint") if word in page.text], page.text
+    request_id = page.text.partition("Request ")[2].partition("<")[0]
+    await world.admin.server.services.audit.close()
+    (row, *_) = await world.admin.items("/v1/audit?action=session.begin")
+    assert (row["requestID"], "10.1.2.3 is no public address" in row["message"]) == (request_id, True)
+    assert "10.1.2.3 is no public address" in caplog.text
+
+
 async def test_a_sign_in_works_once(world: World) -> None:
     await world.add_identity(await add_user(world.admin.server))
     url = await world.visitor.leave("/login/with/idp")
@@ -342,7 +360,7 @@ async def test_a_code_works_once(world: World) -> None:
     second = await world.visitor.leave("/login/with/idp")
     code = first.partition("code=")[2].partition("&")[0]
     stolen = second.replace(second.partition("code=")[2].partition("&")[0], code)
-    await world.refused_at(stolen, why="invalid_grant")  # the code is of another sign-in, by PKCE
+    await world.refused_at(stolen, why="invalid_grant", is_told=False)  # the code is of another sign-in, by PKCE
 
 
 async def test_a_sign_in_belongs_to_its_browser(world: World) -> None:

@@ -51,7 +51,14 @@ logger = logging.getLogger(__name__)
 
 
 class NotSignedInError(Exception):
-    """Nobody is signed in; its text says why, to the person and to the audit log."""
+    """Nobody is signed in; its text says why, to the person, and ``detail`` to the log and the audit log.
+
+    What is wrong between us and a provider is not for strangers: it names addresses that only we can reach.
+    """
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail or message
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +185,8 @@ class Federation:
             return Arrival(session, return_to)
         except NotSignedInError as refusal:
             metrics.SIGN_INS.count("refused")
-            logger.info("nobody is signed in with %s: %s", found.name, refusal)
-            await self._db.run(audit.append, _denied(actor, found, login, str(refusal)), write=True)
+            logger.info("nobody is signed in with %s: %s", found.name, refusal.detail)
+            await self._db.run(audit.append, _denied(actor, found, login, refusal.detail), write=True)
             raise
 
     async def identities(self, actor: Actor) -> list[Identity]:
@@ -209,8 +216,12 @@ class Federation:
             if not answer.get("code"):
                 raise NotSignedInError(f"{provider.display_name} did not say who you are")
             return await self._party.claims(provider, self._providers.secret(provider), request, answer["code"])
-        except (UnbelievableError, OutboundError) as error:
-            raise NotSignedInError(f"what {provider.display_name} says cannot be believed: {error}") from None
+        except (UnbelievableError, OutboundError, TenantryError) as error:
+            raise NotSignedInError(
+                f"{provider.display_name} could not be used to sign you in: try again later, and if that does not "
+                "help, tell whoever runs this server, whose log says why under this request",
+                f"what {provider.display_name} says cannot be believed: {error}",
+            ) from None
 
 
 def _user_of(

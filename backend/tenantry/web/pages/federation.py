@@ -134,7 +134,8 @@ async def _arrive(request: web.Request, form: Form) -> web.Response:
             user_agent=request.headers.get("User-Agent", ""),
         )
     except NotSignedInError as refusal:
-        return rendering.show(request, "not_signed_in.html", status=403, message=str(refusal))
+        request_id = request[ACTOR].request_id
+        return rendering.show(request, "not_signed_in.html", status=403, message=str(refusal), request_id=request_id)
     wanted = arrival.return_to or ACCOUNT
     response = rendering.redirect(request, access.before(arrival.session, wanted) if arrival.session else wanted)
     if arrival.session:
