@@ -31,6 +31,10 @@ Handle = Callable[[web.Request, Form], Awaitable[web.StreamResponse]]
 #: what a form before sign-in belongs to
 FORM_COOKIE = "__Host-tenantry-form"
 FORM_BYTES = 64 * 1024
+#: characters of an address in a head: proxies take 4 KiB for all of that (nginx's ``proxy_buffer_size``); and of any to
+#: which a browser is sent, which must fit in the first line of its request (8 KiB: ``large_client_header_buffers``)
+_LOCATION = 2048
+_ADDRESS = 7 * 1024
 
 #: ``no-referrer`` would make browsers send ``Origin: null`` with our own forms
 _HEADERS = {
@@ -122,8 +126,12 @@ def show_error(request: web.Request, error: TenantryError, request_id: str) -> w
 
 
 def redirect(request: web.Request, path: str) -> web.Response:
-    """Send the browser to another page of ours, by GET (RFC 9110, 15.4.4)."""
-    return web.Response(status=303, headers={**_HEADERS, "Location": base(request) + path})
+    """Send the browser to another page of ours, by GET (RFC 9110, 15.4.4).
+
+    Raises:
+        TenantryError: ``BAD_REQUEST``, its address is too long.
+    """
+    return leave(request, base(request) + path)
 
 
 def go_on(request: web.Request, path: str) -> web.Response:
@@ -142,8 +150,19 @@ def depart(request: web.Request, url: str, message: str) -> web.Response:
     return show(request, "depart.html", url=url, message=message)
 
 
-def leave(address: str) -> web.Response:
-    """Send the browser to an address of somebody else, which must have been checked."""
+def leave(request: web.Request, address: str) -> web.Response:
+    """Send the browser to an address, which must have been checked if it is somebody else's.
+
+    A long one stands in a page, and not in the head of the answer.
+
+    Raises:
+        TenantryError: ``BAD_REQUEST``, it is longer than what asks for it may be.
+    """
+    if len(address) > _ADDRESS:
+        message = f"the request is too long to be sent on, which makes {len(address)} characters of {_ADDRESS} at most"
+        raise TenantryError(Code.BAD_REQUEST, message)
+    if len(address) > _LOCATION:
+        return depart(request, address, "You are sent on.")
     return web.Response(status=303, headers={**_HEADERS, "Location": address})
 
 

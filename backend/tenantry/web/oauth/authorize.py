@@ -107,7 +107,7 @@ async def _answer(request: web.Request, parameters: Parameters, decision: str) -
     if "Location" not in answer.headers:
         described = answer.body.get("error_description") or answer.body.get("error", "")
         raise TenantryError(Code.BAD_REQUEST, f"the application has sent you here wrongly: {described}")
-    return rendering.leave(answer.headers["Location"])
+    return rendering.leave(request, answer.headers["Location"])
 
 
 async def _check(request: web.Request, server: Server, sent: Request) -> _Asked:

@@ -6,10 +6,8 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from tenantry.model.errors import Code, TenantryError
 from tenantry.model.permissions import Permission
 from tenantry.web import rendering
-from tenantry.web.connection import LINE_BYTES
 from tenantry.web.oauth.parameters import read_form
 from tenantry.web.routes import Cookie, Route
 
@@ -21,9 +19,6 @@ def forwarding(path: str) -> Route:
     """
 
     async def forward(request: web.Request) -> web.Response:
-        location = f"{path}?{urlencode(await read_form(request))}"
-        if len(location) > LINE_BYTES - 1024:  # which leaves room for the rest of the line
-            raise TenantryError(Code.BAD_REQUEST, "the request is too long")
-        return rendering.redirect(request, location)
+        return rendering.redirect(request, f"{path}?{urlencode(await read_form(request))}")
 
     return Route("POST", path, forward, needs=Permission.PUBLIC, session=Cookie.FORM)

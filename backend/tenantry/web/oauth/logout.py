@@ -56,7 +56,11 @@ async def _sign_out(request: web.Request, wish: _Wish) -> web.Response:
     actor = request[ACTOR]
     if actor.session_id:
         await request.app[SERVICES].sessions.end(actor, actor.session_id)
-    response = rendering.leave(wish.target) if wish.target else rendering.redirect(request, "/login?notice=signed-out")
+    response = (
+        rendering.leave(request, wish.target)
+        if wish.target
+        else rendering.redirect(request, "/login?notice=signed-out")
+    )
     rendering.drop_cookie(response, SESSION_COOKIE)
     return response
 

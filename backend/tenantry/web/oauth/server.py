@@ -42,6 +42,8 @@ logger = logging.getLogger(__name__)
 #: in the audit log
 _AUTHENTICATE = "client.authenticate"
 _CLIENT_ID = re.compile(r"[0-9A-Za-z]{16}")
+#: characters of what is said of an error, which quotes what was sent
+_DESCRIBED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,13 @@ class Server(AuthorizationServer):
     def create_oauth2_request(self, request: Request) -> Request:
         """The request as it is."""
         return request
+
+    def handle_error_response(self, request: Request, error: OAuth2Error) -> Answer:
+        """The error as an answer, which quotes only the beginning of what was sent."""
+        if error.description:
+            error.description = error.description[:_DESCRIBED]
+        answer: Answer = super().handle_error_response(request, error)
+        return answer
 
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Answer:
         """The answer as it is; when it goes to the client by the browser, it says who answers (RFC 9207)."""
