@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import aiohttp
 import orjson
 
+from tenantry.addresses import is_loopback
 from tenantry.client.errors import UnreachableError
 from tenantry.client.session import reason_of, trust
 from tenantry.model.errors import Code, TenantryError
@@ -33,7 +34,7 @@ _SCOPES = tuple(scope for scope in CLI.scopes if scope not in _LEFT)
 _DONE = b"Signed in: go back to the terminal. This page can be closed.\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Endpoints:
     """Where the authorization server is (RFC 8414)."""
 
@@ -76,27 +77,39 @@ class AuthorizationServer:
         await self._http.close()
 
     async def discover(self) -> Endpoints:
-        """What the server publishes about itself.
+        """What the server publishes about itself, as the issuer that was asked (RFC 8414, 3.3).
+
+        Else a server could send somebody to sign in at another one, and have the token that comes of it. On this
+        machine alone a server has several addresses, of which one is its issuer: that is asked instead.
 
         Raises:
-            TenantryError: it cannot be reached, there or as the issuer that it says it is, or publishes nothing of
-                that kind.
+            TenantryError: it cannot be reached, there or as the issuer that it says it is, is another issuer, or
+                publishes nothing of that kind.
         """
-        _, found = await self._send("GET", self._url + _METADATA)
-        try:
-            endpoints = Endpoints(
-                issuer=found["issuer"],
-                authorization=found["authorization_endpoint"],
-                token=found["token_endpoint"],
-                device=found["device_authorization_endpoint"],
-                revocation=found["revocation_endpoint"],
+        found = await self._metadata(self._url)
+        if found.issuer != self._url and _is_here(found.issuer) and _is_here(self._url):
+            # trouble is told before somebody is asked to sign in
+            asked, found = found.issuer, await self._metadata(found.issuer)
+        else:
+            asked = self._url
+        if found.issuer != asked:
+            raise TenantryError(
+                Code.MISDIRECTED,
+                f"{asked} says that it is {found.issuer}, and nobody is sent from one to the other: sign in with "
+                f"--server {found.issuer} if that is the one you mean; else its TENANTRY_EXTERNAL_URL must be {asked}",
             )
-        except KeyError:
-            message = f"nobody can sign in at {self._url}: is it a Tenantry server?"
-            raise TenantryError(Code.NOT_FOUND, message) from None
-        if endpoints.issuer != self._url:  # trouble is told before somebody is asked to sign in
-            await self._send("GET", endpoints.issuer + _METADATA)
-        return endpoints
+        return found
+
+    async def _metadata(self, url: str) -> Endpoints:
+        _, found = await self._send("GET", url + _METADATA)
+        names = (
+            "issuer",
+            *(f"{name}_endpoint" for name in ("authorization", "token", "device_authorization", "revocation")),
+        )
+        told = [found.get(name) for name in names]
+        if not all(isinstance(each, str) and each.isprintable() for each in told):
+            raise TenantryError(Code.NOT_FOUND, f"nobody can sign in at {url}: is it a Tenantry server?")
+        return Endpoints(*map(str, told))
 
     async def sign_in(self, endpoints: Endpoints, show: Callable[[str], None]) -> Tokens:
         """Sign in through a browser on this machine: code and PKCE (RFC 7636), back to a port of loopback.
@@ -256,6 +269,11 @@ class _Callback:
             return "200 OK", _DONE
         self._answer.set_exception(_refused(sent))
         return "200 OK", b"It was refused: go back to the terminal.\n"
+
+
+def _is_here(url: str) -> bool:
+    """Whether ``url`` is on this machine."""
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 def _origin(url: str) -> str:
