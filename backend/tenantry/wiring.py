@@ -102,6 +102,7 @@ class Services:
     feed: Feed
     webhooks: Webhooks
     worker: Worker
+    admins: Admins
 
 
 @asynccontextmanager
@@ -205,11 +206,11 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             records=Records(db),
             feed=feed,
             webhooks=Webhooks(db, encryption, outbounds),
+            admins=Admins(db, feed, mail, settings.pages_url),
             worker=Worker(
                 db,
                 feed,
                 Deliveries(db, encryption, outbounds),
-                Admins(db, mail, settings.pages_url),
                 chores=(
                     signing_keys.rotate_when_due,
                     oauth.forget_expired,

@@ -6,6 +6,7 @@ import pytest
 
 from tenantry.addresses import read_smtp_url
 from tenantry.model.identity import Actor
+from tenantry.services.feed import Feed
 from tenantry.services.people import admins as module
 from tenantry.services.people import mail as mail_module
 from tenantry.services.people.admins import Admins
@@ -46,7 +47,7 @@ async def invited(database: Database) -> list[str]:
 
 async def test_two_workers_at_once_invite_once(database: Database) -> None:
     await queue(database)
-    both = Admins(database, Mail(None), ""), Admins(database, Mail(None), "")
+    both = Admins(database, Feed(database), Mail(None), ""), Admins(database, Feed(database), Mail(None), "")
     await asyncio.gather(*(admins.work(ACTOR) for admins in both))
     assert (await invited(database), await depth(database)) == (BOTH, 0)
 
@@ -76,7 +77,7 @@ async def test_what_ends_midway_is_done_again_as_a_whole(database: Database, mon
             raise RuntimeError("killed")
         return add(unit, actor, made)
 
-    admins = Admins(database, Mail(None), "")
+    admins = Admins(database, Feed(database), Mail(None), "")
     with monkeypatch.context() as killed:
         killed.setattr(module, "add", fail)
         with pytest.raises(RuntimeError, match="killed"):
@@ -93,7 +94,7 @@ async def test_nobody_is_invited_by_a_mail_for_which_there_is_no_room(
     mail = Mail(read_smtp_url("smtp+plain://127.0.0.1:1"), "t@example.com")
     sent: list[str] = []
     monkeypatch.setattr(mail, "send", lambda to, subject, text: sent.append(f"{to} {subject} {text}"))
-    admins = Admins(database, mail, "https://t.example.com")
+    admins = Admins(database, Feed(database), mail, "https://t.example.com")
     with monkeypatch.context() as full:
         full.setattr(mail_module, "WAITING", 1)
         assert await admins.work(ACTOR) == 1
@@ -102,3 +103,27 @@ async def test_nobody_is_invited_by_a_mail_for_which_there_is_no_room(
     assert (await invited(database), await depth(database)) == (BOTH, 0)
     assert [text.split()[0] for text in sent] == BOTH
     assert all("https://t.example.com/invite/tni_" in text for text in sent)
+
+
+async def test_the_trouble_of_one_tenant_keeps_no_other_waiting(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(unit: Unit) -> None:
+        made = [tenant(name, tenant_id=f"t-{name}", spec=SPEC.replace("ada", name)) for name in ("bad", "good")]
+        for number, item in enumerate(made):
+            work.add(unit, work.ADMINS, [item.uid], NOW + number)
+        create(unit, *made)
+
+    await database.run(write, write=True)
+
+    def fail(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
+        if made.invite.tenant_id == "t-bad":
+            raise RuntimeError("killed")
+        return add(unit, actor, made)
+
+    monkeypatch.setattr(module, "add", fail)
+    with pytest.raises(RuntimeError, match="killed"):
+        await Admins(database, Feed(database), Mail(None), "").work(ACTOR)
+    assert await depth(database) == 1
+    found = await database.run(lambda unit: invites.page(unit, tenant_id="t-good", limit=9))
+    assert sorted(each.email for each in found) == ["bob@example.com", "good@example.com"]

@@ -10,8 +10,6 @@ from tenantry.services import worker as worker_module
 from tenantry.services.encryption import Encryption
 from tenantry.services.feed import Feed
 from tenantry.services.outbound import Outbound, Outbounds
-from tenantry.services.people.admins import Admins
-from tenantry.services.people.mail import Mail
 from tenantry.services.webhooks.deliveries import Deliveries
 from tenantry.services.worker import Worker
 from tenantry.storage import changes, leases, work
@@ -58,16 +56,15 @@ async def test_a_worker_looks_only_when_there_is_news(
         database,
         feed,
         Deliveries(database, Encryption([]), Outbounds(Outbound(), Outbound())),
-        Admins(database, Mail(None), ""),
     )
     await feed.reach(await database.run(changes.current_seq))
-    assert [await count(), await count()] == [3, 0]
+    assert [await count(), await count()] == [2, 0]
     await feed.reach(await database.run(write, "acme", write=True))
-    assert await count() == 3
+    assert await count() == 2
     assert await database.run(depth) == 0
-    assert [await count(), await count()] == [3, 0]  # what it did itself may have queued more
+    assert [await count(), await count()] == [2, 0]  # what it did itself may have queued more
     assert await worker._try_work(tidy=True)
-    assert len(looks) == 3
+    assert len(looks) == 2
 
 
 async def test_what_waits_is_told_by_the_one_that_sends(database: Database, feed: Feed) -> None:
@@ -78,7 +75,6 @@ async def test_what_waits_is_told_by_the_one_that_sends(database: Database, feed
         database,
         feed,
         Deliveries(database, Encryption([]), Outbounds(Outbound(), Outbound())),
-        Admins(database, Mail(None), ""),
     )
     running = asyncio.create_task(worker.run())
     try:

@@ -1,9 +1,9 @@
 """The one worker: what follows from a write for other objects, and what time brings about.
 
 Every replica runs it and one of them holds the lease. It recomputes the status of objects whose plan, claims or count
-changed (queued by ``resources/meaning.py``), in batches, and invites the first administrators of tenants, within a
-second; it has webhooks told of what has happened; and it compacts the change log, purges tombstones, removes expired
-answers and forgets old departures, sign-ins and attempts.
+changed (queued by ``resources/meaning.py``), in batches, within a second; it has webhooks told of what has happened;
+and it compacts the change log, purges tombstones, removes expired answers and forgets old departures, sign-ins and
+attempts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, TENANT
 from tenantry.model.resource import API, Tombstone, Verb
 from tenantry.services.feed import Feed
-from tenantry.services.people.admins import Admins
 from tenantry.services.resources import meaning, transactions
 from tenantry.services.setbacks import Setbacks
 from tenantry.services.turns import Turn
@@ -67,7 +66,6 @@ class Worker:
         db: where the work is.
         feed: tells whether anything was written.
         deliveries: sends messages to webhooks.
-        admins: invites the first administrators of tenants.
         chores: what else is to be looked at now and then, by one replica.
     """
 
@@ -76,13 +74,11 @@ class Worker:
         db: Database,
         feed: Feed,
         deliveries: Deliveries,
-        admins: Admins,
         chores: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
         self._db = db
         self._feed = feed
         self._deliveries = deliveries
-        self._admins = admins
         self._chores = chores
         self._turn = Turn(db, LEASE)
         self._token = 0  # of the turn in which it worked last
@@ -139,7 +135,6 @@ class Worker:
                 if batch:
                     await self._db.run(do, batch, ids.now_micros(), write=True)
                     done += len(batch)
-        done += await self._admins.work(ACTOR)
         await self._deliveries.work()  # so webhooks were told of everything that is compacted after this
         self._rested = -1 if done else seq
 

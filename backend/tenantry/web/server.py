@@ -84,8 +84,8 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
         if certificate:
             tls_url = await _listen(api, settings, "TLS_PORT", settings.tls_port, certificate.context)
         server = Server(services=services, url=url, tls_url=tls_url, ops_url=ops_url, started=asyncio.Event())
-        loops = (services.feed.run, services.worker.run, services.sealer.run, services.rate_exchange.run)
-        work = [_start_up(server, lifecycle), _watch_lag(), *(_once_started(server, loop) for loop in loops)]
+        loops = (services.feed, services.worker, services.admins, services.sealer, services.rate_exchange)
+        work = [_start_up(server, lifecycle), _watch_lag(), *(_once_started(server, each.run) for each in loops)]
         if certificate:
             work.append(_renew(certificate, services))
         stack.push_async_callback(_cancel, [_in_background(each, lifecycle) for each in work])
