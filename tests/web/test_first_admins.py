@@ -12,7 +12,7 @@ from tenantry.storage.unit import Unit
 from tests.support.application import Application
 from tests.support.browsing import browsing
 from tests.support.mailbox import mailbox, until
-from tests.support.people import add_member, add_user
+from tests.support.people import add_member, add_session, add_user, browser
 from tests.support.server import running_server
 
 INVITES = "/v1/tenants/acme/invites"
@@ -62,6 +62,98 @@ async def test_whoever_is_listed_is_invited_once(stored_v1: Application) -> None
     await v1.delete("tenants/acme")
     await v1.tenant("acme", admins=[ADA, BOB, EVE])  # which brings it back
     assert await invited(v1) == before | {EVE: "Pending"}
+
+
+async def test_where_no_mail_is_a_link_is_made_by_hand(stored_v1: Application) -> None:
+    v1 = stored_v1
+    await v1.plan("pro")
+    await v1.tenant("acme", admins=[ADA])
+    await invited(v1)
+    (step,) = (await v1.get("/v1/tenants/acme/explain")).body["next"]
+    assert step.startswith("1 of its first administrators (spec.admins) wait without a link")
+    before = await by_address(v1, ADA)
+    path = f"{INVITES}/{before['id']}:renew"
+    assert path.replace(before["id"], "ID") in step
+    renewed = await v1.post(path, {})
+    assert renewed.status == 201, renewed.body
+    made, link = renewed.body["invite"], renewed.body["link"]
+    assert (made["email"], made["role"], made["state"], renewed.body["mailed"]) == (ADA, "admin", "Pending", False)
+    assert renewed.headers["Location"] == f"{INVITES}/{made['id']}"
+    assert (await v1.get(f"{INVITES}/{before['id']}")).body["state"] == "Revoked"
+    assert (await v1.get("/v1/tenants/acme/explain")).body["next"] == []
+    assert (await v1.post(path, {})).code == "conflict"
+    token = link.rpartition("/")[2]
+    async with browsing(v1.server) as ada:
+        page = await ada.get(f"/invite/{token}")
+        joined = await ada.submit(page, name="Ada", password=PASSWORD, repeated=PASSWORD)
+        assert joined.status == 303, joined.text
+    assert [item["role"] for item in await v1.items("/v1/tenants/acme/members")] == ["admin"]
+    await v1.patch("tenants/acme", {"spec": {"displayName": "New"}})
+    async with asyncio.timeout(20):
+        while await v1.server.services.db.run(work.depth, work.ADMINS):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.05)
+    assert sorted(each["state"] for each in await v1.items(INVITES)) == ["Accepted", "Revoked"]
+
+
+async def test_an_old_link_is_renewed_too(v1: Application) -> None:
+    await v1.tenant("acme")
+    await v1.post(INVITES, {"email": BOB, "role": "viewer"})
+
+    def expire(unit: Unit) -> None:
+        unit.execute(Statement(Invite.update({Invite.expires_at: 1})))
+
+    await v1.server.services.db.run(expire, write=True)
+    renewed = await v1.post(f"{INVITES}/{(await by_address(v1, BOB))['id']}:renew", {})
+    made = renewed.body["invite"]
+    assert (renewed.status, made["state"], made["role"]) == (201, "Pending", "viewer")
+
+
+async def test_where_mail_is_a_new_link_is_mailed(tmp_path: Path) -> None:
+    with mailbox(tmp_path) as box:
+        async with running_server(tmp_path, **box.settings) as server, server.session() as session:
+            v1 = Application(session, server)
+            await v1.tenant("acme", admins=[ADA])
+            await invited(v1)
+            await until(lambda: len(box.mails) == 1)
+            path = f"{INVITES}/{(await by_address(v1, ADA))['id']}:renew"
+            renewed = (await v1.post(path, {})).body
+            assert (renewed["mailed"], "link" in renewed) == (True, False)
+            await until(lambda: len(box.mails) == 2)
+            told = str(box.mails[1].get_content())
+            assert (box.mails[1]["To"], "/invite/tni_" in told) == (ADA, True)
+            assert told != str(box.mails[0].get_content())
+            shown = (await v1.post(f"{INVITES}/{renewed['invite']['id']}:renew", {"mail": False})).body
+            assert (shown["mailed"], "/invite/tni_" in shown["link"]) == (False, True)
+
+
+async def test_a_link_is_renewed_by_who_could_make_it_and_stands_behind_it(v1: Application) -> None:
+    await v1.tenant("beta")
+    acme = (await v1.tenant("acme", admins=[ADA]))["status"]["tenantID"]
+    await invited(v1)
+    path = f"{INVITES}/{(await by_address(v1, ADA))['id']}:renew"
+    assert (await v1.post(path.replace("acme", "beta"), {})).status == 404
+    owner = await add_user(v1.server, BOB)
+    await add_member(v1.server, acme, owner, Role.ADMIN)
+    (invite,) = [each for each in await v1.items(INVITES) if each["state"] == "Pending"]
+    async with browser(v1.server, await add_session(v1.server, owner, acme)) as api:
+        once = [await api.post(f"{INVITES}/{invite['id']}:renew", {}, idempotency_key="k") for _ in range(2)]
+        assert [each.status for each in once] == [201, 409]
+        assert once[1].code == "secret_already_shown"
+        token = once[0].body["link"].rpartition("/")[2]
+    assert (await v1.call("DELETE", f"/v1/tenants/acme/members/{owner.id}")).status == 200
+    async with browsing(v1.server) as ada:
+        page = await ada.get(f"/invite/{token}")
+        refused = await ada.submit(page, name="Ada", password=PASSWORD, repeated=PASSWORD)
+        assert refused.status == 404, refused.text
+
+
+async def test_of_those_who_renew_at_once_one_has_a_link(stored_v1: Application) -> None:
+    await stored_v1.tenant("acme", admins=[ADA])
+    await invited(stored_v1)
+    path = f"{INVITES}/{(await by_address(stored_v1, ADA))['id']}:renew"
+    answers = await asyncio.gather(*(stored_v1.post(path, {}) for _ in range(20)))
+    assert sorted(each.status for each in answers) == [201] + [409] * 19
+    assert sorted(each["state"] for each in await stored_v1.items(INVITES)) == ["Pending", "Revoked"]
 
 
 async def test_who_is_removed_loses_what_still_waits(stored_v1: Application) -> None:

@@ -131,6 +131,7 @@ class Surroundings:
 
     plan: Resource | None
     plan_revision: int
+    lost_invites: int  # of first administrators, who have no link that works
     holders: Mapping[str, str]  # hostname that another tenant holds -> its name, where the caller may see it
 
 
@@ -163,7 +164,10 @@ def explain(resource: Resource, around: Surroundings) -> Explanation:
         limits=list(_limits(spec, plan)) if plan else [],
         hostnames=hostnames,
         not_assessed=_not_assessed(resource, {condition.type for condition in conditions}),
-        next=_where(resource, list(_advice(resource, spec, conditions, hostnames, current=current))),
+        next=[
+            *_where(resource, list(_advice(resource, spec, conditions, hostnames, current=current))),
+            *_invites(resource, around.lost_invites),
+        ],
     )
 
 
@@ -214,6 +218,15 @@ def _where(resource: Resource, steps: list[str]) -> list[str]:
     if not steps or resource.managed_by == API:
         return steps
     return [f'It is managed by cluster "{resource.managed_by}": change it there.', *steps]
+
+
+def _invites(resource: Resource, lost: int) -> list[str]:
+    """How whom ``spec.admins`` names gets a link, where no mail has brought one."""
+    if not lost:
+        return []
+    path = f"/v1/tenants/{resource.name}/invites"
+    who = f"{lost} of its first administrators (spec.admins) wait without a link: no mail has brought it, or it is old."
+    return [f"{who} POST {path}/ID:renew shows a new one to hand over, and GET {path} lists them."]
 
 
 def _advice(

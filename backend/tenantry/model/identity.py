@@ -8,6 +8,9 @@ from enum import StrEnum
 from tenantry.model.permissions import ROLES, Permission, Role, permissions_of
 from tenantry.model.rate import Rate
 
+#: name of the actor for what nobody has asked for, as invites and the audit log have it
+WORKER = "worker"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:

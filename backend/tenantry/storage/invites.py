@@ -29,6 +29,15 @@ _COUNT = Statement(
         & (_table.expires_at > arg("now"))
     )
 )
+_LOST = Statement(
+    _table.select(peewee.fn.COUNT(_table.id)).where(
+        (_table.tenant_id == arg("tenant_id"))
+        & (_table.invited_by == arg("maker"))
+        & (_table.accepted_at == 0)
+        & (_table.revoked_at == 0)
+        & ((_table.mailed == 0) | (_table.expires_at <= arg("now")))
+    )
+)
 _ACCEPT = Statement(
     _table.update({_table.accepted_at: arg("at"), _table.accepted_by: arg("user_id")}).where(
         _waits & (_table.expires_at > arg("at"))
@@ -56,6 +65,11 @@ def page(unit: Unit, *, tenant_id: str, after: str = "", limit: int) -> list[Inv
 def count(unit: Unit, tenant_id: str, now: int) -> int:
     """How many of the tenant can be accepted at ``now``, in epoch microseconds."""
     return int(unit.execute(_COUNT, tenant_id=tenant_id, now=now).fetchone()[0])
+
+
+def count_lost(unit: Unit, tenant_id: str, maker: str, now: int) -> int:
+    """How many of ``maker`` wait whose link nobody has had, or nobody can use any more."""
+    return int(unit.execute(_LOST, tenant_id=tenant_id, maker=maker, now=now).fetchone()[0])
 
 
 def accept(unit: Unit, invite_id: str, user_id: str, at: int) -> bool:

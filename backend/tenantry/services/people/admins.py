@@ -14,7 +14,7 @@ import orjson
 
 from tenantry.model import email_address
 from tenantry.model.errors import TenantryError
-from tenantry.model.identity import Actor
+from tenantry.model.identity import WORKER, Actor
 from tenantry.model.permissions import Role
 from tenantry.model.resource import Resource
 from tenantry.model.tenant import MOST_ADMINS, TenantSpec
@@ -33,8 +33,7 @@ LEASE = "admins"
 TICK = 0.3  # seconds between two looks at what was written
 _ALL = 2**31
 _BATCH = 100
-#: whom the audit log names, as for all that nobody has asked for
-_ACTOR = Actor(name="worker")
+_ACTOR = Actor(name=WORKER)
 
 
 class Admins:

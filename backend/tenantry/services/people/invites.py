@@ -128,6 +128,21 @@ class Invites:
         found = await self.get(actor, tenant, invite_id)
         return await answers.run(self._db, once, revoke, actor, found)
 
+    async def renew(
+        self, actor: Actor, before: Invite, once: Once[NewInvite] | None = None, *, mailed: bool = False
+    ) -> NewInvite:
+        """Make an invite in the place of ``before``, whose link is lost, was never seen or has expired.
+
+        It is the actor's from now on, who must be allowed to make it, and stands behind it.
+
+        Raises:
+            TenantryError: ``FORBIDDEN``, the role is beyond the actor's own; ``CONFLICT``, it was accepted, taken back
+                or renewed before.
+        """
+        check_grant(actor, before.role)
+        made = new(actor, before.tenant_id, before.email, before.role, mailed=mailed)
+        return await answers.run(self._db, once, _renew, actor, made, before)
+
     async def open(self, token: str) -> Invitation:
         """What the link with that ``token`` leads to. To look is not to accept.
 
@@ -247,6 +262,13 @@ def add(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
 
 def _create(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
     caps.check(caps.INVITES, invites.count(unit, made.invite.tenant_id, made.invite.created_at))
+    return add(unit, actor, made)
+
+
+def _renew(unit: Unit, actor: Actor, made: NewInvite, before: Invite) -> NewInvite:
+    if not invites.revoke(unit, before.id, made.invite.created_at):
+        raise TenantryError(Code.CONFLICT, "the invite was accepted, taken back or renewed before: make another")
+    _audit(unit, actor, "invite.revoke", before)
     return add(unit, actor, made)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -28,6 +29,13 @@ class NewInviteBody(Model):
     mail: bool = True
     """Whether the link is mailed to them, where mail is configured and neither the address nor the tenant has had too
     many; else the answer has it, to be handed over."""
+
+
+class RenewalBody(Model):
+    """How the new link gets to the person."""
+
+    mail: bool = True
+    """Whether it is mailed to them, as with a new invite; else the answer has it, to be handed over."""
 
 
 class InviteView(View):
@@ -85,22 +93,29 @@ async def create_invite(call: Call[Nothing, NewInviteBody]) -> Reply:
     """
     tenant, body = call.path["tenant"], call.body
     mailed = body.mail and await _may_mail(call, body.email)
-
-    def created(made: NewInvite) -> Reply:
-        return Reply(
-            body=CreatedInvite(
-                invite=_view(made.invite), link=None if mailed else link(call.base, made), mailed=made.invite.mailed
-            ),
-            kept=f"invite {made.invite.id}",
-            location=f"/v1/tenants/{tenant}/invites/{made.invite.id}",
-        )
-
+    reply = partial(_created, call, mailed)
     made = await call.services.invites.create(
-        call.actor, tenant, body.email, body.role, call.once(created), mailed=mailed
+        call.actor, tenant, body.email, body.role, call.once(reply), mailed=mailed
     )
     if mailed:
         send(call.services.mail, made, tenant, call.base)
-    return created(made)
+    return reply(made)
+
+
+async def renew_invite(call: Call[Nothing, RenewalBody]) -> Reply:
+    """Make a new link for an invite whose link is lost, was seen by nobody or has expired.
+
+    The old one stops working. It is another invite, for the same address and role, and yours: that it works takes from
+    now on that you may make it. The link of an invite by `spec.admins` comes to light in this way where no mail is
+    configured. One that was accepted or taken back is 409 `conflict`.
+    """
+    before = await call.services.invites.get(call.actor, call.path["tenant"], call.path["id"])
+    mailed = call.body.mail and await _may_mail(call, before.email)
+    reply = partial(_created, call, mailed)
+    made = await call.services.invites.renew(call.actor, before, call.once(reply), mailed=mailed)
+    if mailed:
+        send(call.services.mail, made, call.path["tenant"], call.base)
+    return reply(made)
 
 
 async def list_invites(call: Call[PageQuery, Nothing]) -> Reply:
@@ -143,6 +158,16 @@ async def _may_mail(call: Call[Any, Any], email: str) -> bool:
     return True
 
 
+def _created(call: Call[Any, Any], mailed: bool, made: NewInvite) -> Reply:  # noqa: FBT001 - of a partial
+    return Reply(
+        body=CreatedInvite(
+            invite=_view(made.invite), link=None if mailed else link(call.base, made), mailed=made.invite.mailed
+        ),
+        kept=f"invite {made.invite.id}",
+        location=f"/v1/tenants/{call.path['tenant']}/invites/{made.invite.id}",
+    )
+
+
 def _reply(invite: Invite) -> Reply:
     return Reply(body=_view(invite))
 
@@ -170,4 +195,5 @@ ROUTES = [
     endpoint("GET", _PATH, list_invites, needs=_READS, answer=InviteList, query=PageQuery),
     endpoint("GET", _ONE, get_invite, needs=_READS, answer=InviteView),
     endpoint("POST", f"{_ONE}:revoke", revoke_invite, needs=_WRITES, answer=InviteView),
+    endpoint("POST", f"{_ONE}:renew", renew_invite, needs=_WRITES, answer=CreatedInvite, body=RenewalBody, status=201),
 ]
