@@ -98,5 +98,8 @@ async def test_a_person_signs_in(tmp_path: Path, algorithm: str, authentication:
             assert (await api.get("/v1/me")).body["name"] == f"user:{user.id}"
         again = await sign_in(visitor, "/login/with/certified")
         assert again.status == 303, again.text
+        fresh = await sign_in(visitor, "/login/with/certified?return_to=/device&fresh=1")  # max_age=0 and prompt=login
+        assert (fresh.status, fresh.location) == (303, "/device"), fresh.text
+        assert "Connect a device" in (await visitor.get("/device")).text
         rows = [row for row in await admin.items("/v1/audit?action=session.begin") if row["result"] == "ok"]
-        assert [row["message"] for row in rows] == ["fed", "fed"]
+        assert [row["message"] for row in rows] == ["fed", "fed", "fed"]
