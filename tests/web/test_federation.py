@@ -487,6 +487,8 @@ async def test_who_has_no_password_adds_a_provider_after_a_fresh_sign_in(world: 
 async def test_a_provider_asks_again_where_a_sign_in_must_be_fresh(world: World) -> None:
     user = await add_user(world.admin.server, "ada@home.example")
     await world.add_identity(user)
+    assert (await world.visitor.get("/device")).location == "/login?return_to=%2Fdevice&fresh=1"  # once is enough
+    assert (await world.visitor.get("/account")).location == "/login?return_to=%2Faccount"
     assert (await world.visitor.sign_in()).status == 303
     add = await world.visitor.get("/account/identities/add?provider=idp")
     sent = await world.visitor.get("/device")

@@ -70,7 +70,8 @@ logger = logging.getLogger(__name__)
 def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route], cors: Cors | None) -> Middleware:
     """The middleware for an application with these routes, which other sites' scripts may use as ``cors`` says."""
     bindings = {
-        known: _Binding(known.method, route.path, route.needs, route.session) for known, route in routes.items()
+        known: _Binding(known.method, route.path, route.needs, route.session, fresh=route.fresh)
+        for known, route in routes.items()
     }
     unbound = _Unbound(cors)
     proxies, admission = services.settings.trusted_proxies, Admission(services)
@@ -97,7 +98,7 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route],
                 if actor.may(binding.needs):
                     response = await handler(request)
                 elif binding.session is Cookie.FORM and actor is ANONYMOUS:
-                    response = send_to_login(request)
+                    response = send_to_login(request, fresh=binding.fresh)
                 else:
                     raise await refusal(request, actor, binding.template, binding.needs)  # noqa: TRY301 - it ends like every other
             except (ConnectionError, asyncio.CancelledError):
@@ -126,10 +127,19 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route],
 class _Binding:
     """What is known of a route before a request comes."""
 
-    __slots__ = ("is_free", "method", "needs", "observe", "session", "template")
+    __slots__ = ("fresh", "is_free", "method", "needs", "observe", "session", "template")
 
-    def __init__(self, method: str, template: str, needs: Permission, session: Cookie = Cookie.IGNORED) -> None:
+    def __init__(
+        self,
+        method: str,
+        template: str,
+        needs: Permission,
+        session: Cookie = Cookie.IGNORED,
+        *,
+        fresh: bool = False,
+    ) -> None:
         self.method, self.template, self.needs, self.session = method, template, needs, session
+        self.fresh = fresh
         # what is the same for everybody, such as discovery and style sheets, costs nothing and is not counted
         self.is_free = needs is Permission.PUBLIC and method in csrf.SAFE and session in {Cookie.IGNORED, Cookie.CLIENT}
         self.observe = metrics.HTTP_DURATION.series(template, method)

@@ -52,7 +52,9 @@ def prepare(app: web.Application) -> jinja2.Environment:
     return aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("tenantry.web"), autoescape=True)
 
 
-def page(method: str, path: str, handle: Handle, *, needs: Permission = Permission.PUBLIC) -> Route:
+def page(
+    method: str, path: str, handle: Handle, *, needs: Permission = Permission.PUBLIC, fresh: bool = False
+) -> Route:
     """The route of a page, or of what one of its forms sends; strangers send only so many a minute.
 
     Args:
@@ -60,6 +62,7 @@ def page(method: str, path: str, handle: Handle, *, needs: Permission = Permissi
         path: as in :class:`Route`.
         handle: gets the request and the fields of the form; none with GET.
         needs: ``SELF`` for who is signed in; a stranger is sent to ``/login`` and comes back.
+        fresh: as in :class:`Route`.
     """
 
     async def handler(request: web.Request) -> web.StreamResponse:
@@ -70,7 +73,7 @@ def page(method: str, path: str, handle: Handle, *, needs: Permission = Permissi
             await request.app[SERVICES].throttle.admit(FORMS, network_of(request[ACTOR].ip))
         return await handle(request, form)
 
-    return Route(method, path, handler, needs, session=Cookie.FORM)
+    return Route(method, path, handler, needs, session=Cookie.FORM, fresh=fresh)
 
 
 def show(

@@ -84,6 +84,7 @@ class Route:
         handler: what answers.
         needs: the permission that the caller must hold. There is no default: :attr:`Permission.PUBLIC` is spelled out.
         session: whether a browser session's cookie counts, and how.
+        fresh: a stranger who signs in for it does so now, also where their identity provider knows them already.
         operation: what is told of it; None for the Kubernetes paths, which ``kubernetes/openapi.py`` tells of.
     """
 
@@ -93,6 +94,7 @@ class Route:
     needs: Permission
     operation: Operation | None = None
     session: Cookie = Cookie.IGNORED
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.needs, Permission):

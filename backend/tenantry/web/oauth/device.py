@@ -98,6 +98,6 @@ def _spell(user_code: str) -> str:
 
 ROUTES = [
     client_endpoint("/oauth/device_authorization", _authorize),
-    rendering.page("GET", "/device", _show, needs=Permission.SELF),
-    rendering.page("POST", "/device", _compare, needs=Permission.SELF),
+    rendering.page("GET", "/device", _show, needs=Permission.SELF, fresh=True),
+    rendering.page("POST", "/device", _compare, needs=Permission.SELF, fresh=True),
 ]
