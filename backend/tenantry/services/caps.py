@@ -22,6 +22,7 @@ class Cap:
 
 
 CLIENTS = Cap(200, "OAuth clients", "delete one that nobody uses")
+SECRETS = Cap(5, "secrets of the client", "revoke one first")
 #: that work: who was revoked or has expired counts no more
 KEYS = Cap(1000, "API keys that work", "revoke one that nobody uses")
 KEYS_OF_ONE = Cap(100, "API keys that work for the same owner", "revoke one that nobody uses")

@@ -42,7 +42,6 @@ from tenantry.storage import audit, changes, clients
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
-MOST_SECRETS = 5
 #: whoever names the client has its keys read, and by one of them a signature verified
 MOST_KEYS, MOST_JWKS = 10, 16 * 1024  # characters
 _RSA_BITS = range(2048, 4096 + 1)
@@ -151,15 +150,13 @@ class Clients:
 
         Raises:
             TenantryError: ``FORBIDDEN``, also when the client has more than the actor, who would have it by the secret;
-                ``NOT_FOUND``; ``INVALID``, it can keep none, or has too many.
+                ``NOT_FOUND``; ``INVALID``, it can keep none; ``LIMIT_REACHED``.
         """
         require(actor, Permission.CLIENTS_WRITE)
         found = await self._find(actor, client_id)
         _check_rights(actor, found.client)
         if found.client.is_public:
             raise TenantryError(Code.INVALID, "a public client cannot keep a secret")
-        if len(found.secrets) >= MOST_SECRETS:
-            raise TenantryError(Code.INVALID, f"a client has at most {MOST_SECRETS} secrets: revoke one first")
         now = ids.now_micros()
         secret, token = _new_secret(client_id, lifetime, now)
         made = NewSecret(Registered(found.client, (*found.secrets, secret)), token)
@@ -183,8 +180,12 @@ class Clients:
         """The client, if it is one of the actor's tenant, or of any for the platform."""
         found = await self._db.run(clients.get, client_id)
         if found is None or actor.tenant_id not in {"", found.client.tenant_id}:
-            raise TenantryError(Code.NOT_FOUND, f'there is no OAuth client "{client_id}"')
+            raise _unknown(client_id)
         return found
+
+
+def _unknown(client_id: str) -> TenantryError:
+    return TenantryError(Code.NOT_FOUND, f'there is no OAuth client "{client_id}"')
 
 
 def _new_secret(client_id: str, lifetime: int, now: int) -> tuple[ClientSecret, str]:
@@ -223,6 +224,10 @@ def _delete(unit: Unit, client: OAuthClient, now: int, row: AuditEvent) -> None:
 
 
 def _add_secret(unit: Unit, made: NewSecret, secret: ClientSecret, row: AuditEvent) -> NewSecret:
+    found = clients.get(unit, secret.client_id)
+    if found is None:
+        raise _unknown(secret.client_id)
+    caps.check(caps.SECRETS, len(found.secrets))
     clients.add_secret(unit, secret)
     audit.append(unit, row)
     changes.announce(unit, notice(made.registered.client), at=row.at)
