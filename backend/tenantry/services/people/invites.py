@@ -137,7 +137,7 @@ class Invites:
 
         Raises:
             TenantryError: ``FORBIDDEN``, the role is beyond the actor's own; ``CONFLICT``, it was accepted, taken back
-                or renewed before.
+                or renewed before; ``LIMIT_REACHED``.
         """
         check_grant(actor, before.role)
         made = new(actor, before.tenant_id, before.email, before.role, mailed=mailed)
@@ -269,7 +269,7 @@ def _renew(unit: Unit, actor: Actor, made: NewInvite, before: Invite) -> NewInvi
     if not invites.revoke(unit, before.id, made.invite.created_at):
         raise TenantryError(Code.CONFLICT, "the invite was accepted, taken back or renewed before: make another")
     _audit(unit, actor, "invite.revoke", before)
-    return add(unit, actor, made)
+    return _create(unit, actor, made)
 
 
 def revoke(unit: Unit, actor: Actor, invite: Invite) -> Invite:
