@@ -128,8 +128,7 @@ class Clients:
         _check(actor, client, self._subjects)
         diff = describe(_told(before.client), _told(client))
         row = _event(actor, "client.update", client, client.updated_at, diff=diff)
-        await self._db.run(_update, actor, client, before.client, row, write=True)
-        return Registered(client, before.secrets)
+        return Registered(await self._db.run(_update, actor, client, before.client, row, write=True), before.secrets)
 
     async def delete(self, actor: Actor, client_id: str) -> Registered:
         """Delete the client; none of its tokens works any more.
@@ -208,13 +207,14 @@ def _create(unit: Unit, actor: Actor, made: NewSecret, row: AuditEvent) -> NewSe
     return made
 
 
-def _update(unit: Unit, actor: Actor, client: OAuthClient, before: OAuthClient, row: AuditEvent) -> None:
+def _update(unit: Unit, actor: Actor, client: OAuthClient, before: OAuthClient, row: AuditEvent) -> OAuthClient:
     if (client.cluster, client.subject) != (before.cluster, before.subject):
         client = _placed(unit, actor, client)
     if not clients.update(unit, client, before):
         raise TenantryError(Code.CONFLICT, "the client has changed meanwhile: read it again")
     audit.append(unit, row)
     changes.announce(unit, notice(client), at=row.at)
+    return client
 
 
 def _delete(unit: Unit, client: OAuthClient, now: int, row: AuditEvent) -> None:

@@ -270,7 +270,7 @@ def _view(client: OAuthClient, secrets: tuple[ClientSecret, ...] | None = None) 
         post_logout_uris=list(client.post_logout_uris),
         scopes=list(client.scopes),
         jwks=json.loads(client.jwks) if client.jwks else None,
-        workload=view_workload(client.cluster, client.subject),
+        workload=view_workload(client.cluster, client.subject, given=client.given),
         first_party=client.first_party,
         disabled=client.disabled,
         created_by=client.created_by,

@@ -185,7 +185,7 @@ def _view(account: ServiceAccount) -> ServiceAccountView:
         role=account.role,
         scopes=None if account.role else list(account.scopes),
         state=account.status,
-        workload=view_workload(account.cluster, account.subject),
+        workload=view_workload(account.cluster, account.subject, given=account.given),
         created_by=account.created_by,
         created_at=timestamp(account.created_at),
     )

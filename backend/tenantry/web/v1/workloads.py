@@ -25,8 +25,11 @@ class WorkloadView(View):
     """Registered name of its cluster."""
     subject: str
     """`system:serviceaccount:NAMESPACE:NAME`, exactly."""
+    given: bool
+    """Whether the platform has given it, while the namespace was nobody's: so it lasts. Else it acts for as long as the
+    tenant has the namespace on record."""
 
 
-def view_workload(cluster: str, subject: str) -> WorkloadView | None:
+def view_workload(cluster: str, subject: str, *, given: bool) -> WorkloadView | None:
     """The workload as it is shown, None for none."""
-    return WorkloadView(cluster=cluster, subject=subject) if subject else None
+    return WorkloadView(cluster=cluster, subject=subject, given=given) if subject else None
