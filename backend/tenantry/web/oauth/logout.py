@@ -53,14 +53,13 @@ async def _confirm(request: web.Request, form: Form) -> web.Response:
 
 
 async def _sign_out(request: web.Request, wish: _Wish) -> web.Response:
+    if wish.target:
+        response = rendering.leave(request, wish.target)
+    else:
+        response = rendering.redirect(request, "/login?notice=signed-out")
     actor = request[ACTOR]
     if actor.session_id:
         await request.app[SERVICES].sessions.end(actor, actor.session_id)
-    response = (
-        rendering.leave(request, wish.target)
-        if wish.target
-        else rendering.redirect(request, "/login?notice=signed-out")
-    )
     rendering.drop_cookie(response, SESSION_COOKIE)
     return response
 
