@@ -31,7 +31,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 #: seconds between two polls that nothing woke
-POLL = (0.25, 0.5)
+POLL = (0.4, 0.7)
 #: changes kept in memory, and how many bytes of them at most
 WINDOW = 4096
 WINDOW_SIZE = 16 * 1024 * 1024

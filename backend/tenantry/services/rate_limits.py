@@ -89,7 +89,7 @@ class RateLimits:
     def is_exhausted(self, address: str) -> bool:
         """Whether :meth:`admit_stranger` would refuse that address."""
         now, full_at = self._monotonic(), self._full_at.get(Key("address", _network_of(address)))
-        return full_at is not None and self._wait(full_at, self._address, now) > 0
+        return full_at is not None and _wait(full_at + 1 / self._address.per_second, self._address, now) > 0
 
     def collect(self, before: Container[Key], seconds: float, most: int) -> dict[Key, int]:
         """What came out of the busy buckets since this was asked last, ``seconds`` ago: at most so many of them.
@@ -127,30 +127,32 @@ class RateLimits:
 
     def _take(self, *claims: tuple[Key, Rate]) -> None:
         """Take one request out of each bucket, or out of none."""
-        now = self._monotonic()
-        for key, rate in claims:
-            if rate.per_second and (wait := self._wait(self._full_at.get(key, now), rate, now)) > 0:
-                metrics.RATE_LIMITED.count(key.by)
-                seconds = max(1, math.ceil(wait))
-                message = (
-                    f"too many requests by this {key.by}: at most {rate.per_second} a second, {rate.burst} at once"
-                )
-                raise TenantryError(Code.TOO_MANY_REQUESTS, message, retry_after=seconds)
+        now, full_at = self._monotonic(), {}
         for key, rate in claims:
             if rate.per_second:
-                self._full_at[key] = max(self._full_at.get(key, now), now) + 1 / rate.per_second
-                if self._shared:
+                full_at[key] = max(self._full_at.get(key, now), now) + 1 / rate.per_second
+                if (wait := _wait(full_at[key], rate, now)) > 0:
+                    metrics.RATE_LIMITED.count(key.by)
+                    seconds = max(1, math.ceil(wait))
+                    message = (
+                        f"too many requests by this {key.by}: at most {rate.per_second} a second, {rate.burst} at once"
+                    )
+                    raise TenantryError(Code.TOO_MANY_REQUESTS, message, retry_after=seconds)
+        self._full_at.update(full_at)
+        if self._shared:
+            for key, rate in claims:
+                if rate.per_second:
                     self._note(key, rate)
         if len(self._full_at) > SIZE:
             self._make_room(now)
-
-    @staticmethod
-    def _wait(full_at: float, rate: Rate, now: float) -> float:
-        """Seconds until one more request fits into a bucket, 0 or less when it does now."""
-        return max(full_at, now) - now - (rate.burst - 1 + _ROUNDING) / rate.per_second
 
     def _make_room(self, now: float) -> None:
         """Forget the buckets that are full, and else those that are known longest."""
         self._full_at = {key: full_at for key, full_at in self._full_at.items() if full_at > now}
         for key in list(self._full_at)[: max(0, len(self._full_at) - SIZE * 9 // 10)]:
             del self._full_at[key]
+
+
+def _wait(full_at: float, rate: Rate, now: float) -> float:
+    """Seconds until a bucket could give what would make it full at ``full_at``, 0 or less when it can now."""
+    return full_at - now - (rate.burst + _ROUNDING) / rate.per_second

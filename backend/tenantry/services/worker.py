@@ -45,7 +45,7 @@ from tenantry.storage.unit import Unit
 log = logging.getLogger(__name__)
 
 LEASE = "worker"
-TICK = 0.3  # seconds between two looks at what was written; to be woken by each commit would cost each a query
+TICK = 0.5  # seconds between two looks at what was written; to be woken by each commit would cost each a query
 BATCH = 100
 #: the change log keeps an hour and at most this many bytes
 KEEP_MICROS = 3600 * 1_000_000
