@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
+import aiohttp_jinja2
 from aiohttp import web
-from aiohttp.web_urldispatcher import AbstractRoute, Resource
+from aiohttp.web_urldispatcher import AbstractRoute, Resource, UrlDispatcher
 
 from tenantry.addresses import is_loopback
 from tenantry.model.limits import MAX_BYTES
@@ -37,12 +40,15 @@ def create_app(services: Services, routes: Iterable[Route] = ROUTES) -> web.Appl
     app[STRICT] = external.scheme == "https" and not is_loopback(external.hostname or "")
     app.on_response_prepare.append(label_response)
     app.on_shutdown.append(_stop_streams)
-    docs.prepare(rendering.prepare(app))
-    known = _register(app, routes)
-    cors = Cors(services.settings.cors_origins, known) if services.settings.cors_origins else None
+    app[aiohttp_jinja2.APP_KEY] = rendering.environment()
+    docs.prepare(rendering.environment())
+    table = _table(tuple(routes))
+    for resource in table.resources:
+        app.router.register_resource(resource)
+    cors = Cors(services.settings.cors_origins, table.known) if services.settings.cors_origins else None
     if cors:
         app.on_response_prepare.append(cors.label)
-    app.middlewares.append(create_middleware(services, known, cors))
+    app.middlewares.append(create_middleware(services, table.known, cors))
     return app
 
 
@@ -55,13 +61,23 @@ def _pattern(path: str) -> str:
     return PLACE.sub(r"{\1:[^/:]+}", path) if path.startswith("/v1/") else path
 
 
-def _register(app: web.Application, routes: Iterable[Route]) -> dict[AbstractRoute, Route]:
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Routes as the router has them, which know nothing of an application: all that have the same may share them."""
+
+    resources: tuple[Resource, ...]
+    known: Mapping[AbstractRoute, Route]
+
+
+@lru_cache(maxsize=4)
+def _table(routes: tuple[Route, ...]) -> _Table:
+    router = UrlDispatcher()
     resources: dict[str, Resource] = {}
     known: dict[AbstractRoute, Route] = {}
     for route in routes:
         resource = resources.get(route.path)
         if resource is None:
-            resource = resources[route.path] = app.router.add_resource(_pattern(route.path))
+            resource = resources[route.path] = router.add_resource(_pattern(route.path))
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             known[resource.add_route(method, route.handler)] = route
-    return known
+    return _Table(tuple(resources.values()), known)

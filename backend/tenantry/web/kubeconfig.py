@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
-import yaml
-
 from tenantry.datadir import DataDirectory
+from tenantry.model import yamldoc
 from tenantry.model.names import PLATFORM_NAMESPACE
 
 _FILE = "kubeconfig"
@@ -29,4 +28,4 @@ def write_kubeconfig(directory: DataDirectory, server: str, ca: bytes, token: st
         "contexts": [{"name": _NAME, "context": {"cluster": _NAME, "user": _NAME, "namespace": PLATFORM_NAMESPACE}}],
         "current-context": _NAME,
     }
-    return directory.write(_FILE, yaml.safe_dump(document, sort_keys=False).encode())
+    return directory.write(_FILE, yamldoc.dump(document).encode())

@@ -47,9 +47,10 @@ _HEADERS = {
 _POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action "
 
 
-def prepare(app: web.Application) -> jinja2.Environment:
-    """Let ``app`` render templates."""
-    return aiohttp_jinja2.setup(app, loader=jinja2.PackageLoader("tenantry.web"), autoescape=True)
+@cache
+def environment() -> jinja2.Environment:
+    """What renders our templates; it keeps each that it has compiled."""
+    return jinja2.Environment(loader=jinja2.PackageLoader("tenantry.web"), autoescape=True)
 
 
 def page(
