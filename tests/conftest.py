@@ -11,6 +11,7 @@ import pytest
 # what others import stands before them
 pytest_plugins = [
     "tests.support.cluster",
+    "tests.support.signing",
     "tests.support.server",
     "tests.support.cli",
     "tests.support.databases",

@@ -9,6 +9,8 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
 import click
 import yaml
@@ -40,9 +42,7 @@ def base_files() -> dict[str, str]:
     """
     found: defaultdict[str, str] = defaultdict(str)
     text = Helm().template("--values", VALUES, "--skip-tests")
-    for source, document in re.findall(
-        r"^---\n# Source: tenantry/(\S+)\n(.*?)(?=^---$|\Z)", text, re.MULTILINE | re.DOTALL
-    ):
+    for source, document in _DOCUMENT.findall(text):
         name = source.removeprefix("templates/").replace("/", "-")
         found[name] += "---\n" + document if found[name] else _head(f"charts/tenantry/{source}") + document
     found["kustomization.yaml"] = _head("charts/tenantry/") + yaml.safe_dump(
@@ -76,10 +76,15 @@ def described() -> Iterator[tuple[str, str]]:
 
 def default(key: str) -> object:
     """The default of a value by its dotted key."""
-    found = yaml.safe_load((CHART / "values.yaml").read_text())
+    found = _values()
     for step in key.split("."):
         found = found[step]
     return found
+
+
+@cache
+def _values() -> Any:
+    return yaml.safe_load((CHART / "values.yaml").read_text())
 
 
 def _head(source: str) -> str:
@@ -87,9 +92,7 @@ def _head(source: str) -> str:
 
 
 def _chart() -> str:
-    return re.sub(
-        r"^(version|appVersion): .*$", rf"\1: {__version__}", (CHART / "Chart.yaml").read_text(), flags=re.MULTILINE
-    )
+    return _VERSION.sub(rf"\1: {__version__}", (CHART / "Chart.yaml").read_text())
 
 
 def _readme() -> str:

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
+from functools import cache
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -18,13 +19,17 @@ CODE = r"<error>|[1-5]\d\d"
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OURS = {kind.name for kind in KINDS}
 THEIRS = {"Namespace", "ResourceQuota", "LimitRange"}
+#: of prometheus_client's own collectors, and of the buckets of a histogram
+STANDARD = ("process_", "python_")
+BUCKET = "le"
 
 
 def _nodes(*patterns: str) -> Iterator[tuple[str, ast.AST]]:
     """Everything that stands in the files that git knows by those patterns, each with the name of its module."""
     for path in tracked(*patterns):
+        module = path.stem
         for node in ast.walk(ast.parse(path.read_text())):
-            yield path.stem, node
+            yield module, node
 
 
 def _units() -> set[str]:
@@ -40,44 +45,53 @@ def _conditions() -> set[str]:
     return {word for word in words if isinstance(word, str) and re.fullmatch(r"([A-Z][a-z]+)+", word)}
 
 
-#: names of metrics, by a pattern of the shell's -> label -> its values, as a set or by a regular expression
-VALUES: dict[str, dict[str, set[str] | str]] = {
-    "tenantry_http_*": {
-        "route": {route.path for route in ROUTES} | {UNKNOWN},
-        "method": METHODS | {"any"},
-        "code": CODE,
-    },
-    "tenantry_watch*": {"kind": OURS},
-    "tenantry_db_*": {
-        "unit": _units(),
-        "dialect": {"mysql", "sqlite"},
-        "lane": {"mysql", "sqlite-read", "sqlite-write", "db-admin"},
-        "reason": {"full", "deadline"},
-        "code": {str(code) for code in retry.TRANSIENT | retry.LOST},
-    },
-    "tenantry_authentications*": {
-        "method": {"none", "key", "session", "token", "serviceaccount"},
-        "outcome": {"ok", "malformed", "unknown", "expired", "revoked", "disabled", "address", "forged", "unavailable"},
-    },
-    "tenantry_sign_ins*": {"outcome": {"ok", "refused"}},
-    "tenantry_webhook_attempts*": {"outcome": {"delivered", "refused", "unreachable", "unsigned"}},
-    "tenantry_mails*": {"outcome": {"sent", "failed", "dropped"}},
-    "tenantry_rate_limited*": {"by": {"credential", "tenant", "address"}},
-    "tenantry_*build_info": {"version": {__version__}},
-    "workqueue_*": {"name": {"tenantry"}},
-    "controller_runtime_*": {
-        "controller": {kind.singular for kind in KINDS} | {"cache"},
-        "result": {"success", "requeue", "requeue_after", "error"},
-    },
-    "rest_client_*": {"code": CODE, "method": METHODS, "host": r"[\w.:\[\]-]+"},  # of the one kube-apiserver
-    "leader_election_*": {"name": {"tenantry-operator"}},
-    "tenantry_tenant_condition*": {"type": _conditions(), "status": {"True", "False", "Unknown"}},
-    "tenantry_drift_*": {"kind": THEIRS},
-    "tenantry_apply*": {"kind": OURS | THEIRS, "result": {"changed", "unchanged", "failed"}},
-}
-#: of prometheus_client's own collectors, and of the buckets of a histogram
-STANDARD = ("process_", "python_")
-BUCKET = "le"
+@cache
+def _known() -> dict[str, dict[str, set[str] | str]]:
+    """Names of metrics, by a pattern of the shell's -> label -> its values, as a set or by a regular expression."""
+    return {
+        "tenantry_http_*": {
+            "route": {route.path for route in ROUTES} | {UNKNOWN},
+            "method": METHODS | {"any"},
+            "code": CODE,
+        },
+        "tenantry_watch*": {"kind": OURS},
+        "tenantry_db_*": {
+            "unit": _units(),
+            "dialect": {"mysql", "sqlite"},
+            "lane": {"mysql", "sqlite-read", "sqlite-write", "db-admin"},
+            "reason": {"full", "deadline"},
+            "code": {str(code) for code in retry.TRANSIENT | retry.LOST},
+        },
+        "tenantry_authentications*": {
+            "method": {"none", "key", "session", "token", "serviceaccount"},
+            "outcome": {
+                "ok",
+                "malformed",
+                "unknown",
+                "expired",
+                "revoked",
+                "disabled",
+                "address",
+                "forged",
+                "unavailable",
+            },
+        },
+        "tenantry_sign_ins*": {"outcome": {"ok", "refused"}},
+        "tenantry_webhook_attempts*": {"outcome": {"delivered", "refused", "unreachable", "unsigned"}},
+        "tenantry_mails*": {"outcome": {"sent", "failed", "dropped"}},
+        "tenantry_rate_limited*": {"by": {"credential", "tenant", "address"}},
+        "tenantry_*build_info": {"version": {__version__}},
+        "workqueue_*": {"name": {"tenantry"}},
+        "controller_runtime_*": {
+            "controller": {kind.singular for kind in KINDS} | {"cache"},
+            "result": {"success", "requeue", "requeue_after", "error"},
+        },
+        "rest_client_*": {"code": CODE, "method": METHODS, "host": r"[\w.:\[\]-]+"},  # of the one kube-apiserver
+        "leader_election_*": {"name": {"tenantry-operator"}},
+        "tenantry_tenant_condition*": {"type": _conditions(), "status": {"True", "False", "Unknown"}},
+        "tenantry_drift_*": {"kind": THEIRS},
+        "tenantry_apply*": {"kind": OURS | THEIRS, "result": {"changed", "unchanged", "failed"}},
+    }
 
 
 def strays(page: str) -> list[str]:
@@ -94,7 +108,7 @@ def strays(page: str) -> list[str]:
 
 def values(metric: str, label: str) -> set[str] | str:
     """What a label of a metric may say; nothing for one that is not known."""
-    return next((labels for pattern, labels in VALUES.items() if fnmatch(metric, pattern)), {}).get(label, set())
+    return next((labels for pattern, labels in _known().items() if fnmatch(metric, pattern)), {}).get(label, set())
 
 
 def _is_one_of(value: str, known: set[str] | str) -> bool:
