@@ -12,6 +12,8 @@ import pytest
 from tests.support.operator import eventually
 from tests.support.server import server_process
 
+pytestmark = pytest.mark.slow  # each starts a program anew
+
 #: loaded in the place of another module, it tells its process to end
 ENDING = "import os, signal; os.kill(os.getpid(), signal.SIGTERM); raise ImportError('it goes on')"
 #: a program -> a module that it loads

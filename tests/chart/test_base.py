@@ -33,6 +33,7 @@ def test_a_generated_part_of_the_chart_is_fresh(name: str) -> None:
     assert (ROOT / name).read_text() == generate.chart_files()[name], "`make generate` writes it again"
 
 
+@pytest.mark.slow
 def test_the_base_is_fresh_and_nothing_else_lies_there(helm: Helm) -> None:
     del helm
     files = generate.base_files()

@@ -212,6 +212,7 @@ def counts(output: bytes) -> dict[str, int]:
     return {what: int(number) for number, what in re.findall(r"(\d+) ([a-z ]+)", output.decode().splitlines()[-1])}
 
 
+@pytest.mark.slow  # starts a program anew
 async def test_ctrl_c_tells_what_was_done_and_what_was_not(
     tenantry: Tenantry, server: ServerInProcess, tmp_path: Path
 ) -> None:
@@ -226,6 +227,7 @@ async def test_ctrl_c_tells_what_was_done_and_what_was_not(
     assert (await tenantry("get", "plans", "-o", "name")).stdout.count("\n") == told["created"]
 
 
+@pytest.mark.slow  # starts a program anew
 async def test_a_server_that_is_lost_is_not_asked_for_the_rest(tmp_path: Path) -> None:
     async with server_process(tmp_path) as server, applying(server, tmp_path) as process:
         server.process.kill()
@@ -257,6 +259,7 @@ def on_a_terminal(*arguments: str, data_dir: Path) -> str:
     return shown.decode()
 
 
+@pytest.mark.slow  # starts a program anew
 async def test_a_bar_is_for_terminals_only(tenantry: Tenantry, server: ServerInProcess, tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text(PLAN.replace("displayName", "colour"))
     arguments = ["apply", "-f", SAMPLES, "-f", str(tmp_path / "wrong.yaml")]

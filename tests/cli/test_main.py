@@ -38,6 +38,7 @@ def test_a_command_is_loaded_when_it_is_called() -> None:
     assert loaded_by("import tenantry.cli.main") & HEAVY == set()
 
 
+@pytest.mark.slow  # starts a program anew
 def test_serve_loads_neither_the_client_nor_what_draws() -> None:
     loaded = loaded_by("import tenantry.cli.serve")
     assert "tenantry.web.server" in loaded
@@ -77,6 +78,7 @@ def test_a_misspelt_command_is_told_of() -> None:
     assert refused.stderr.endswith("Error: No such command 'aply'. Did you mean 'apply'?\n")
 
 
+@pytest.mark.slow  # starts a program anew
 @pytest.mark.parametrize("arguments", [["--help"], ["explain", "config", "--recursive"]], ids=" ".join)
 def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
     with Path("/dev/full").open("wb") as full:

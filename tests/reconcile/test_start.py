@@ -11,6 +11,8 @@ import pytest
 from tests.cluster.controlplane import ControlPlane
 from tests.support.operator import Site, eventually
 
+pytestmark = pytest.mark.slow  # each starts a program anew
+
 KUBECONFIG = """\
 apiVersion: v1
 kind: Config

@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tenantry.model.errors import TenantryError
 from tenantry.storage import changes, resources
 from tenantry.storage.db import Database
@@ -42,6 +44,7 @@ async def check(database: Database, acknowledged: dict[str, int]) -> None:
     assert await database.run(changes.current_seq) == len(log)
 
 
+@pytest.mark.slow  # starts a program anew
 async def test_a_killed_process_loses_no_acknowledged_write(database_url: str) -> None:
     acknowledged: dict[str, int] = {}
     for _ in range(2):  # the second one finds what the first one left

@@ -308,6 +308,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
         yield Run(server, Client(session), browser, box, provider, receiver)
 
 
+@pytest.mark.slow  # starts a program anew
 async def test_nothing_secret_of_a_whole_life_is_kept_or_told(run: Run) -> None:
     secrets = run.secrets
     secrets.add("password", PASSWORD, NEW, WRONG)

@@ -41,6 +41,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Result]]:
     root.handlers[:], root.level = handlers, level
 
 
+@pytest.mark.slow  # starts a program anew
 async def test_serve_prints_where_it_is_and_stops_on_sigterm(tmp_path: Path) -> None:
     async with server_process(tmp_path) as server:
         assert f"kubectl --kubeconfig {server.kubeconfig} get tenants" in server.output
@@ -246,6 +247,7 @@ async def _scopes(tmp_path: Path, token: str) -> frozenset[str]:
         return (await services.authenticator.authenticate(token, "127.0.0.1")).scopes
 
 
+@pytest.mark.slow  # starts a program anew
 def test_serve_loads_nothing_that_it_does_not_need() -> None:
     script = "import sys, tenantry.cli.main, tenantry.cli.serve; print(*sys.modules)"
     loaded = set(

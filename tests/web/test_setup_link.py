@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.support.cli import run
 from tests.support.server import server_process
+
+pytestmark = pytest.mark.slow  # each starts a program anew
 
 
 async def read_terminal(terminal: int, until: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from tests.support.server import server_process
 
@@ -22,6 +23,7 @@ def document(kind: str, name: str, **spec: Any) -> dict[str, Any]:
     return {"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
+@pytest.mark.slow  # starts a program anew
 async def test_every_tenant_ends_with_the_last_revision_of_its_plan(tmp_path: Path, database_url: str) -> None:
     async with AsyncExitStack() as stack:
         clients = []
