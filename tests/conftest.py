@@ -7,6 +7,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 # what others import stands before them
 pytest_plugins = [
@@ -19,6 +20,10 @@ pytest_plugins = [
     "tests.support.installation",
     "tests.support.chromium",
 ]
+
+# how long an example takes says more of what runs beside it than of the code
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 #: start of a test's id -> why it may skip where CI is set
 MAY_SKIP: dict[str, str] = {}

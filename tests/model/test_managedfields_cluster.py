@@ -533,7 +533,7 @@ STEPS = st.one_of(
 FIRST = st.builds(Step, some(CREATE, APPLY), DOCUMENTS, MANAGERS)
 
 
-@settings(max_examples=350, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+@settings(max_examples=350, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(first=FIRST, rest=st.lists(STEPS, min_size=2, max_size=6))
 def test_any_sequence_of_writes_is_the_same_in_both_places(samples: Replay, first: Step, rest: list[Step]) -> None:
     samples.play([first, *rest])

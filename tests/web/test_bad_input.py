@@ -231,7 +231,7 @@ PARAMETERS = st.dictionaries(
     st.text() | st.integers().map(str) | st.sampled_from(["true", "All", "a=b", "a in (b)", "!a", "0", "x" * 5000]),
     max_size=4,
 )  # fmt: skip
-FEW = settings(max_examples=100, deadline=None, derandomize=True, database=None)
+FEW = settings(max_examples=100, derandomize=True, database=None)
 
 
 class Prey:

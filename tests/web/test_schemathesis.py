@@ -85,9 +85,7 @@ def _choose_what_exists(context: HookContext, parameters: dict[str, Any]) -> dic
 
 
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 def test_no_request_breaks_the_server(case: Case[Any], target: Target) -> None:
     # a schema cannot say which cursor, selector or network is a good one, and what schemathesis takes for bad data is
     # now and then the good data that it began with
