@@ -39,6 +39,7 @@ from tenantry.services.people.passwords import Passwords
 from tenantry.services.people.sessions import Sessions
 from tenantry.services.people.sign_in import SignIn
 from tenantry.services.people.sign_up import SignUp
+from tenantry.services.people.tenants import Tenants
 from tenantry.services.people.users import Users
 from tenantry.services.rate_exchange import RateExchange
 from tenantry.services.rate_limits import RateLimits
@@ -95,6 +96,7 @@ class Services:
     seals: Seals
     sealer: Sealer
     resources: ResourceService
+    tenants: Tenants
     history: History
     explain: Explanations
     tombstones: Tombstones
@@ -200,6 +202,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             seals=seals,
             sealer=Sealer(db, seals, retention_days=settings.audit_retention_days),
             resources=resources,
+            tenants=Tenants(resources),
             history=History(db, resources),
             explain=Explanations(db, resources),
             tombstones=Tombstones(db),

@@ -18,6 +18,7 @@ class Permission(StrEnum):
     SELF = "self"  # a person who is signed in, about nobody but themselves; also while their tenant is suspended
     RESOURCES_READ = "resources:read"
     RESOURCES_WRITE = "resources:write"
+    TENANTS_WRITE = "tenants:write"
     MEMBERS_READ = "members:read"
     MEMBERS_WRITE = "members:write"
     OWNERS_WRITE = "owners:write"
@@ -42,6 +43,7 @@ class Permission(StrEnum):
 MEANINGS: dict[Permission, str] = {
     Permission.RESOURCES_READ: "Read Plans, Tenants and Configs, their history and what explains them",
     Permission.RESOURCES_WRITE: "Write Plans, Tenants and Configs",
+    Permission.TENANTS_WRITE: "Change what a Tenant's owners decide: its display name and its first administrators",
     Permission.MEMBERS_READ: "See members and invites",
     Permission.MEMBERS_WRITE: "Invite people, change roles up to one's own, and remove members",
     Permission.OWNERS_WRITE: "Make and unmake owners",
@@ -96,9 +98,9 @@ _ADMIN = _DEVELOPER | {
     Permission.CLIENTS_WRITE,
 }
 
-#: role -> what it may do in its tenant; Plans and Tenants are written by the platform alone
+#: role -> what it may do in its tenant; of Plans and Tenants all but a few fields is the platform's alone to write
 ROLES: dict[Role, frozenset[Permission]] = {
-    Role.OWNER: _ADMIN | {Permission.OWNERS_WRITE},
+    Role.OWNER: _ADMIN | {Permission.TENANTS_WRITE, Permission.OWNERS_WRITE},
     Role.ADMIN: _ADMIN,
     Role.DEVELOPER: _DEVELOPER,
     Role.VIEWER: _VIEWER,
