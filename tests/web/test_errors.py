@@ -11,7 +11,7 @@ from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.permissions import Permission
 from tenantry.web import errors, rendering
 from tenantry.web.authentication import SESSION_COOKIE
-from tenantry.web.routes import Route
+from tenantry.web.routes import Cookie, Route
 from tests.support.server import ServerInProcess, running_server
 
 TENANTS = "/apis/tenantry.dev/v1alpha1/tenants"
@@ -234,9 +234,26 @@ async def _redirect(_: web.Request) -> web.Response:
 ROUTES = [
     Route("GET", "/fail", _fail, needs=Permission.PUBLIC),
     Route("GET", "/apis/fail", _fail, needs=Permission.PUBLIC),
+    Route("GET", "/page", _fail, needs=Permission.PUBLIC, session=Cookie.FORM),
     Route("GET", "/late", _fail_late, needs=Permission.PUBLIC),
     Route("GET", "/redirect", _redirect, needs=Permission.PUBLIC),
 ]
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"), [("/fail", "text/html"), ("/page", "text/html"), ("/apis/fail", "application/json")]
+)
+async def test_an_unexpected_error_is_a_page_to_people(tmp_path: Any, path: str, content_type: str) -> None:
+    async with (
+        running_server(tmp_path, ROUTES) as server,
+        server.session(anonymous=True) as session,
+        session.get(path, headers={"Accept": "text/html,*/*;q=0.8"}) as answer,
+    ):
+        text = await answer.text()
+        assert (answer.status, answer.content_type) == (500, content_type)
+        assert answer.headers["X-Request-ID"] in text
+        assert "hunter2" not in text
+        assert ('href="/login">To the sign-in</a>' in text) == (content_type == "text/html")
 
 
 @pytest.mark.parametrize("path", ["/fail", "/apis/fail"])

@@ -124,6 +124,23 @@ async def test_who_guesses_is_refused_and_who_has_a_key_is_not(api: Application)
         assert ("ApiKey", digest) not in api.server.services.standing._entries
 
 
+async def test_a_person_is_shown_a_page_before_anybody_knows_who_they_are(api: Application) -> None:
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with aiohttp.ClientSession(api.server.base_url, headers=accept) as stranger:
+        for _ in range(10):
+            async with stranger.get("/login") as answer:
+                assert answer.status == 200
+        async with stranger.get("/login") as answer:
+            assert (answer.status, answer.content_type, answer.headers["Retry-After"]) == (429, "text/html", "1")
+            assert "Too many requests" in await answer.text()
+        async with stranger.get("/v1/me") as answer:
+            assert (answer.status, answer.content_type) == (429, "application/problem+json")
+        async with stranger.get(f"{KUBERNETES}/plans") as answer:
+            assert (answer.status, (await answer.json())["kind"]) == (429, "Status")
+        async with stranger.get("/docs", headers={"Host": "elsewhere.example.com"}) as answer:
+            assert (answer.status, answer.content_type) == (421, "text/html")
+
+
 async def test_an_expired_key_is_no_way_around(api: Application) -> None:
     async with api.as_key("platform:read", expires_at=1) as robot:
         assert [(await robot.get("/v1/me")).status for _ in range(12)] == [401] * 10 + [429] * 2

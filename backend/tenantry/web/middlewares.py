@@ -263,35 +263,39 @@ def _note_denied(audit: AuditLog, request: web.Request, request_id: str, address
         audit.note_denied(request[ACTOR], request.method, request.path, error)
 
 
-def _is_for_a_person(request: web.Request) -> bool:
-    """Whether a browser shows the answer to somebody, who has followed a link or typed a path."""
+def _is_for_a_person(request: web.Request, binding: _Binding) -> bool:
+    """Whether a browser shows the answer to somebody: on a page, or who has followed a link or typed a path."""
+    if binding.session is Cookie.FORM:
+        return True
     is_of_an_api = request.path.startswith("/v1/") or errors.is_kubernetes(request.path)
-    return not is_of_an_api and ACTOR in request and "text/html" in request.headers.get("Accept", "")
+    is_open = binding.needs is Permission.PUBLIC and not is_of_an_api
+    return is_open and "text/html" in request.headers.get("Accept", "")
 
 
 async def _render(error: Exception, request: web.Request, request_id: str, binding: _Binding) -> web.Response:
-    """The answer to whatever a handler raised."""
-    if isinstance(error, TenantryError):
-        if binding.session is Cookie.FORM and ACTOR in request:
-            return show_error(request, error, request_id)
+    """The answer to whatever a handler raised, or what comes before it."""
+    told = _told(error, request_id)
+    if _is_for_a_person(request, binding):
+        response = show_error(request, told, request_id)
+    else:
         # a large document may have as many mistakes
-        told = [error.message, *((field.path, field.message) for field in error.fields)]
-        return await offload(told, errors.render, error, request.path, request_id)
+        size = [told.message, *((field.path, field.message) for field in told.fields)]
+        response = await offload(size, errors.render, told, request.path, request_id)
     if isinstance(error, web.RequestPayloadError):
-        broken = TenantryError(Code.BAD_REQUEST, "the body is not chunked as its Transfer-Encoding says")
-        response = errors.render(broken, request.path, request_id)
         response.force_close()  # nobody knows where the next request would begin
-        return response
+    if isinstance(error, web.HTTPException) and "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def _told(error: Exception, request_id: str) -> TenantryError:
+    """``error`` as it is told; the log has what nobody has foreseen."""
+    if isinstance(error, TenantryError):
+        return error
+    if isinstance(error, web.RequestPayloadError):
+        return TenantryError(Code.BAD_REQUEST, "the body is not chunked as its Transfer-Encoding says")
     if isinstance(error, web.HTTPException):
         code = _CODES.get(error.status, Code.BAD_REQUEST)
-        wrong = TenantryError(code, _MESSAGES.get(code, error.reason))
-        if _is_for_a_person(request):
-            response = show_error(request, wrong, request_id)
-        else:
-            response = errors.render(wrong, request.path, request_id)
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
-        return response
+        return TenantryError(code, _MESSAGES.get(code, error.reason))
     logger.error("unexpected error", exc_info=error)
-    message = f"unexpected error; the server's log has it under {request_id}"
-    return errors.render(TenantryError(Code.INTERNAL, message), request.path, request_id)
+    return TenantryError(Code.INTERNAL, f"unexpected error; the server's log has it under {request_id}")

@@ -22,7 +22,7 @@ from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.permissions import Permission
 from tenantry.services.throttle import FORMS, network_of
 from tenantry.web import csrf, errors
-from tenantry.web.authentication import SESSION_COOKIE, origin
+from tenantry.web.authentication import ANONYMOUS, SESSION_COOKIE, origin
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
 
 Form = Mapping[str, str]
@@ -90,14 +90,15 @@ def show(
             ``form-action`` to redirects too).
         context: beside ``base``, the path that all our links begin with, ``csrf`` for the forms, and ``actor``.
     """
+    actor = request.get(ACTOR, ANONYMOUS)  # who was refused before it was looked who they are is a stranger
     session, form = request.cookies.get(SESSION_COOKIE, ""), ""
-    if not request[ACTOR].session_id:
+    if not actor.session_id:
         session = ""
         form = request.cookies.get(FORM_COOKIE, "") or secrets.token_urlsafe(32)
     response = aiohttp_jinja2.render_template(
         template,
         request,
-        {"base": base(request), "csrf": csrf.token_of(session or form), "actor": request[ACTOR], **context},
+        {"base": base(request), "csrf": csrf.token_of(session or form), "actor": actor, **context},
         status=status,
     )
     response.headers.update(_HEADERS)
