@@ -105,6 +105,14 @@ async def test_a_code_signs_in_once(pair: list[Database]) -> None:
     assert not await pair[0].run(factors.use, user.id, 100, "", write=True)
 
 
+async def test_a_reset_link_works_for_ten_minutes(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = await database.run(links.make, Purpose.PASSWORD, (await add_user(database)).id, write=True)
+    now = ids.now_micros()
+    for seconds, works in ((590, True), (601, False)):
+        monkeypatch.setattr(ids, "now_micros", lambda later=seconds: now + later * 1_000_000)
+        assert await winners([links.find(database, token, Purpose.PASSWORD)]) == works
+
+
 async def test_a_link_ends_by_time_and_is_for_one_purpose(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     user = await add_user(database)
     tokens = {purpose: await database.run(links.make, purpose, user.id, write=True) for purpose in Purpose}

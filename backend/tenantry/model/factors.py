@@ -6,9 +6,9 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
-#: how many recovery codes there are, and of how many characters each: 120 bit, so that a plain hash does (ASVS 6.5.2)
+#: how many recovery codes there are, and of how many characters each: 140 bit, so that a plain hash does (ASVS 6.5.2)
 RECOVERY_CODES = 10
-_LENGTH, _GROUP = 24, 4
+_LENGTH, _GROUP = 28, 4
 _ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz"  # 32, and none that look alike
 
 

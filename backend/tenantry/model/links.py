@@ -25,7 +25,7 @@ class Purpose(StrEnum):
 #: how long a link works, in seconds
 LIFETIMES = {
     Purpose.SETUP: 15 * 60,
-    Purpose.PASSWORD: 3600,
+    Purpose.PASSWORD: 10 * 60,  # ASVS 6.5.5
     Purpose.RECOVERY: 15 * 60,
     Purpose.REGISTRATION: 3600,
     Purpose.ADDRESS: 3600,

@@ -241,6 +241,12 @@ def drop_cookie(response: web.StreamResponse, name: str) -> None:
     response.del_cookie(name, path="/", secure=True, httponly=True, samesite="Lax")
 
 
+def forget_session(response: web.StreamResponse) -> None:
+    """Let the browser forget the session that has ended, and what it has kept of our answers (W3C Clear Site Data)."""
+    drop_cookie(response, SESSION_COOKIE)
+    response.headers["Clear-Site-Data"] = '"cache"'
+
+
 def base(request: web.Request) -> str:
     """The path prefix under which clients reach us, without a slash at its end."""
     return urlsplit(request.app[SERVICES].settings.external_url).path

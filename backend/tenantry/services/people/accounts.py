@@ -29,7 +29,7 @@ _NAME = 100  # characters
 _RESET = """\
 Somebody, probably you, has asked to set a new password for this address.
 
-Open this within an hour; it works once:
+Open this within ten minutes; it works once:
 
     {url}
 

@@ -10,7 +10,6 @@ from aiohttp import web
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.oauth import OAuthClient
 from tenantry.web import rendering
-from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.oauth.forms import forwarding
 from tenantry.web.oauth.parameters import Parameters, parse, read_query
 from tenantry.web.oauth.server import find_client
@@ -60,7 +59,7 @@ async def _sign_out(request: web.Request, wish: _Wish) -> web.Response:
     actor = request[ACTOR]
     if actor.session_id:
         await request.app[SERVICES].sessions.end(actor, actor.session_id)
-    rendering.drop_cookie(response, SESSION_COOKIE)
+    rendering.forget_session(response)
     return response
 
 

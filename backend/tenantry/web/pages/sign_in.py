@@ -139,7 +139,7 @@ async def sign_out(request: web.Request, path: str) -> web.Response:
     if actor.session_id:
         await request.app[SERVICES].sessions.end(actor, actor.session_id)
     response = rendering.redirect(request, path)
-    rendering.drop_cookie(response, SESSION_COOKIE)
+    rendering.forget_session(response)
     return response
 
 

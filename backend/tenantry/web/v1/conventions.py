@@ -191,10 +191,15 @@ def endpoint(  # noqa: PLR0913 - the parts of a declaration
         status=status,
         conditional=conditional,
     )
-    return Route(method, path, _handler(handle, operation, query, body, kind), needs, operation, Cookie.COUNTS)
+    return Route(method, path, _handler(handle, operation, query, body, kind, needs), needs, operation, Cookie.COUNTS)
 
 
-def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: type[B], kind: Kind) -> Handler:
+def _handler(  # noqa: PLR0913, PLR0917 - the parts of a declaration
+    handle: Handle[Q, B], operation: Operation, query: type[Q], body: type[B], kind: Kind, needs: Permission
+) -> Handler:
+    # frontends ask for objects again and again, and a browser revalidates them; all else is of people, or of secrets
+    may_be_kept = needs is Permission.RESOURCES_READ
+
     async def handler(request: web.Request) -> web.StreamResponse:
         services = request.app[SERVICES]
         sent = await _read_body(request, body, expected=operation.body is not None)
@@ -216,7 +221,7 @@ def _handler(handle: Handle[Q, B], operation: Operation, query: type[Q], body: t
         if repeatable and (given := await answers.find(services.db, repeatable)):
             return _replay(given)
         try:
-            return respond(request, await handle(call), operation.status)
+            return respond(request, await handle(call), operation.status, may_be_kept=may_be_kept)
         except ReplayedError as replayed:
             return _replay(replayed.answer)
         except TenantryError:  # perhaps because the same request was done a moment ago
@@ -233,12 +238,18 @@ def _base(request: web.Request) -> str:
     return str(origin.with_host("localhost") if is_loopback(origin.host or "") else origin)
 
 
-def respond(request: web.Request, reply: Reply, status: int = 200) -> web.Response:
-    """``reply`` in HTTP; 304 when a GET has seen it already."""
+def respond(request: web.Request, reply: Reply, status: int = 200, *, may_be_kept: bool = False) -> web.Response:
+    """``reply`` in HTTP; 304 when a GET has seen it already.
+
+    Args:
+        request: to which it answers.
+        reply: what is answered.
+        status: HTTP code of a good answer.
+        may_be_kept: by the cache of a browser, which asks each time whether it is still so.
+    """
     text = text_of(reply.body)
-    headers = _headers(reply)
+    headers = _headers(reply) | {"Cache-Control": "private, no-cache" if may_be_kept else "no-store"}
     if request.method in {"GET", "HEAD"}:
-        headers["Cache-Control"] = "private, no-cache"
         etag = reply.etag or hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
         headers["ETag"] = f'"{etag}"'
         if any(tag.value in {_ANY, etag} for tag in request.if_none_match or ()):
@@ -343,9 +354,9 @@ def _replay(answer: Answer) -> web.Response:
             Code.SECRET_ALREADY_SHOWN,
             f"this Idempotency-Key has made {answer.body} already, and its secret is shown once: make another",
         )
-    return web.Response(
-        body=answer.body.encode(), status=answer.status, headers=answer.headers, content_type="application/json"
-    )
+    headers = {"Cache-Control": "no-store", **dict(answer.headers)}
+    body = answer.body.encode()
+    return web.Response(body=body, status=answer.status, headers=headers, content_type="application/json")
 
 
 def _scope(request: web.Request) -> str:
