@@ -258,6 +258,13 @@ class Settings(BaseSettings):
         max_length=63,
         description="The plan of a tenant that somebody makes for themselves.",
     )
+    second_factor: Literal["Optional", "Administrators", "Everybody"] = Field(
+        default="Optional",
+        description="Who must have a second factor beside their password: `Optional`, nobody; `Administrators`, "
+        "administrators of the platform, and owners and administrators of a tenant while they act in it; `Everybody`. "
+        "Who has signed in without one is led to turn it on, and may do nothing else. An identity provider whose `amr` "
+        "says `mfa` has asked for one.",
+    )
     clusters: tuple[Cluster, ...] = Field(
         default=(),
         description="Kubernetes clusters whose ServiceAccount tokens are accepted, a JSON list of objects with name, "

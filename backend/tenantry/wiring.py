@@ -130,7 +130,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(standing.close)
         signing_keys = SigningKeys(db, standing, encryption, settings.signing_algorithm)
         access_tokens = AccessTokens(settings.issuer, signing_keys)
-        authenticator = Authenticator(db, standing, keysets, access_tokens)
+        authenticator = Authenticator(db, standing, keysets, access_tokens, second_factor=settings.second_factor)
         stack.push_async_callback(authenticator.close)
         oauth = OAuth(db, standing, encryption)
         rate_limits = RateLimits(settings, shared=isinstance(read_database_url(settings.database), MySQLAddress))
@@ -195,6 +195,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
                 sessions,
                 invites,
                 accounts,
+                factors,
                 audit,
                 everybody=everybody,
             ),

@@ -153,7 +153,7 @@ async def test_each_sign_in_leads_by_the_review_until_the_password_has_answered(
     changed = await v1.server.services.db.run(users.get, user.id)
     assert changed is not None
     async with browsing(v1.server) as mallory:  # by the identity that is in doubt
-        mallory.cookies[SESSION_COOKIE] = await add_session(v1.server, changed, amr=("fed",))
+        mallory.cookies[SESSION_COOKIE] = await add_session(v1.server, changed, amr=("fed", "pwd"))
         page = await mallory.get("/account/access")
         assert "Only who signs in with the password" in page.text
         assert (await mallory.post("/account/access/keep", page.forms[0][1])).status == 403

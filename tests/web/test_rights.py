@@ -31,7 +31,8 @@ from tests.support.server import ServerInProcess, running_server
 OWN, OTHER, BLOCKED, READ_ONLY = "acme", "beta", "blocked", "readonly"
 MODES = {OWN: "", BLOCKED: "Blocked", READ_ONLY: "ReadOnly"}
 NUMBERS = itertools.count()
-SIGNED_IN = {Permission.AUTHENTICATED, Permission.SELF}
+#: what a person has who is signed in, in whatever state their tenant is
+SIGNED_IN = {Permission.AUTHENTICATED, Permission.SIGNED_IN, Permission.SELF}
 NOTHING = "nothing"
 SECRET = "Known to nobody else"  # the display name of the other tenant
 
@@ -117,7 +118,7 @@ def within(tenant: str, rights: frozenset[Permission]) -> frozenset[Permission]:
     mode, most = MODES[tenant], OF_TENANTS | {Permission.SELF}
     if mode:
         most &= READS | {Permission.SELF} if mode == "ReadOnly" else {Permission.SELF}
-    return rights & most | ({Permission.AUTHENTICATED} if Permission.SELF in rights else set())
+    return rights & most | (SIGNED_IN if Permission.SELF in rights else set())
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from tenantry.services.people.factors import Factors
 from tenantry.services.throttle import CODES, CODES_OF_LOGIN
 from tenantry.storage import factors
 from tenantry.web.authentication import SESSION_COOKIE
-from tenantry.web.pages.sign_in import HALFWAY_COOKIE
+from tenantry.web.pages.halfway import COOKIE as HALFWAY_COOKIE
 from tests.support.browsing import Browser, Page, browsing, log_in
 from tests.support.people import PASSWORD, add_account, seen
 from tests.support.server import ServerInProcess

@@ -3,7 +3,7 @@
 import time
 from http.cookies import SimpleCookie
 
-from tenantry.model import totp
+from tenantry.model import ids, totp
 from tenantry.model.permissions import Role
 from tenantry.services.throttle import CONFIRMATIONS
 from tenantry.web.authentication import SESSION_COOKIE
@@ -38,6 +38,28 @@ async def test_sessions_are_listed_and_ended_by_their_user(v1: Application) -> N
             await seen(v1.server)
             assert (await ended.get("/v1/me")).status == 401
         assert (await api.call("DELETE", "/v1/me/sessions/nothing")).status == 404
+
+
+async def test_another_session_is_ended_by_who_has_signed_in_lately(v1: Application) -> None:
+    user = await add_account(v1.server)
+    other = await add_session(v1.server, user)
+    old = await add_session(v1.server, user, auth_time=ids.now_micros() - 301 * 1_000_000)
+    path = f"/v1/me/sessions/{other.split('_')[1]}"
+    async with browser(v1.server, old) as api:
+        assert (await api.call("DELETE", path)).code == "sign_in_again"
+        assert len((await api.get("/v1/me/sessions")).body["items"]) == 2
+    async with browsing(v1.server) as person:
+        person.cookies[SESSION_COOKIE] = old
+        page = await person.get("/account")
+        refused = await person.submit(page, [action for action, _ in page.forms].index("/account/sessions/end"))
+        assert refused.location == "/login?return_to=%2Faccount&fresh=1"
+        assert "To go on, sign in once more" in (await person.follow(refused)).text
+        assert (await log_in(person, "ada@example.com", PASSWORD, refused.location)).location == "/account"
+        ended = await person.submit(await person.get("/account"))
+        assert (ended.status, ended.location) == (303, "/account")
+    last = await add_session(v1.server, user, auth_time=ids.now_micros() - 301 * 1_000_000)
+    async with browser(v1.server, last) as api:  # one's own is ended at any time
+        assert (await api.call("DELETE", f"/v1/me/sessions/{last.split('_')[1]}")).status == 200
 
 
 async def test_a_new_password_keeps_this_session_alone_in_its_tenant(v1: Application) -> None:

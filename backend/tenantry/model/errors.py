@@ -44,6 +44,8 @@ class Code(StrEnum):
     BAD_REQUEST = "bad_request"
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
+    SECOND_FACTOR_REQUIRED = "second_factor_required"
+    SIGN_IN_AGAIN = "sign_in_again"
     TENANT_SUSPENDED = "tenant_suspended"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -78,6 +80,9 @@ MEANINGS = {
     Code.BAD_REQUEST: "The request cannot be understood: a parameter, the body's syntax, an unknown field.",
     Code.UNAUTHENTICATED: "No credential, or one that is mistyped, unknown, expired or revoked. Send a valid token.",
     Code.FORBIDDEN: "The credential does not have the permission. Use one that has, or ask for it.",
+    Code.SECOND_FACTOR_REQUIRED: "`TENANTRY_SECOND_FACTOR` wants a second factor of the person, and they have signed "
+    "in without one. `/account/mfa` turns it on.",
+    Code.SIGN_IN_AGAIN: "This takes a sign-in of the last five minutes. Sign in again, and repeat it.",
     Code.TENANT_SUSPENDED: "The tenant is suspended, for the reason that the message has. Nothing passes, or only what "
     "reads; ask who runs the platform.",
     Code.NOT_FOUND: "There is no such object or path, or the caller may not know of it.",

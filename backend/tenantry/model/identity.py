@@ -10,6 +10,8 @@ from tenantry.model.rate import Rate
 
 #: name of the actor for what nobody has asked for, as invites and the audit log have it
 WORKER = "worker"
+#: what :attr:`Permission.SELF` holds, too
+_OF_A_PERSON = frozenset({Permission.AUTHENTICATED, Permission.SIGNED_IN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +61,10 @@ class Actor:
         return "" if person == self.name else person
 
     def may(self, permission: Permission) -> bool:
-        """Whether this actor holds ``permission``; a person who is signed in has a valid credential, whatever else."""
+        """Whether this actor holds ``permission``; a person who is wholly signed in is so, by a valid credential."""
         if permission is Permission.PUBLIC or permission in self.permissions:
             return True
-        return permission is Permission.AUTHENTICATED and Permission.SELF in self.permissions
+        return permission in _OF_A_PERSON and Permission.SELF in self.permissions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +181,12 @@ SESSION_IDLE_US = 30 * 60 * 1_000_000
 SESSION_LIFE_US = 12 * 3600 * 1_000_000
 
 
+#: how lately somebody must have signed in who does what a session that was left open must not do, in microseconds
+SESSION_FRESH_US = 5 * 60 * 1_000_000
+#: what a method of authentication is called that is several of them (RFC 8176)
+SEVERAL_FACTORS = "mfa"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A browser that a user has signed in with; the cookie's secret is kept only as its SHA-256."""
@@ -199,6 +207,10 @@ class Session:
     def ends_at(self) -> int:
         """When it ends unless it is used before, in epoch microseconds."""
         return min(self.last_seen_at + SESSION_IDLE_US, self.created_at + SESSION_LIFE_US)
+
+    def is_fresh(self, now: int) -> bool:
+        """Whether somebody has signed in with it a moment before ``now``, in epoch microseconds."""
+        return now - self.auth_time <= SESSION_FRESH_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ class Purpose(StrEnum):
     REGISTRATION = "registration"  # make an account with the address to which it was mailed
     ADDRESS = "address"  # tell that one's address is one's own, signed in
     SIGN_IN = "sign-in"  # the password was right: go on with the second factor. It is a cookie, and no link at all
+    SIGN_IN_ELSEWHERE = "sign-in-elsewhere"  # the same, an identity provider having said who it is
 
 
 #: how long a link works, in seconds
@@ -30,6 +31,7 @@ LIFETIMES = {
     Purpose.REGISTRATION: 3600,
     Purpose.ADDRESS: 3600,
     Purpose.SIGN_IN: 10 * 60,
+    Purpose.SIGN_IN_ELSEWHERE: 10 * 60,
 }
 
 

@@ -204,6 +204,7 @@ class AccessToken:
         session_id: the browser session that it ends with, if any.
         grant_id: the family of refresh tokens that it belongs to; empty without any.
         auth_version: of the user when they signed in.
+        amr: how they had proved who they are (RFC 8176).
         issued: epoch seconds.
         expires: epoch seconds.
         kid: of the key that signed it.
@@ -217,6 +218,7 @@ class AccessToken:
     session_id: str
     grant_id: str
     auth_version: int
+    amr: tuple[str, ...]
     issued: float
     expires: float
     kid: str

@@ -11,10 +11,11 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """One right. Its value is also the scope that lets a credential use it, but for the first three."""
+    """One right. Its value is also the scope that lets a credential use it, but for the first four."""
 
     PUBLIC = "public"  # no credential needed; must be spelled out on a route
     AUTHENTICATED = "authenticated"  # any valid credential
+    SIGNED_IN = "signed-in"  # a person who is signed in, also without the second factor that they must have
     SELF = "self"  # a person who is signed in, about nobody but themselves; also while their tenant is suspended
     RESOURCES_READ = "resources:read"
     RESOURCES_WRITE = "resources:write"
@@ -65,7 +66,7 @@ MEANINGS: dict[Permission, str] = {
 }
 
 #: what needs no right in particular
-FREE = frozenset({Permission.PUBLIC, Permission.AUTHENTICATED, Permission.SELF})
+FREE = frozenset({Permission.PUBLIC, Permission.AUTHENTICATED, Permission.SIGNED_IN, Permission.SELF})
 
 
 class Role(StrEnum):

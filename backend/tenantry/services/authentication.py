@@ -79,13 +79,14 @@ class Authenticator:
         keysets: KeySets,
         tokens: AccessTokens,
         *,
+        second_factor: str = "Optional",
         now: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._now, self._monotonic = now, monotonic
         self._db = db
         self._standing = standing
-        self._rights = Rights(standing)
+        self._rights = Rights(standing, second_factor)
         self._keysets = keysets
         self._tokens = tokens
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
@@ -242,7 +243,7 @@ class Authenticator:
         if user.status is not UserStatus.ACTIVE:
             raise refusal("session", "disabled", "the user is disabled", actor)
         with counting("session"):
-            actor = await self._rights.as_person(actor, user, session.tenant_id)
+            actor = await self._rights.of_session(actor, user, session)
         return _Verified(
             method="session",
             actor=actor,

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tenantry.model.identity import Actor, ApiKey, ServiceAccount, TenantStanding, User, UserStatus
+from tenantry.model.identity import (
+    SEVERAL_FACTORS,
+    Actor,
+    ApiKey,
+    ServiceAccount,
+    Session,
+    TenantStanding,
+    User,
+    UserStatus,
+)
 from tenantry.model.oauth import AccessToken, OAuthClient
-from tenantry.model.permissions import OF_TENANTS, OF_THE_PLATFORM, READS, ROLES, SCOPES, Permission, permissions_of
+from tenantry.model.permissions import (
+    OF_TENANTS,
+    OF_THE_PLATFORM,
+    READS,
+    ROLES,
+    SCOPES,
+    Permission,
+    Role,
+    permissions_of,
+)
 from tenantry.services.machines.keys import LOCAL_ADMIN
 from tenantry.services.machines.workloads import Workload
 from tenantry.services.refusals import refusal
@@ -14,13 +32,27 @@ from tenantry.services.standing import Standing
 
 _SIGNED_IN = frozenset({Permission.AUTHENTICATED, Permission.SELF})
 _PLATFORM_ADMIN = SCOPES["platform:admin"] | _SIGNED_IN
+_ADMINISTRATORS = frozenset({Role.OWNER, Role.ADMIN})
 
 
 class Rights:
-    """Computes them from the memory view of one process."""
+    """Computes them from the memory view of one process.
 
-    def __init__(self, standing: Standing) -> None:
+    Args:
+        standing: what they rest on.
+        second_factor: who must have one, as in the settings.
+    """
+
+    def __init__(self, standing: Standing, second_factor: str) -> None:
         self._standing = standing
+        self._second_factor = second_factor
+
+    async def of_session(self, actor: Actor, user: User, session: Session) -> Actor:
+        """``actor`` as who is signed in; without the second factor that they must have, nothing but to turn it on."""
+        person = await self.as_person(actor, user, session.tenant_id)
+        if self._is_enough(user, person.role, session.amr):
+            return person
+        return replace(person, permissions=frozenset({Permission.SIGNED_IN}))
 
     async def of_key(self, key: ApiKey) -> Actor:
         """Who bears ``key``: itself, or whoever it acts as, with the rights that they have now.
@@ -69,6 +101,9 @@ class Rights:
             if user.status is not UserStatus.ACTIVE:
                 raise refusal("token", "disabled", "the user is disabled", actor)
             person = await self.as_person(actor, user, token.tenant_id)
+            if not self._is_enough(user, person.role, token.amr):
+                message = "the access was granted without the second factor that is needed now: sign in again"
+                raise refusal("token", "revoked", message, actor)
             return replace(person, permissions=person.permissions & within)
         actor = replace(actor, permissions=permissions_of(actor.scopes))
         if not token.tenant_id:
@@ -115,6 +150,12 @@ class Rights:
             return replace(actor, permissions=_SIGNED_IN)
         member = replace(actor, role=membership.role, permissions=ROLES[membership.role] | _SIGNED_IN)
         return self._within(member, tenant_id, tenant)
+
+    def _is_enough(self, user: User, role: Role | None, amr: tuple[str, ...]) -> bool:
+        """Whether a person who acts in ``role`` has proved who they are by as much as the settings ask for."""
+        if self._second_factor == "Optional" or SEVERAL_FACTORS in amr:
+            return True
+        return self._second_factor == "Administrators" and not user.platform_admin and role not in _ADMINISTRATORS
 
     @staticmethod
     def _within(actor: Actor, tenant_id: str, tenant: TenantStanding | None) -> Actor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.storage import sessions, users
@@ -21,3 +22,14 @@ def check_session(unit: Unit, actor: Actor) -> None:
     session, user = sessions.get(unit, actor.session_id), users.get(unit, actor.user_id)
     if not session or not user or session.revoked_at or session.auth_version != user.auth_version:
         raise TenantryError(Code.UNAUTHENTICATED, "the session was ended: sign in again")
+
+
+def check_fresh(unit: Unit, actor: Actor) -> None:
+    """See that ``actor`` has signed in a moment ago.
+
+    Raises:
+        TenantryError: ``SIGN_IN_AGAIN``.
+    """
+    session = sessions.get(unit, actor.session_id)
+    if session is None or not session.is_fresh(ids.now_micros()):
+        raise TenantryError(Code.SIGN_IN_AGAIN, "this takes a sign-in of the last five minutes: sign in again")

@@ -19,8 +19,6 @@ from tenantry.wiring import Services
 ANONYMOUS = Actor(name="system:anonymous", groups=("system:unauthenticated",))
 #: the cookie of a browser session: bound to this host and to TLS, and read by no script (RFC 6265bis, 4.1.3.2)
 SESSION_COOKIE = "__Host-tenantry"
-#: so lately must somebody have signed in who does what a session that was left open must not do
-_FRESH_US = 5 * 60 * 1_000_000
 
 
 class Credentials:
@@ -77,7 +75,7 @@ async def lapse(request: web.Request) -> TenantryError:
 async def fresh_session(request: web.Request) -> Session | None:
     """The session of who has signed in a moment ago."""
     session = await request.app[SERVICES].standing.session(request[ACTOR].session_id)
-    return session if session and ids.now_micros() - session.auth_time <= _FRESH_US else None
+    return session if session and session.is_fresh(ids.now_micros()) else None
 
 
 def origin(url: str) -> str:

@@ -43,6 +43,8 @@ TABLE: dict[Code, Rendering] = {
     Code.BAD_REQUEST: Rendering(400, "BadRequest", "Bad request"),
     Code.UNAUTHENTICATED: Rendering(401, "Unauthorized", "Not authenticated"),
     Code.FORBIDDEN: Rendering(403, "Forbidden", "Forbidden", _FORBIDDEN),
+    Code.SECOND_FACTOR_REQUIRED: Rendering(403, "Forbidden", "Second factor required"),
+    Code.SIGN_IN_AGAIN: Rendering(403, "Forbidden", "Sign in again"),
     Code.DELETION_PROTECTED: Rendering(403, "Forbidden", "Protected against deletion", _FORBIDDEN),
     Code.TENANT_SUSPENDED: Rendering(403, "Forbidden", "Tenant suspended"),
     Code.NOT_FOUND: Rendering(404, "NotFound", "Not found", "{resource} {name} not found"),

@@ -31,11 +31,10 @@ from tenantry.services.offload import offload
 from tenantry.services.refusals import RefusedError
 from tenantry.web import csrf, errors
 from tenantry.web.admission import Admission
-from tenantry.web.authentication import ANONYMOUS
 from tenantry.web.client_address import client_address
 from tenantry.web.cors import Cors, is_preflight
 from tenantry.web.permissions import refusal
-from tenantry.web.rendering import send_to_login, show_error
+from tenantry.web.rendering import send_on, show_error
 from tenantry.web.routes import ACTOR, DRAINING, STRICT, Cookie, Handler, Route
 from tenantry.wiring import Services
 
@@ -97,8 +96,8 @@ def create_middleware(services: Services, routes: Mapping[AbstractRoute, Route],
                 request[ACTOR] = _on_request(actor, scope.request_id, address)
                 if actor.may(binding.needs):
                     response = await handler(request)
-                elif binding.session is Cookie.FORM and actor is ANONYMOUS:
-                    response = send_to_login(request, fresh=binding.fresh)
+                elif binding.session is Cookie.FORM and (onward := send_on(request, fresh=binding.fresh)):
+                    response = onward
                 else:
                     raise await refusal(request, actor, binding.template, binding.needs)  # noqa: TRY301 - it ends like every other
             except (ConnectionError, asyncio.CancelledError):

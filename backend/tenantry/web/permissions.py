@@ -15,6 +15,7 @@ from tenantry.services.standing import Standing
 from tenantry.services.tenancy import missing_scope, suspended
 from tenantry.web.authentication import ANONYMOUS
 from tenantry.web.query import flag
+from tenantry.web.rendering import FACTOR
 from tenantry.web.routes import SERVICES
 
 _PREFIX = f"/apis/{API_VERSION}/"
@@ -32,6 +33,9 @@ async def refusal(request: web.Request, actor: Actor, template: str, needs: Perm
     """
     if actor is ANONYMOUS:
         return TenantryError(Code.UNAUTHENTICATED, "a bearer token is needed")
+    if actor.may(Permission.SIGNED_IN) and not actor.may(Permission.SELF):
+        message = f"a second factor is needed here: turn on two-step sign-in at {FACTOR}"
+        return TenantryError(Code.SECOND_FACTOR_REQUIRED, message)
     if actor.suspended:
         return suspended(actor)
     name = _tenant_of(request, template)

@@ -35,6 +35,8 @@ FORM_BYTES = 64 * 1024
 #: which a browser is sent, which must fit in the first line of its request (8 KiB: ``large_client_header_buffers``)
 _LOCATION = 2048
 _ADDRESS = 7 * 1024
+#: where people turn two-step sign-in on and off
+FACTOR = "/account/mfa"
 
 #: ``no-referrer`` would make browsers send ``Origin: null`` with our own forms
 _HEADERS = {
@@ -171,9 +173,16 @@ def leave(request: web.Request, address: str) -> web.Response:
     return web.Response(status=303, headers={**_HEADERS, "Location": address})
 
 
-def send_to_login(request: web.Request, *, fresh: bool = False) -> web.Response:
-    """Let somebody sign in first, and come back to the page that they wanted; ``fresh`` as in :func:`login_path`."""
-    return redirect(request, login_path(request.path_qs if request.method in csrf.SAFE else request.path, fresh=fresh))
+def send_to_login(request: web.Request, path: str = "", *, fresh: bool = False) -> web.Response:
+    """Let them sign in first, a stranger or who must do so again, and come back to ``path`` or what they wanted.
+
+    Args:
+        request: of the page that they may not see yet.
+        path: where to then; the page itself when empty.
+        fresh: as in :func:`login_path`.
+    """
+    wanted = path or (request.path_qs if request.method in csrf.SAFE else request.path)
+    return redirect(request, login_path(wanted, fresh=fresh))
 
 
 def login_path(wanted: str, *, fresh: bool = False) -> str:
@@ -184,6 +193,25 @@ def login_path(wanted: str, *, fresh: bool = False) -> str:
 def is_fresh(request: web.Request, form: Form) -> bool:
     """Whether the page was asked for with, or its form says, that an earlier sign-in elsewhere does not count."""
     return bool(form.get("fresh") or request.query.get("fresh"))
+
+
+def lacks_factor(request: web.Request) -> bool:
+    """Whether somebody is signed in without the second factor that they must have."""
+    actor = request[ACTOR]
+    return actor.may(Permission.SIGNED_IN) and not actor.may(Permission.SELF)
+
+
+def send_to_factor(request: web.Request, path: str = "") -> web.Response:
+    """Let who lacks a second factor turn it on first, and come back to ``path``, or the page that they wanted."""
+    wanted = path or (request.path_qs if request.method in csrf.SAFE else "")
+    return redirect(request, FACTOR + (f"?{urlencode({'return_to': wanted})}" if wanted else ""))
+
+
+def send_on(request: web.Request, *, fresh: bool) -> web.Response | None:
+    """Where somebody is sent who may not see a page yet; None when there is nothing that they can do about it."""
+    if request[ACTOR].name == ANONYMOUS.name:
+        return send_to_login(request, fresh=fresh)
+    return send_to_factor(request) if lacks_factor(request) else None
 
 
 def is_ours(path: str) -> bool:

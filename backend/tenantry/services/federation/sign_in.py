@@ -23,7 +23,8 @@ from tenantry import metrics
 from tenantry.model import email_address, ids
 from tenantry.model.audit import AuditEvent, Result
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, User, UserStatus
+from tenantry.model.identity import SEVERAL_FACTORS, Actor, User, UserStatus
+from tenantry.model.links import Purpose
 from tenantry.model.providers import TRANSACTION_LIFE_US, Identity, LoginTransaction, Provider, identity_id
 from tenantry.services.audit.log import AuditLog, event
 from tenantry.services.federation import id_tokens
@@ -31,9 +32,12 @@ from tenantry.services.federation.id_tokens import UnbelievableError
 from tenantry.services.federation.oidc import RelyingParty, Request
 from tenantry.services.federation.providers import Providers
 from tenantry.services.outbound import OutboundError
+from tenantry.services.people import links
 from tenantry.services.people.accounts import Accounts, end_sessions
+from tenantry.services.people.factors import Factors
 from tenantry.services.people.invites import Invites
 from tenantry.services.people.sessions import NewSession, Sessions
+from tenantry.services.people.sign_in import ELSEWHERE
 from tenantry.services.standing import notice
 from tenantry.storage import audit, changes, identities, logins, users
 from tenantry.storage.db import Database
@@ -71,10 +75,14 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A browser that came back, and where it wanted to be; without a session, what it linked was linked before."""
+    """A browser that came back, and where it wanted to be; without a session, what it linked was linked before.
+
+    ``halfway`` is for who has a second factor here, and was asked for none there: what :meth:`SignIn.with_code` takes.
+    """
 
     session: NewSession | None
     return_to: str
+    halfway: str = ""
 
 
 class Federation:
@@ -88,6 +96,7 @@ class Federation:
         begun: Sessions,
         invites: Invites,
         accounts: Accounts,
+        factors: Factors,
         denied: AuditLog,
         *,
         everybody: bool = False,
@@ -98,6 +107,7 @@ class Federation:
         self._sessions = begun
         self._invites = invites
         self._accounts = accounts
+        self._factors = factors
         self._audit = denied
         self._everybody = everybody
 
@@ -180,7 +190,11 @@ class Federation:
             may_join = self._everybody or found.auto_provision or await self._invites.is_good(invite)
             at = _auth_time(found, login, claims)
             user = await self._db.run(_user_of, actor, found, claims, may_join, write=True)
-            session = await self._sessions.begin(actor, user, _methods(claims), auth_time=at, user_agent=user_agent)
+            methods = _methods(claims)
+            if SEVERAL_FACTORS not in methods and (await self._factors.state(user.id)).since:
+                halfway = await self._db.run(links.make, Purpose.SIGN_IN_ELSEWHERE, user.id, write=True)
+                return Arrival(None, return_to, halfway)
+            session = await self._sessions.begin(actor, user, methods, auth_time=at, user_agent=user_agent)
             metrics.SIGN_INS.count("ok")
             return Arrival(session, return_to)
         except NotSignedInError as refusal:
@@ -334,10 +348,10 @@ def _identity(provider: Provider, claims: Mapping[str, Any]) -> Identity:
 
 
 def _methods(claims: Mapping[str, Any]) -> tuple[str, ...]:
-    """How the provider says that they have proved who they are (RFC 8176)."""
+    """That they come from elsewhere, and how the provider says that they have proved who they are (RFC 8176)."""
     told = claims.get("amr")
     words = [word for word in told if isinstance(word, str) and _word(word) == word] if isinstance(told, list) else []
-    return tuple(words[:_METHODS]) or ("fed",)
+    return (*ELSEWHERE, *words[:_METHODS])
 
 
 def _auth_time(provider: Provider, login: LoginTransaction, claims: Mapping[str, Any]) -> int:

@@ -168,6 +168,7 @@ def _read(claims: Claims, kid: str) -> AccessToken:
         session_id=texts["sid"],
         grant_id=texts["gid"],
         auth_version=int(claims.get("ver", 0)),
+        amr=tuple(claims.get("amr", ())),
         issued=float(claims["iat"]),
         expires=float(claims["exp"]),
         kid=kid,

@@ -18,14 +18,13 @@ from tenantry.services.answers import Once
 from tenantry.services.audit.log import event
 from tenantry.services.machines.keys import Keys, NewKey, owner_of
 from tenantry.services.people.accounts import Accounts, end_sessions
+from tenantry.services.people.sign_in import WITH_PASSWORD
 from tenantry.services.session_check import check_session
 from tenantry.services.standing import notice
 from tenantry.services.withdrawal import Held, access_of, withdraw_access
 from tenantry.storage import audit, changes, sessions, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
-
-_WITH_PASSWORD = "pwd"  # noqa: S105 - RFC 8176
 
 
 class Access:
@@ -97,7 +96,7 @@ class Access:
 
 def _may_answer(unit: Unit, actor: Actor) -> bool:
     session = sessions.get(unit, actor.session_id)
-    return session is not None and _WITH_PASSWORD in session.amr
+    return session is not None and session.amr[:1] == WITH_PASSWORD
 
 
 def _keep(unit: Unit, actor: Actor) -> None:

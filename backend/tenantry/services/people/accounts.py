@@ -14,7 +14,7 @@ from tenantry.services.people import links
 from tenantry.services.people.errands import Errands
 from tenantry.services.people.mail import Mail
 from tenantry.services.people.passwords import Passwords
-from tenantry.services.session_check import check_session
+from tenantry.services.session_check import check_fresh, check_session
 from tenantry.services.standing import notice
 from tenantry.services.throttle import CONFIRMATIONS, MAILS, NEWS, Throttle
 from tenantry.services.withdrawal import Held, access_of, withdraw_access, withdraw_grants
@@ -153,7 +153,7 @@ class Accounts:
         Raises:
             TenantryError: ``INVALID`` at ``current`` or ``password``.
         """
-        user = await self.confirm(actor, current, "current")
+        user = await self._confirm_password(actor, current, "current")
         if new == current:
             wrong = FieldError("password", FieldCode.INVALID, "Invalid value: is the one that you have already")
             raise TenantryError(Code.INVALID, "the password is not a new one", [wrong])
@@ -162,12 +162,19 @@ class Accounts:
         await self.tell(changed, "Your password was changed. You were signed out everywhere else.")
         return changed
 
-    async def confirm(self, actor: Actor, password: str, field: str = "password") -> User:
-        """The actor's own user, who has said their password again.
+    async def confirm(self, actor: Actor, password: str) -> User:
+        """The actor's own user, who has said their password again, or has none and signed in a moment ago.
 
         Raises:
-            TenantryError: ``INVALID`` at ``field``; ``TOO_MANY_REQUESTS``.
+            TenantryError: ``INVALID`` at ``password``; ``SIGN_IN_AGAIN``; ``TOO_MANY_REQUESTS``.
         """
+        user = await self._db.run(users.get, actor.user_id)
+        if user and not user.password_hash:
+            await self._db.run(check_fresh, actor)
+            return user
+        return await self._confirm_password(actor, password, "password")
+
+    async def _confirm_password(self, actor: Actor, password: str, field: str) -> User:
         ticket = await self._throttle.admit(CONFIRMATIONS, actor.session_id)
         user = await self._db.run(users.get, actor.user_id)
         if not await self._passwords.verify(user.password_hash if user else "", password) or user is None:

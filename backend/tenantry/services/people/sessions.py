@@ -10,6 +10,7 @@ from tenantry.model.credentials import Prefix, new_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import SESSION_LIFE_US, Actor, Session, User
 from tenantry.services.audit.log import event
+from tenantry.services.session_check import check_fresh
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant
 from tenantry.storage import audit, changes, memberships, sessions, users
@@ -73,11 +74,14 @@ class Sessions:
         """End a session of the actor's own user; one that has ended stays so.
 
         Raises:
-            TenantryError: ``NOT_FOUND``.
+            TenantryError: ``NOT_FOUND``; ``SIGN_IN_AGAIN``, it is another than the actor's own, who has not signed in
+                lately.
         """
         session = await self._db.run(sessions.get, session_id)
         if session is None or not actor.user_id or session.user_id != actor.user_id:
             raise TenantryError(Code.NOT_FOUND, f'there is no session "{session_id}"')
+        if session_id != actor.session_id:  # who has found a browser open keeps its owner out of no other
+            await self._db.run(check_fresh, actor)
         await self._db.run(_end, actor, session, write=True)
 
     async def list(self, actor: Actor) -> list[Session]:

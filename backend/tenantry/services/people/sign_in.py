@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from tenantry import metrics
 from tenantry.model import email_address, ids
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, User, UserStatus
+from tenantry.model.identity import SEVERAL_FACTORS, Actor, User, UserStatus
 from tenantry.model.links import Link, Purpose
 from tenantry.services.audit.log import AuditLog
 from tenantry.services.people import factors, links
@@ -25,10 +25,11 @@ from tenantry.storage import changes, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
-#: how a session was begun (RFC 8176)
+#: how a session was begun (RFC 8176): the first step, and the second if there is one
 WITH_PASSWORD = ("pwd",)
-WITH_APP = ("pwd", "otp", "mfa")
-WITH_RECOVERY_CODE = ("pwd", "mfa")
+ELSEWHERE = ("fed",)
+BY_APP = ("otp", SEVERAL_FACTORS)
+BY_RECOVERY_CODE = (SEVERAL_FACTORS,)
 #: what is wrong is not said: that there is no such account, or that it is disabled, is nobody's business
 _WRONG = "the e-mail address or the password is wrong"
 
@@ -43,7 +44,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Halfway:
-    """The password was right, and the second factor is to follow: ``token`` is what :meth:`SignIn.with_code` takes."""
+    """The first step is done, and the second factor is to follow: ``token`` is what :meth:`SignIn.with_code` takes."""
 
     token: str
 
@@ -99,7 +100,7 @@ class SignIn:
             TenantryError: ``NOT_FOUND``, the token does not work any more: begin again; ``UNAUTHENTICATED``, the code
                 is wrong; ``TOO_MANY_REQUESTS``.
         """
-        link = await links.find(self._db, token, Purpose.SIGN_IN)
+        link = await links.find(self._db, token, Purpose.SIGN_IN, Purpose.SIGN_IN_ELSEWHERE)
         user = await self._db.run(users.get, link.user_id)
         if user is None or user.status is not UserStatus.ACTIVE:
             raise links.spent()
@@ -109,7 +110,9 @@ class SignIn:
         if not await self._db.run(_use, link, step, code, write=True):
             raise self._refuse(actor, user, "the code is wrong, or was used before")
         await self._throttle.give_back(ticket)
-        return await self.begin(actor, user, WITH_APP if step else WITH_RECOVERY_CODE, user_agent=user_agent)
+        first = WITH_PASSWORD if link.purpose is Purpose.SIGN_IN else ELSEWHERE
+        amr = (*first, *(BY_APP if step else BY_RECOVERY_CODE))
+        return await self.begin(actor, user, amr, user_agent=user_agent)
 
     async def begin(self, actor: Actor, user: User, amr: Sequence[str], *, user_agent: str = "") -> SignedIn:
         """Begin the session of a user who has proved who they are."""
@@ -169,6 +172,11 @@ class SignIn:
         metrics.SIGN_INS.count("refused")
         self._audit.note_denied(actor, "session.begin", "/login", error)
         return error
+
+
+def first_step(user: User) -> tuple[str, ...]:
+    """How ``user`` has confirmed who they are: by the password, or by signing in elsewhere where they have none."""
+    return WITH_PASSWORD if user.password_hash else ELSEWHERE
 
 
 def _use(unit: Unit, link: Link, step: int, code: str) -> bool:

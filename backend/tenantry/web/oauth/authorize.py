@@ -117,7 +117,7 @@ async def _check(request: web.Request, server: Server, sent: Request) -> _Asked:
         OAuth2Error: it may not.
     """
     services, actor = request.app[SERVICES], request[ACTOR]
-    session = await services.standing.session(actor.session_id) if actor.session_id else None
+    session = await services.standing.session(actor.session_id) if actor.may(Permission.SELF) else None
     user = await services.standing.user(session.user_id) if session else None
     grant = server.get_consent_grant(sent, end_user=user)
     parameters, redirect_uri = sent.parameters, grant.redirect_uri
@@ -173,6 +173,8 @@ def _send_to_login(request: web.Request, services: Services, parameters: Paramet
     """
     since = services.encryption.encrypt(str(ids.now_micros()).encode(), _SINCE_CONTEXT)
     back = f"{_PATH}?{urlencode({**parameters, _SINCE: since})}"
+    if rendering.lacks_factor(request):
+        return rendering.send_to_factor(request, back)
     fresh = "login" in parameters.get("prompt", "").split() or "max_age" in parameters
     return rendering.redirect(request, rendering.login_path(back, fresh=fresh))
 

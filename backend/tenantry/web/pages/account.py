@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from aiohttp import web
 from markupsafe import Markup
 
 from tenantry.model import user_agent
-from tenantry.model.errors import TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
-from tenantry.services.people.sign_in import WITH_APP, WITH_PASSWORD
+from tenantry.services.people.sign_in import BY_APP, first_step
 from tenantry.web import csrf, rendering
+from tenantry.web.authentication import fresh_session
 from tenantry.web.pages import federation, tenants
 from tenantry.web.pages.sign_in import give_session
 from tenantry.web.rendering import Form
 from tenantry.web.routes import ACTOR, SERVICES, Route
 
 PATH = "/account"
+_FACTOR = rendering.FACTOR
 
 
 async def _show(request: web.Request, form: Form) -> web.Response:
@@ -51,7 +55,12 @@ _NOTICES = {
 
 
 async def _end_session(request: web.Request, form: Form) -> web.Response:
-    await request.app[SERVICES].sessions.end(request[ACTOR], form.get("session", ""))
+    try:
+        await request.app[SERVICES].sessions.end(request[ACTOR], form.get("session", ""))
+    except TenantryError as error:
+        if error.code is Code.SIGN_IN_AGAIN:
+            return rendering.send_to_login(request, PATH, fresh=True)
+        raise
     return rendering.redirect(request, PATH)
 
 
@@ -75,26 +84,33 @@ def _password(request: web.Request, form: Form, error: TenantryError | None = No
 
 
 async def _show_factor(request: web.Request, form: Form) -> web.Response:
-    del form
-    return await _factor(request)
+    return await _factor(request, form)
 
 
 async def _enrol_factor(request: web.Request, form: Form) -> web.Response:
     try:
         await request.app[SERVICES].factors.enrol(request[ACTOR], form.get("password", ""))
     except TenantryError as error:
-        return await _factor(request, rendering.wrong_fields(error))
-    return rendering.redirect(request, f"{PATH}/mfa")
+        return await _factor(request, form, error)
+    wanted = rendering.return_to(request, form)
+    return rendering.redirect(request, _FACTOR + (f"?{urlencode({'return_to': wanted})}" if wanted else ""))
 
 
 async def _confirm_factor(request: web.Request, form: Form) -> web.Response:
     try:
         confirmed = await request.app[SERVICES].factors.confirm(request[ACTOR], form.get("code", ""))
     except TenantryError as error:
-        return await _factor(request, rendering.wrong_fields(error))
-    renewed = await request.app[SERVICES].sign_in.renew(request[ACTOR], confirmed.user, WITH_APP)
+        return await _factor(request, form, error)
+    amr = (*first_step(confirmed.user), *BY_APP)
+    renewed = await request.app[SERVICES].sign_in.renew(request[ACTOR], confirmed.user, amr)
     token = csrf.token_of(renewed.session.cookie)  # the forms of this page are of the session that comes with it
-    response = rendering.show(request, "recovery_codes.html", codes=confirmed.recovery_codes, csrf=token)
+    response = rendering.show(
+        request,
+        "recovery_codes.html",
+        codes=confirmed.recovery_codes,
+        csrf=token,
+        wanted=rendering.return_to(request, form) or PATH,
+    )
     give_session(response, renewed)
     return response
 
@@ -103,20 +119,30 @@ async def _disable_factor(request: web.Request, form: Form) -> web.Response:
     try:
         user = await request.app[SERVICES].factors.disable(request[ACTOR], form.get("password", ""))
     except TenantryError as error:
-        return await _factor(request, rendering.wrong_fields(error))
-    return await _begin_anew(request, user, rendering.redirect(request, f"{PATH}?notice=factor-off"), WITH_PASSWORD)
+        return await _factor(request, form, error)
+    done = rendering.redirect(request, f"{PATH}?notice=factor-off")
+    return await _begin_anew(request, user, done, first_step(user))
 
 
-async def _factor(request: web.Request, error: TenantryError | None = None) -> web.Response:
-    factors, actor = request.app[SERVICES].factors, request[ACTOR]
-    pending = await factors.pending(actor)
+async def _factor(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
+    services, actor, wanted = request.app[SERVICES], request[ACTOR], rendering.return_to(request, form)
+    factor, pending = await services.factors.state(actor.user_id), await services.factors.pending(actor)
+    must = rendering.lacks_factor(request)
+    if (must and factor.since) or (error and error.code is Code.SIGN_IN_AGAIN):
+        return rendering.send_to_login(request, wanted or _FACTOR, fresh=True)
+    user = await services.users.get(actor.user_id)
+    if not (user.password_hash or factor.since or pending) and await fresh_session(request) is None:
+        return rendering.send_to_login(request, fresh=True)
     return rendering.show(
         request,
         "factor.html",
         status=422 if error else 200,
-        problems=rendering.problems_of(error),
-        factor=await factors.state(actor.user_id),
+        problems=rendering.problems_of(error and rendering.wrong_fields(error)),
+        factor=factor,
         pending=pending,
+        must=must,
+        asks_password=bool(user.password_hash),
+        return_to=wanted,
         qr=_drawn(pending.uri) if pending else "",
     )
 
@@ -156,8 +182,8 @@ ROUTES = [
     _page("POST", f"{PATH}/sessions/end", _end_session),
     _page("GET", f"{PATH}/password", _show_password),
     _page("POST", f"{PATH}/password", _change_password),
-    _page("GET", f"{PATH}/mfa", _show_factor),
-    _page("POST", f"{PATH}/mfa/enrol", _enrol_factor),
-    _page("POST", f"{PATH}/mfa/confirm", _confirm_factor),
-    _page("POST", f"{PATH}/mfa/disable", _disable_factor),
+    rendering.page("GET", _FACTOR, _show_factor, needs=Permission.SIGNED_IN),
+    rendering.page("POST", f"{_FACTOR}/enrol", _enrol_factor, needs=Permission.SIGNED_IN),
+    rendering.page("POST", f"{_FACTOR}/confirm", _confirm_factor, needs=Permission.SIGNED_IN),
+    _page("POST", f"{_FACTOR}/disable", _disable_factor),
 ]

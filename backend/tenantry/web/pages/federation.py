@@ -14,7 +14,7 @@ from tenantry.services.federation.sign_in import NotSignedInError
 from tenantry.services.people.invites import token_in
 from tenantry.web import rendering
 from tenantry.web.authentication import SESSION_COOKIE, fresh_session
-from tenantry.web.pages import access
+from tenantry.web.pages import access, halfway
 from tenantry.web.rendering import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
@@ -76,13 +76,11 @@ async def _show_add(request: web.Request, form: Form) -> web.Response:
 
 async def _link(request: web.Request, form: Form) -> web.Response:
     services, actor = request.app[SERVICES], request[ACTOR]
-    user = await services.users.get(actor.user_id)
     try:
-        if user.password_hash:
-            await services.accounts.confirm(actor, form.get("password", ""))
-        elif await fresh_session(request) is None:
-            return rendering.send_to_login(request, fresh=True)
+        await services.accounts.confirm(actor, form.get("password", ""))
     except TenantryError as error:
+        if error.code is Code.SIGN_IN_AGAIN:
+            return rendering.send_to_login(request, ACCOUNT, fresh=True)
         return await _add(request, form, rendering.wrong_fields(error))
     return await _depart(request, form.get("provider", ""), return_to=ACCOUNT, link=True)
 
@@ -137,6 +135,8 @@ async def _arrive(request: web.Request, form: Form) -> web.Response:
         request_id = request[ACTOR].request_id
         return rendering.show(request, "not_signed_in.html", status=403, message=str(refusal), request_id=request_id)
     wanted = arrival.return_to or ACCOUNT
+    if arrival.halfway:
+        return halfway.ask_for_code(request, arrival.halfway, arrival.return_to)
     response = rendering.redirect(request, access.before(arrival.session, wanted) if arrival.session else wanted)
     if arrival.session:
         rendering.set_cookie(response, SESSION_COOKIE, arrival.session.cookie)

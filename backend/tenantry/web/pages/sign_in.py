@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.services.people.sign_in import Halfway, SignedIn
 from tenantry.web import rendering
 from tenantry.web.authentication import SESSION_COOKIE
-from tenantry.web.pages import access, federation
+from tenantry.web.pages import access, federation, halfway
 from tenantry.web.rendering import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
 #: names a browser that has signed in before: for the throttle, not as a credential
 DEVICE_COOKIE = "__Host-tenantry-device"
-#: a sign-in that lacks its second factor yet
-HALFWAY_COOKIE = "__Host-tenantry-halfway"
 _DEVICE_SECONDS = 365 * 86_400
 #: where people are sent who have not said where they want to be
 HOME = "/account"
@@ -42,14 +38,12 @@ async def _log_in(request: web.Request, form: Form) -> web.Response:
         return await _login(request, form, rendering.sentence(error.message))
     wanted = rendering.return_to(request, form)
     if isinstance(signed_in, Halfway):
-        response = rendering.redirect(request, "/login/mfa?" + urlencode({"return_to": wanted}))
-        rendering.set_cookie(response, HALFWAY_COOKIE, signed_in.token)
-        return response
+        return halfway.ask_for_code(request, signed_in.token, wanted)
     return let_in(request, signed_in, wanted)
 
 
 async def _show_code(request: web.Request, form: Form) -> web.Response:
-    if HALFWAY_COOKIE not in request.cookies:
+    if halfway.COOKIE not in request.cookies:
         return rendering.redirect(request, "/login")
     return _code(request, form)
 
@@ -58,20 +52,20 @@ async def _send_code(request: web.Request, form: Form) -> web.Response:
     try:
         signed_in = await request.app[SERVICES].sign_in.with_code(
             request[ACTOR],
-            request.cookies.get(HALFWAY_COOKIE, ""),
+            request.cookies.get(halfway.COOKIE, ""),
             form.get("code", ""),
             user_agent=request.headers.get("User-Agent", ""),
         )
     except TenantryError as error:
         if error.code is Code.NOT_FOUND:
             response = rendering.redirect(request, "/login?notice=begin-again")
-            rendering.drop_cookie(response, HALFWAY_COOKIE)
+            rendering.drop_cookie(response, halfway.COOKIE)
             return response
         if error.code is not Code.UNAUTHENTICATED:
             raise
         return _code(request, form, rendering.sentence(error.message))
     response = let_in(request, signed_in, rendering.return_to(request, form))
-    rendering.drop_cookie(response, HALFWAY_COOKIE)
+    rendering.drop_cookie(response, halfway.COOKIE)
     return response
 
 
@@ -86,17 +80,20 @@ def _code(request: web.Request, form: Form, problem: str = "") -> web.Response:
 
 
 async def _login(request: web.Request, form: Form, problem: str = "") -> web.Response:
-    return_to = rendering.return_to(request, form)
+    return_to, fresh = rendering.return_to(request, form), rendering.is_fresh(request, form)
+    notice = _NOTICES.get(request.query.get("notice", ""), "")
+    if fresh and request[ACTOR].session_id:
+        notice = "To go on, sign in once more."
     return rendering.show(
         request,
         "login.html",
         status=422 if problem else 200,
         problem=problem,
-        notice=_NOTICES.get(request.query.get("notice", ""), "") if not problem else "",
+        notice="" if problem else notice,
         email=form.get("email", ""),
         is_open=request.app[SERVICES].settings.sign_up == "Open",
         return_to=return_to,
-        fresh=rendering.is_fresh(request, form),
+        fresh=fresh,
         providers=await federation.buttons(request),
     )
 
@@ -146,8 +143,8 @@ async def sign_out(request: web.Request, path: str) -> web.Response:
 ROUTES = [
     rendering.page("GET", "/login", _show_login),
     rendering.page("POST", "/login", _log_in),
-    rendering.page("GET", "/login/mfa", _show_code),
-    rendering.page("POST", "/login/mfa", _send_code),
+    rendering.page("GET", halfway.PATH, _show_code),
+    rendering.page("POST", halfway.PATH, _send_code),
     rendering.page("GET", "/logout", _show_logout),
     rendering.page("POST", "/logout", _log_out),
 ]

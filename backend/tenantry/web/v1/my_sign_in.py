@@ -12,7 +12,7 @@ from tenantry.model.identity import Session
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
 from tenantry.services.people.factors import State
-from tenantry.services.people.sign_in import WITH_APP, WITH_PASSWORD
+from tenantry.services.people.sign_in import BY_APP, first_step
 from tenantry.web.v1.conventions import Call, Nothing, Reply, endpoint
 
 _SESSIONS, _PASSWORD, _MFA = "/v1/me/sessions", "/v1/me/password", "/v1/me/mfa"
@@ -106,7 +106,8 @@ async def list_sessions(call: Call[Nothing, Nothing]) -> Reply:
 async def end_session(call: Call[Nothing, Nothing]) -> Reply:
     """Sign a browser out.
 
-    Every replica refuses it within a second. The answer is the list of those that are left.
+    Another one than that which asks takes a sign-in of the last five minutes (`sign_in_again`). Every replica refuses
+    it within a second. The answer is the list of those that are left.
     """
     await call.services.sessions.end(call.actor, call.path["session"])
     return await _sessions(call)
@@ -142,7 +143,7 @@ async def confirm_mfa(call: Call[Nothing, FirstCode]) -> Reply:
     Every other session ends, and this one gets another cookie, and so another CSRF token.
     """
     confirmed = await call.services.factors.confirm(call.actor, call.body.code)
-    signed_in = await call.services.sign_in.renew(call.actor, confirmed.user, WITH_APP)
+    signed_in = await call.services.sign_in.renew(call.actor, confirmed.user, (*first_step(confirmed.user), *BY_APP))
     return Reply(body=RecoveryCodes(recovery_codes=list(confirmed.recovery_codes)), session=signed_in.session.cookie)
 
 
@@ -152,7 +153,7 @@ async def disable_mfa(call: Call[Nothing, Confirmation]) -> Reply:
     Every other session ends, and this one gets another cookie, and so another CSRF token.
     """
     user = await call.services.factors.disable(call.actor, call.body.password)
-    signed_in = await call.services.sign_in.renew(call.actor, user, WITH_PASSWORD)
+    signed_in = await call.services.sign_in.renew(call.actor, user, first_step(user))
     return Reply(body=_mfa(State()), session=signed_in.session.cookie)
 
 
