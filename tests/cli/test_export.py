@@ -7,7 +7,7 @@ import yaml
 
 from tenantry.client.resources import PAGE
 from tests.support.cli import Tenantry, beside
-from tests.support.server import running_server
+from tests.support.server import ServerInProcess, running_server
 from tests.worktree import ROOT
 
 #: labels, annotations, finalizers, multi-line text, and text that readers of YAML disagree on
@@ -60,6 +60,26 @@ async def objects(tenantry: Tenantry) -> list[Any]:
             each["metadata"].pop(own, None)
         del each["status"]  # computed from what is compared here, some of it later
     return list(listed)
+
+
+async def test_what_kubectl_has_noted_stays_kubectls(tenantry: Tenantry, server: ServerInProcess) -> None:
+    """Sent along it would be the command line's: the next `kubectl apply` changes it, and the next apply conflicts."""
+    path, noted = "/apis/tenantry.dev/v1alpha1/plans", "kubectl.kubernetes.io/last-applied-configuration"
+    plan: dict[str, Any] = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Plan"}
+    plan |= {"metadata": {"name": "pro", "annotations": {noted: "{}", "a": "b"}}, "spec": {"displayName": "Pro"}}
+    merge = {"Content-Type": "application/merge-patch+json"}
+    async with server.session() as session:
+        async with session.post(f"{path}?fieldManager=kubectl-client-side-apply", json=plan) as made:
+            assert made.status == 201
+        exported = (await tenantry("export")).stdout
+        assert yaml.safe_load(exported)["metadata"]["annotations"] == {"a": "b"}
+        for number in range(2):
+            applied = await tenantry("apply", "-f", "-", given=exported)
+            assert applied.exit_code == 0, applied.output
+            change = {"metadata": {"annotations": {noted: str(number)}}}
+            again = f"{path}/pro?fieldManager=kubectl-client-side-apply"
+            async with session.patch(again, json=change, headers=merge) as patched:
+                assert patched.status == 200
 
 
 async def test_what_is_being_deleted_is_left_out(tenantry: Tenantry) -> None:

@@ -15,6 +15,8 @@ from tenantry.model.kinds import KINDS
 
 #: of metadata, what somebody wrote; the rest is the server's own
 _WRITTEN = ("name", "namespace", "labels", "annotations", "finalizers")
+#: what kubectl notes of its own last apply: whoever sent it along would own it, and meet kubectl in a conflict
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 @click.command()
@@ -44,7 +46,9 @@ async def export(target: Remote, kinds: str, *, selector: str) -> None:
 
 
 def _written(document: Mapping[str, Any]) -> output.Document:
-    metadata = document["metadata"]
+    metadata = dict(document["metadata"])
+    annotations = metadata.get("annotations", {})
+    metadata["annotations"] = {key: value for key, value in annotations.items() if key != _LAST_APPLIED}
     return {
         "apiVersion": document["apiVersion"],
         "kind": document["kind"],
