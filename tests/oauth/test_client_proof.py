@@ -11,6 +11,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from peewee import SQL, fn
 
+from tenantry import logs
 from tenantry.model import ids
 from tenantry.model.credentials import Prefix, new_token
 from tenantry.model.oauth import CLI
@@ -257,3 +258,19 @@ async def test_of_an_assertion_a_row_is_kept_until_it_has_expired(
     monkeypatch.setattr(ids, "now_micros", lambda: later)
     await v1.server.services.oauth.forget_expired()
     assert (await rows(v1))["revocation"] == before["revocation"]
+
+
+async def test_the_access_log_names_who_has_proved_itself(wire: Wire, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    with path.open("w") as stream:
+        logs.ACCESS.open(stream)
+        try:
+            for secret in (wire.secret, "wrong"):
+                await Wire(wire.http, wire.client_id, secret).post("/oauth/introspect", token="nothing")
+        finally:
+            logs.ACCESS.close()
+    found = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(each["status"], each["actor"]) for each in found] == [
+        (200, f"client:{wire.client_id}"),
+        (401, "system:anonymous"),
+    ]

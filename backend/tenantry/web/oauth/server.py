@@ -17,6 +17,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Reque
 from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
+from tenantry.logs import REQUEST
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Session
@@ -219,6 +220,8 @@ async def _open(request: web.Request) -> tuple[Server, Request]:
         if not await services.oauth.transact(actor, lambda store: store.spend(assertion)):
             await note_failure(request, sent.client.model)
             raise InvalidClientError("The client's assertion was used before.", status_code=401)
+    if scope := REQUEST.get():
+        scope.actor = actor_of(request, sent.client.model).name  # the middleware knows a stranger only
     return server, sent
 
 
