@@ -43,6 +43,7 @@ from tenantry.services.people.tenants import Tenants
 from tenantry.services.people.users import Users
 from tenantry.services.rate_exchange import RateExchange
 from tenantry.services.rate_limits import RateLimits
+from tenantry.services.reencryption import Reencryption
 from tenantry.services.resources.crud import ResourceService
 from tenantry.services.resources.explain import Explanations
 from tenantry.services.resources.history import History
@@ -65,6 +66,7 @@ class Services:
     settings: Settings
     directory: DataDirectory
     encryption: Encryption
+    reencryption: Reencryption
     db: Database
     keys: Keys
     standing: Standing
@@ -162,6 +164,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             settings=settings,
             directory=directory,
             encryption=encryption,
+            reencryption=Reencryption(db, encryption),
             db=db,
             keys=keys,
             standing=standing,

@@ -1,5 +1,6 @@
 """`tenantry admin key`: what is said of keys, and of those that cannot be made."""
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,20 @@ def test_signing_keys_are_rotated_listed_and_dropped(data: Path) -> None:
     _, first, second = (line.split() for line in signing_keys("list").stdout.splitlines())
     assert (first[0], first[1:3]) == (dropped.stdout.split()[1], ["RS256", "active"])
     assert (second[0], second[1:3]) == (upcoming.stdout.split()[1], ["RS256", "next"])
+
+
+def test_secrets_are_encrypted_anew(data: Path) -> None:
+    arguments = ("admin", "reencrypt")
+    assert run("admin", "signing-keys", "rotate", DATA_DIR=str(data)).exit_code == 0
+    key_file = data / "keys"
+    keys = [b64encode(letter * 32).decode() for letter in (b"a", b"b")]
+    old = (data / "encryption-key").read_text()
+    for lines, renewed in (([keys[0], old], 1), ([keys[0], old], 0), ([keys[0]], 0), ([keys[1], keys[0]], 1)):
+        key_file.write_text("\n".join(lines))
+        done = run(*arguments, DATA_DIR=str(data), KEY_FILE=str(key_file))
+        assert done.exit_code == 0, done.output
+        assert done.stdout.splitlines()[0] == f"signing keys: 1, of which {renewed} encrypted anew"
+    key_file.write_text(old)
+    lost = run(*arguments, DATA_DIR=str(data), KEY_FILE=str(key_file))
+    assert lost.exit_code != 0
+    assert "no key in TENANTRY_KEY_FILE has encrypted these" in lost.stderr

@@ -15,7 +15,7 @@ from tenantry.cli import table
 from tenantry.cli.local import local, open_existing
 from tenantry.datadir import PAGES_URL, DataDirectoryError
 from tenantry.model import ids
-from tenantry.model.errors import TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import ApiKey
 from tenantry.model.permissions import SCOPES
 from tenantry.services.machines.keys import LIFETIME, Keys
@@ -163,6 +163,25 @@ def _link(services: Services, path: str) -> str:
     """The address of a page, at the port that the server of the data directory has taken, whatever it is here."""
     running = b"" if services.settings.external_url else services.directory.read(PAGES_URL)
     return running.decode() + path if running else services.accounts.link(path)
+
+
+@admin.command()
+@local
+async def reencrypt(settings: Settings) -> None:
+    """Encrypt all secrets in the database anew with the first key of TENANTRY_KEY_FILE.
+
+    Put a new key on the first line of the file, before the old one, and restart the servers; then do this while they
+    run. It may be repeated. The old key stays in the file for as long as the audit log has rows that it has sealed,
+    TENANTRY_AUDIT_RETENTION_DAYS.
+    """
+    async with open_existing(settings) as services:
+        counts = await services.reencryption.run(ACTOR)
+    for count in counts:
+        click.echo(f"{count.kind}: {count.found}, of which {count.renewed} encrypted anew")
+    lost = [f"{count.kind}: {name}" for count in counts for name in count.unreadable]
+    if lost:
+        message = f"no key in TENANTRY_KEY_FILE has encrypted these, which nobody can read: {'; '.join(lost)}"
+        raise TenantryError(Code.UNAVAILABLE, message)
 
 
 @admin.group()

@@ -40,7 +40,7 @@ class Encryption:
         Raises:
             TenantryError: ``UNAVAILABLE``, the server has no key.
         """
-        self._check()
+        self.check()
         nonce = secrets.token_bytes(_NONCE_BYTES)
         return b64encode(nonce + self._keys[0].encrypt(nonce, secret, context.encode())).decode()
 
@@ -50,7 +50,7 @@ class Encryption:
         Raises:
             TenantryError: ``UNAVAILABLE``, the server has no key, or another one.
         """
-        self._check()
+        self.check()
         sealed = b64decode(text)
         for key in self._keys:
             try:
@@ -61,7 +61,26 @@ class Encryption:
             Code.UNAVAILABLE, f"the key in TENANTRY_KEY_FILE is not the one that encrypted {context.partition(':')[0]}"
         )
 
-    def _check(self) -> None:
+    def renew(self, text: str, context: str) -> str:
+        """``text`` as the first key encrypts it; itself when it is that already.
+
+        Raises:
+            TenantryError: as of :meth:`decrypt`.
+        """
+        self.check()
+        sealed = b64decode(text)
+        try:
+            self._keys[0].decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode())
+        except InvalidTag:
+            return self.encrypt(self.decrypt(text, context), context)
+        return text
+
+    def check(self) -> None:
+        """See that there is a key.
+
+        Raises:
+            TenantryError: ``UNAVAILABLE``.
+        """
         if not self._keys:
             raise TenantryError(Code.UNAVAILABLE, "TENANTRY_KEY_FILE is not set: the server cannot keep secrets")
 

@@ -64,7 +64,7 @@ class Providers:
             TenantryError: ``UNAVAILABLE``, it cannot be read.
         """
         if provider.name not in self._configured:
-            return self._encryption.decrypt(provider.secret, _context(provider)).decode() if provider.secret else ""
+            return self._encryption.decrypt(provider.secret, context(provider.name)).decode() if provider.secret else ""
         file = self._configured[provider.name].client_secret_file
         try:
             return file.read_text(encoding="utf-8").strip() if file else ""
@@ -157,7 +157,7 @@ class Providers:
     def _seal(self, provider: Provider, client_secret: str) -> Provider:
         if not client_secret:
             return replace(provider, secret="")
-        return replace(provider, secret=self._encryption.encrypt(client_secret.encode(), _context(provider)))
+        return replace(provider, secret=self._encryption.encrypt(client_secret.encode(), context(provider.name)))
 
     def _check(self, provider: Provider) -> None:
         errors = []
@@ -220,8 +220,9 @@ def _read(provider: IdentityProvider) -> Provider:
     return Provider(**provider.model_dump(exclude={"client_secret_file"}))
 
 
-def _context(provider: Provider) -> str:
-    return f"the secret of an identity provider:{provider.name}"
+def context(name: str) -> str:
+    """Where the secret of the provider of that name belongs."""
+    return f"the secret of an identity provider:{name}"
 
 
 def _missing(name: str) -> TenantryError:

@@ -171,7 +171,7 @@ class SigningKeys:
         return SigningKey(
             id=kid[:36],
             alg=self._alg,
-            private=self._encryption.encrypt(private, _context(kid[:36])),
+            private=self._encryption.encrypt(private, context(kid[:36])),
             created_at=self._micros(),
             active_from=active_from,
         )
@@ -194,7 +194,7 @@ class SigningKeys:
         return self._loaded[1]
 
     def _load(self, row: SigningKey) -> LoadedKey:
-        document = json.loads(self._encryption.decrypt(row.private, _context(row.id)))
+        document = json.loads(self._encryption.decrypt(row.private, context(row.id)))
         return LoadedKey(row.id, row.alg, _import(row.alg, document), row.active_from)
 
     def _insert_first(self, unit: Unit, key: SigningKey) -> None:
@@ -258,5 +258,6 @@ def _import(alg: str, document: dict[str, Any]) -> RSAKey | ECKey:
     return RSAKey.import_key(numbers.private_key(unsafe_skip_rsa_key_validation=True))
 
 
-def _context(kid: str) -> str:
+def context(kid: str) -> str:
+    """Where the private part of the key belongs."""
     return f"signing key:{kid}"

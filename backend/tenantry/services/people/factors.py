@@ -74,7 +74,7 @@ class Factors:
         """
         user = await self._accounts.confirm(actor, password)
         secret = totp.new_secret()
-        kept = self._encryption.encrypt(secret.encode(), _context(user.id))
+        kept = self._encryption.encrypt(secret.encode(), context(user.id))
         await self._db.run(_enrol, Factor(user_id=user.id, secret=kept, created_at=ids.now_micros()), write=True)
         return Enrolment(secret=secret, uri=totp.uri(secret, user.email, _ISSUER))
 
@@ -128,7 +128,7 @@ class Factors:
         return totp.step_of(self._secret(factor), _digits(code), self._now())
 
     def _secret(self, factor: Factor) -> str:
-        return self._encryption.decrypt(factor.secret, _context(factor.user_id)).decode()
+        return self._encryption.decrypt(factor.secret, context(factor.user_id)).decode()
 
 
 def use(unit: Unit, user_id: str, step: int, code: str) -> bool:
@@ -176,5 +176,6 @@ def _digits(code: str) -> str:
     return code.replace(" ", "")
 
 
-def _context(user_id: str) -> str:
+def context(user_id: str) -> str:
+    """Where the secret of the user's app belongs."""
     return f"second-factor:{user_id}"

@@ -165,7 +165,7 @@ class Deliveries:
         sealed = [webhook.secret]
         if webhook.old_secret and webhook.old_secret_until > now:
             sealed.append(webhook.old_secret)
-        signing = [self._encryption.decrypt(each, context(webhook)).decode() for each in sealed]
+        signing = [self._encryption.decrypt(each, context(webhook.id)).decode() for each in sealed]
         timestamp = now // 1_000_000
         return {
             "Content-Type": "application/json",

@@ -219,7 +219,7 @@ class Webhooks:
         return webhook
 
     def _seal(self, webhook: Webhook, secret: str) -> str:
-        return self._encryption.encrypt(secret.encode(), context(webhook))
+        return self._encryption.encrypt(secret.encode(), context(webhook.id))
 
     def _check(self, webhook: Webhook) -> None:
         errors = []
@@ -241,9 +241,9 @@ class Webhooks:
             raise TenantryError(Code.INVALID, "the webhook is not valid", errors)
 
 
-def context(webhook: Webhook) -> str:
-    """Where the secrets of ``webhook`` belong."""
-    return f"the secret of a webhook:{webhook.id}"
+def context(webhook_id: str) -> str:
+    """Where the secrets of the webhook belong."""
+    return f"the secret of a webhook:{webhook_id}"
 
 
 def _create(unit: Unit, actor: Actor, made: NewSecret) -> NewSecret:
