@@ -1,6 +1,9 @@
 """What every answer says to browsers: that it is data of somebody, and nothing to guess, show or keep."""
 
+import re
 from pathlib import Path
+from urllib.parse import urljoin
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -75,3 +78,14 @@ async def test_who_signs_out_leaves_nothing_in_the_browser(v1: Application) -> N
         browser.cookies[SESSION_COOKIE] = await add_session(v1.server, user)
         asked = await browser.get("/oauth/logout")
         assert (await browser.submit(asked)).headers["Clear-Site-Data"] == '"cache"'
+
+
+@pytest.mark.parametrize("path", ["/login", "/docs"])
+async def test_a_browser_finds_the_icon_of_a_page(v1: Application, path: str) -> None:
+    """It asks for one, and the policy lets it be shown."""
+    async with v1.session.get(path) as answer:
+        assert "img-src 'self'" in answer.headers["Content-Security-Policy"]
+        (icon,) = re.findall(r'rel="icon" type="image/svg\+xml" href="([^"]+)"', await answer.text())
+    async with v1.session.get(urljoin(path, icon)) as answer:
+        assert (answer.status, answer.content_type) == (200, "image/svg+xml")
+        assert ET.fromstring(await answer.text()).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - ours

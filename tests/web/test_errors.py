@@ -170,6 +170,7 @@ async def test_a_browser_is_shown_a_page_that_leads_on(server: ServerInProcess, 
         text = await answer.text()
         assert 'href="/login">To the sign-in</a>' in text
         assert answer.headers["X-Request-ID"] in text
+        assert "requested resource" not in text  # which is for programs
     async with server.session(anonymous=True) as session, session.get("/v1/nowhere", headers=accept) as answer:
         assert (answer.status, answer.content_type) == (404, "application/problem+json")
 
@@ -253,6 +254,7 @@ async def test_an_unexpected_error_is_a_page_to_people(tmp_path: Any, path: str,
         assert (answer.status, answer.content_type) == (500, content_type)
         assert answer.headers["X-Request-ID"] in text
         assert "hunter2" not in text
+        assert ("Something went wrong here" in text) == (content_type == "text/html")
         assert ('href="/login">To the sign-in</a>' in text) == (content_type == "text/html")
 
 

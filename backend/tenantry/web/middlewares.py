@@ -54,6 +54,14 @@ _MESSAGES = {
     Code.METHOD_NOT_ALLOWED: "the server does not allow this method on the requested resource",
 }
 
+#: the same, and what nobody has foreseen, on a page
+_FOR_PEOPLE = {
+    Code.NOT_FOUND: "there is no such page: the address is mistyped, or what it led to is gone",
+    Code.METHOD_NOT_ALLOWED: "this page is not opened like that: go back, and try again",
+    Code.INTERNAL: "something went wrong here, and you cannot help it: try again, and if it stays so, tell who runs "
+    "this server the number below",
+}
+
 #: RFC 6797, 6.1
 _YEAR = "max-age=31536000"
 #: what an answer says to browsers that says nothing else: it is data, and not to be shown or kept by others
@@ -275,7 +283,8 @@ async def _render(error: Exception, request: web.Request, request_id: str, bindi
     """The answer to whatever a handler raised, or what comes before it."""
     told = _told(error, request_id)
     if _is_for_a_person(request, binding):
-        response = show_error(request, told, request_id)
+        shown = told if isinstance(error, TenantryError) else _for_people(told)
+        response = show_error(request, shown, request_id)
     else:
         # a large document may have as many mistakes
         size = [told.message, *((field.path, field.message) for field in told.fields)]
@@ -285,6 +294,10 @@ async def _render(error: Exception, request: web.Request, request_id: str, bindi
     if isinstance(error, web.HTTPException) and "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
+
+
+def _for_people(told: TenantryError) -> TenantryError:
+    return TenantryError(told.code, _FOR_PEOPLE.get(told.code, told.message))
 
 
 def _told(error: Exception, request_id: str) -> TenantryError:

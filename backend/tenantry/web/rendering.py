@@ -316,14 +316,19 @@ async def _read_form(request: web.Request) -> Form:
     return fields
 
 
-async def _style(request: web.Request) -> web.Response:  # noqa: ARG001 - the same for everybody
-    headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
-    return web.Response(text=_style_text(), content_type="text/css", headers=headers)
+def _static(name: str, content_type: str) -> Route:
+    """The route of a file that is the same for everybody."""
+
+    async def handler(request: web.Request) -> web.Response:  # noqa: ARG001 - the same for everybody
+        headers = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+        return web.Response(text=_text_of(name), content_type=content_type, headers=headers)
+
+    return Route("GET", f"/static/{name}", handler, needs=Permission.PUBLIC)
 
 
 @cache
-def _style_text() -> str:
-    return (files("tenantry.web") / "static" / "pages.css").read_text()
+def _text_of(name: str) -> str:
+    return (files("tenantry.web") / "static" / name).read_text()
 
 
-ROUTES = [Route("GET", "/static/pages.css", _style, needs=Permission.PUBLIC)]
+ROUTES = [_static("pages.css", "text/css"), _static("icon.svg", "image/svg+xml")]

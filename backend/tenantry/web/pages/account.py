@@ -65,7 +65,7 @@ async def _end_session(request: web.Request, form: Form) -> web.Response:
 
 
 async def _show_password(request: web.Request, form: Form) -> web.Response:
-    return _password(request, form)
+    return await _password(request, form)
 
 
 async def _change_password(request: web.Request, form: Form) -> web.Response:
@@ -74,13 +74,20 @@ async def _change_password(request: web.Request, form: Form) -> web.Response:
         rendering.check_repeated(form)
         user = await services.accounts.change_password(actor, form.get("current", ""), form.get("password", ""))
     except TenantryError as error:
-        return _password(request, form, rendering.wrong_fields(error))
+        return await _password(request, form, rendering.wrong_fields(error))
     return await _begin_anew(request, user, rendering.redirect(request, f"{PATH}?notice=password"))
 
 
-def _password(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
+async def _password(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
     del form
-    return rendering.show(request, "password.html", status=422 if error else 200, problems=rendering.problems_of(error))
+    user = await request.app[SERVICES].users.get(request[ACTOR].user_id)
+    return rendering.show(
+        request,
+        "password.html",
+        status=422 if error else 200,
+        email=user.email,
+        problems=rendering.problems_of(error),
+    )
 
 
 async def _show_factor(request: web.Request, form: Form) -> web.Response:
@@ -142,6 +149,7 @@ async def _factor(request: web.Request, form: Form, error: TenantryError | None 
         pending=pending,
         must=must,
         asks_password=bool(user.password_hash),
+        email=user.email,
         return_to=wanted,
         qr=_drawn(pending.uri) if pending else "",
     )

@@ -97,6 +97,7 @@ async def _add(request: web.Request, form: Form, error: TenantryError | None = N
         status=422 if error else 200,
         provider=provider,
         asks_password=bool(user.password_hash),
+        email=user.email,
         problems=rendering.problems_of(error),
     )
 
