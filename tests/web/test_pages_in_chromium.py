@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from playwright.async_api import Browser, Page, expect
 
 from tenantry.model import totp
+from tenantry.model.permissions import Permission
 from tenantry.services.machines.local_admin import ACTOR
 from tenantry.services.throttle import PASSWORDS
+from tenantry.web.app import ROUTES
+from tenantry.web.routes import Cookie, Route
 from tests.support.chromium import LOOKS, fits, picture, window
 from tests.support.mailbox import mailbox, until
 from tests.support.people import PASSWORD, add_account
@@ -84,6 +88,64 @@ async def test_how_the_pages_of_a_stranger_look(
         await see(page, f"login-wrong-{name}", "Sign in")
         await page.goto(f"{server.base_url}/setup/{token}x")
         await see(page, f"error-{name}", "Not found")
+
+
+async def _fail(_: web.Request) -> web.Response:
+    raise RuntimeError
+
+
+async def test_how_what_goes_wrong_looks(tmp_path: Path, chromium: Browser, look: tuple[str, dict[str, Any]]) -> None:
+    name, options = look
+    routes = [*ROUTES, Route("GET", "/fail", _fail, needs=Permission.PUBLIC, session=Cookie.FORM)]
+    async with running_server(tmp_path, routes, rate_limit_anonymous=1) as server:
+        page = await chromium.new_page(**options)  # which may complain of an answer with 500
+        await page.goto(f"{server.base_url}/fail")
+        await see(page, f"error-500-{name}", "Internal error")
+        await expect(page.get_by_role("alert")).to_contain_text("Something went wrong here")
+        await page.close()
+        async with window(chromium, **options) as page:
+            await page.goto(f"{server.base_url}/nowhere")
+            await see(page, f"error-404-{name}", "Not found")
+            await expect(page.get_by_role("alert")).to_contain_text("There is no such page")
+            for _ in range(10):
+                await page.request.get(f"{server.base_url}/login")
+            await page.goto(f"{server.base_url}/login")
+            await see(page, f"error-429-{name}", "Too many requests")
+            await expect(page.get_by_role("link", name="To the sign-in")).to_be_visible()
+
+
+async def test_the_docs_fit_and_link_to_the_sign_in(
+    server: ServerInProcess, chromium: Browser, look: tuple[str, dict[str, Any]]
+) -> None:
+    name, options = look
+    async with window(chromium, **options) as page:
+        await page.goto(f"{server.base_url}/docs")
+        await see(page, f"docs-{name}", "The application API")
+        await page.get_by_role("link", name="Sign in").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+async def test_who_must_have_a_second_factor_is_led_to_it_and_on(
+    tmp_path: Path, chromium: Browser, look: tuple[str, dict[str, Any]]
+) -> None:
+    name, options = look
+    async with running_server(tmp_path, second_factor="Everybody") as server, window(chromium, **options) as page:
+        await add_account(server)
+        await page.goto(f"{server.base_url}/account/keys")
+        await page.get_by_label("E-mail").fill("ada@example.com")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("status")).to_contain_text("Turn it on to go on")
+        await see(page, f"factor-required-{name}", "Two-step sign-in")
+        await page.get_by_label("Your password").fill(PASSWORD)
+        await page.get_by_role("button", name="Go on").click()
+        (secret,) = re.findall(r"<code>([A-Z2-7]{32})</code>", await page.content())
+        code = totp.code_of(secret, int(time.time()) // totp.STEP_SECONDS)
+        await page.get_by_role("textbox", name="Code").fill(code)
+        await page.get_by_role("button", name="Turn it on").click()
+        await see(page, f"codes-required-{name}", "Your recovery codes")
+        await page.get_by_role("link", name="I have kept them").click()
+        await see(page, f"keys-required-{name}", "Your API keys")
 
 
 async def test_how_the_pages_of_an_account_look_and_work(
