@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -24,18 +25,23 @@ STANDARD = ("process_", "python_")
 BUCKET = "le"
 
 
-def _nodes(*patterns: str) -> Iterator[tuple[str, ast.AST]]:
-    """Everything that stands in the files that git knows by those patterns, each with the name of its module."""
+def _nodes(*patterns: str) -> Iterator[tuple[Path, ast.AST]]:
+    """Everything that stands in the files that git knows by those patterns, each with its file."""
     for path in tracked(*patterns):
-        module = path.stem
         for node in ast.walk(ast.parse(path.read_text())):
-            yield module, node
+            yield path, node
 
 
 def _units() -> set[str]:
     """`module.function` of every function of the server, as a unit of the database is called."""
     found = _nodes("backend/tenantry/*.py")
-    return {f"{module}.{node.name}" for module, node in found if isinstance(node, ast.FunctionDef)}
+    return {f"{_within_layer(path)}.{node.name}" for path, node in found if isinstance(node, ast.FunctionDef)}
+
+
+def _within_layer(path: Path) -> str:
+    """`package.module` of a file of the server, without the layer that it is in."""
+    _, _, module = ".".join(path.with_suffix("").parts).partition("backend.tenantry.")
+    return module.partition(".")[2]
 
 
 def _conditions() -> set[str]:
@@ -58,7 +64,7 @@ def _known() -> dict[str, dict[str, set[str] | str]]:
         "tenantry_db_*": {
             "unit": _units(),
             "dialect": {"mysql", "sqlite"},
-            "lane": {"mysql", "sqlite-read", "sqlite-write", "db-admin"},
+            "lane": {"mysql-read", "mysql-write", "sqlite-read", "sqlite-write", "db-admin"},
             "reason": {"full", "deadline"},
             "code": {str(code) for code in retry.TRANSIENT | retry.LOST},
         },

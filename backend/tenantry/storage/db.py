@@ -110,7 +110,7 @@ class Database:
 
     async def close(self) -> None:
         """Let what was admitted finish, as far as somebody still waits for it, and close every connection."""
-        await asyncio.gather(*(lane.close(UNIT_SECONDS) for lane in {self._reads, self._writes, self._admin}))
+        await asyncio.gather(*(lane.close(UNIT_SECONDS) for lane in (self._reads, self._writes, self._admin)))
 
     def _announce(self, seq: int) -> None:
         for listener in self._listeners:
