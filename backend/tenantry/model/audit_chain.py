@@ -7,10 +7,10 @@ move one, without the next check telling which.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import orjson
 
@@ -57,6 +57,8 @@ _DEFAULTS = {
     field.name: field.default for field in dataclasses.fields(AuditEvent) if field.default is not dataclasses.MISSING
 }
 _NAMES = [field.name for field in dataclasses.fields(AuditEvent)]
+#: all of a chain that its signature is of
+_signed = attrgetter(*(field.name for field in dataclasses.fields(Chain) if field.name != "signature"))
 
 
 class Seals:
@@ -101,8 +103,8 @@ def _content(event: AuditEvent, position: int, previous: str) -> bytes:
 
 
 def _ends(chain: Chain) -> bytes:
-    return orjson.dumps(["ends", *dataclasses.astuple(chain)[:-1]])
+    return orjson.dumps(["ends", *_signed(chain)])
 
 
 def _mac(key: bytes, content: bytes) -> str:
-    return hmac.new(key, content, hashlib.sha256).hexdigest()
+    return hmac.digest(key, content, "sha256").hex()
