@@ -43,8 +43,7 @@ def redact(text: str) -> str:
 
 def new_token(prefix: Prefix = Prefix.KEY) -> tuple[str, str, str]:
     """A fresh credential as ``(token, id, sha256 of the secret in hex)``; the token is never stored."""
-    identifier = "".join(secrets.choice(_BASE62) for _ in range(ID_LENGTH))
-    secret = "".join(secrets.choice(_BASE62) for _ in range(SECRET_LENGTH))
+    identifier, secret = (_base62(secrets.randbelow(62**length), length) for length in (ID_LENGTH, SECRET_LENGTH))
     body = f"{prefix}_{identifier}_{secret}"
     return f"{body}_{_crc(body)}", identifier, hash_secret(secret)
 
@@ -66,8 +65,13 @@ def hash_secret(secret: str) -> str:
 
 
 def _crc(body: str) -> str:
-    number, digits = binascii.crc32(body.encode()), ""
-    for _ in range(CRC_LENGTH):
+    return _base62(binascii.crc32(body.encode()), CRC_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    """The last digits of ``number``, the first of which are zeros where it has fewer."""
+    digits = ""
+    for _ in range(length):
         number, digit = divmod(number, 62)
         digits = _BASE62[digit] + digits
     return digits
