@@ -341,6 +341,7 @@ def _finish(
     stored = fit(kind, resource, current, tracked=writer.applies)
     if stored is not resource:  # without its managed fields
         new["metadata"] = meta
+    new["spec"] = orjson.loads(stored.spec)  # in which 1.0 has become 1
     return Candidate(
         kind=kind,
         resource=stored,
