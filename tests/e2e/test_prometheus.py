@@ -37,6 +37,7 @@ STILL = {
     "tenantry_webhook_oldest_pending_seconds": "nor is it old",
     "tenantry_webhook_dropped_total": "nor dropped",
     "tenantry_rate_limited_total": "nobody asked too often",
+    "tenantry_signing_keys_unreadable": "the key that has encrypted them is there",
     "controller_runtime_reconcile_errors_total": "nothing failed",
     "workqueue_retries_total": "so nothing was tried again",
 }

@@ -77,7 +77,7 @@ async def test_how_the_pages_of_keys_look_and_work(v1: Application, chromium: Br
         await page.get_by_label("Password").fill(PASSWORD)
         await page.get_by_role("button", name="Sign in").click()
         await page.get_by_role("link", name="See your API keys").click()
-        await page.get_by_label("Name").fill("backup")
+        await page.get_by_label("Name", exact=True).fill("backup")
         await page.get_by_role("button", name="Make it").click()
         await expect(page.get_by_text("Choose at least one.")).to_be_visible()
         await see("keys-wrong", "Your API keys")
