@@ -3,12 +3,15 @@
 import asyncio
 import itertools
 from dataclasses import replace
+from functools import partial
 
 import orjson
 
 from tenantry.model.resource import Change, Resource, Verb
-from tenantry.storage import changes, resources
+from tenantry.storage import changes, resources, tables
+from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
+from tenantry.storage.statement import insert_rows
 from tests.storage.samples import NOW, create, remove, rewrite, tenant
 from tests.support.databases import opened
 
@@ -74,6 +77,16 @@ async def test_a_change_tells_the_object_as_of_its_seq(database: Database) -> No
 async def test_no_change_takes_no_seq(database: Database) -> None:
     assert await database.run(changes.commit, [], write=True) == []
     assert await database.run(changes.current_seq) == 0
+
+
+async def test_more_rows_than_one_statement_takes_are_written_by_several(database: Database) -> None:
+    notices = [Notice(kind="User", name=str(number)) for number in range(301)]
+    await database.run(partial(changes.announce, at=NOW), *notices, write=True)
+    told = await database.run(changes.read, 0, 999)
+    assert [(change.seq, change.name) for change in told] == [(n + 1, notice.name) for n, notice in enumerate(notices)]
+    widest = max((table._meta for table in tables.ALL), key=lambda meta: len(meta.fields))
+    rows = [dict.fromkeys(widest.fields, "") for _ in range(3001)]
+    assert max(len(values) for _, values in insert_rows(widest.model, rows)) <= 32766  # of SQLite, as it comes
 
 
 async def test_compaction_removes_what_is_old(database: Database) -> None:

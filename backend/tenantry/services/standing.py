@@ -46,6 +46,8 @@ FRESH_SECONDS = 1.0
 STALE_SECONDS = 60.0
 #: kind of the entry with the namespaces of the tenant of a name
 _NAMESPACES = "Namespaces"
+#: kind of the notice that a tenant was purged, with everything that it had
+_ALL = "Purge"
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -137,6 +139,14 @@ class Standing:
         if self._entries.pop(at, None) is not None or at in self._reading:
             self.version += 1
 
+    def _forget_all(self, tenant_ids: set[str]) -> None:
+        """Read everything of those tenants again when it is asked for: they were purged."""
+        gone = [at for at, entry in self._entries.items() if _tenant_id_of(entry.value) in tenant_ids]
+        for at in gone:
+            del self._entries[at]
+        self._outdated.update(self._reading)  # whose what is read will be, nobody knows yet
+        self.version += 1
+
     async def close(self) -> None:
         """Let what is being read arrive."""
         await asyncio.gather(*self._reading.values(), return_exceptions=True)
@@ -147,6 +157,9 @@ class Standing:
             self.forget(change.kind, change.tenant_id if change.kind == TENANT.name else change.name)
             if change.kind == TENANT.name:
                 self.forget(_NAMESPACES, change.name)
+        purged = {change.tenant_id for change in batch if change.kind == _ALL}
+        if purged:
+            self._forget_all(purged)
 
     def fail(self, error: TenantryError) -> None:
         """Learn that the feed has skipped changes: nothing that is known is certain any more."""
@@ -210,6 +223,16 @@ def notices_of(account: ServiceAccount) -> list[Notice]:
     if account.subject:
         found.append(Notice(kind="Workload", name=_workload(account.cluster, account.subject)))
     return found
+
+
+def notice_of_all(tenant_id: str) -> Notice:
+    """What tells every replica that the tenant is gone for good, and its keys, programs and people's places with it."""
+    return Notice(kind=_ALL, name=tenant_id, tenant_id=tenant_id)
+
+
+def _tenant_id_of(value: object) -> str:
+    """Identity of the tenant whose ``value`` is; empty when it is nobody's."""
+    return getattr(value.client if isinstance(value, Registered) else value, "tenant_id", "")
 
 
 def _workload(cluster: str, subject: str) -> str:

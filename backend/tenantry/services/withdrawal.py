@@ -10,7 +10,7 @@ from tenantry.model.identity import Actor, ApiKey
 from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
 from tenantry.model.providers import Identity
 from tenantry.services.audit.log import event
-from tenantry.services.standing import notice, notices_of
+from tenantry.services.standing import notice, notice_of_all
 from tenantry.storage import (
     audit,
     clients,
@@ -122,11 +122,11 @@ def end_tokens(unit: Unit, family_id: str, now: int) -> Notice:
     return notice(revocation)
 
 
-def forget_tenant(unit: Unit, tenant_id: str) -> list[Notice]:
+def forget_tenant(unit: Unit, tenant_id: str) -> Notice:
     """Delete who and what belonged to a tenant that cannot come back any more; others can have what its programs were.
 
-    Returns what tells the replicas of its keys and programs; of people, that the tenant is gone is enough. Grants and
-    sessions in it are of no use without it and end by themselves.
+    Returns what tells the replicas of all that. Grants and sessions in it are of no use without it and end by
+    themselves.
     """
     for webhook_id in webhooks.of_tenant(unit, tenant_id):
         deliveries.delete_all(unit, webhook_id)
@@ -134,16 +134,12 @@ def forget_tenant(unit: Unit, tenant_id: str) -> list[Notice]:
     memberships.forget(unit, tenant_id)
     invites.forget(unit, tenant_id)
     consents.forget(unit, tenant_id)
-    own = _working(keys.page(unit, tenant_id=tenant_id, limit=_ALL))
     keys.forget(unit, tenant_id)
-    programs = clients.page(unit, tenant_id=tenant_id, limit=_ALL)
-    for client in programs:
+    for client in clients.page(unit, tenant_id=tenant_id, limit=_ALL):
         clients.delete(unit, client.id)
-    accounts = service_accounts.page(unit, tenant_id=tenant_id, limit=_ALL)
-    for account in accounts:
+    for account in service_accounts.page(unit, tenant_id=tenant_id, limit=_ALL):
         service_accounts.delete(unit, account)
-    gone = [*map(notice, own), *map(notice, programs)]
-    return [*gone, *(each for account in accounts for each in notices_of(account))]
+    return notice_of_all(tenant_id)
 
 
 def _working(found: Sequence[ApiKey]) -> list[ApiKey]:

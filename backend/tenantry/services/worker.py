@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVarTuple
 
 import orjson
 
@@ -41,6 +43,8 @@ from tenantry.storage import (
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
+
+Ts = TypeVarTuple("Ts")
 
 log = logging.getLogger(__name__)
 
@@ -114,13 +118,11 @@ class Worker:
         try:
             if tidy or self._feed.seq != self._rested or self._deliveries.is_due():
                 await self._work()
-            if tidy:
-                await self._tidy()
         except TenantryError as error:
             if not error.raced:
                 raise
             return False
-        return True
+        return not tidy or await self._tidy()
 
     async def _work(self) -> None:
         """Do what waits now; what comes meanwhile is for the next look, so that no object is rewritten all the time.
@@ -138,32 +140,43 @@ class Worker:
         await self._deliveries.work()  # so webhooks were told of everything that is compacted after this
         self._rested = -1 if done else seq
 
-    async def _tidy(self) -> None:
-        now = ids.now_micros()
-        while await self._db.run(changes.compact, now - KEEP_MICROS, KEEP_BYTES, write=True):
+    async def _tidy(self) -> bool:
+        """Do all chores, also when one of them fails; False when a write was faster than one, for the next look."""
+        now, done = ids.now_micros(), True
+        chores: Sequence[Callable[[], Awaitable[None]]] = (
+            partial(self._repeat, changes.compact, now - KEEP_MICROS, KEEP_BYTES),
+            partial(self._repeat, idempotency.forget_expired, now, BATCH),
+            partial(self._repeat, departures.forget, now - KEEP_DEPARTURES_MICROS, BATCH),
+            partial(self._repeat, throttle.forget, now, BATCH),
+            partial(self._repeat, logins.forget, now, BATCH),
+            partial(self._repeat, _purge, now),
+            self._deliveries.measure,
+            *self._chores,
+        )
+        for chore in chores:
+            try:
+                await chore()
+            except Exception as error:
+                if isinstance(error, TenantryError) and error.raced:
+                    done = False
+                else:
+                    log.warning("a chore failed, and is tried again in %.0f s: %s", HOUSEKEEPING, error, exc_info=error)
+        return done
+
+    async def _repeat(self, remove: Callable[[Unit, *Ts], int], *args: *Ts) -> None:
+        """Run units of ``remove`` until it finds nothing more."""
+        while await self._db.run(remove, *args, write=True):
             pass
-        while await self._db.run(idempotency.forget_expired, now, BATCH, write=True):
-            pass
-        while await self._db.run(departures.forget, now - KEEP_DEPARTURES_MICROS, BATCH, write=True):
-            pass
-        while await self._db.run(throttle.forget, now, BATCH, write=True):
-            pass
-        while await self._db.run(logins.forget, now, BATCH, write=True):
-            pass
-        while await self._db.run(_purge, now, write=True):
-            pass
-        await self._deliveries.measure()
-        for chore in self._chores:
-            await chore()
 
 
 def _purge(unit: Unit, now: int) -> int:
-    due, gone = tombstones.find_due(unit, now, BATCH), []
+    """Purge one: it may have had a thousand keys, and nobody is to wait for those of the others too."""
+    due = tombstones.find_due(unit, now, 1)
     for tombstone in due:
-        tombstones.purge(unit, tombstone.slug)
-        gone += forget_tenant(unit, tombstone.tenant_id)
+        if not tombstones.purge(unit, tombstone.slug):
+            continue  # it was taken back, or its name set free, at this moment
         audit.append(unit, _purged(tombstone, now))
-    changes.announce(unit, *gone, at=now)
+        changes.announce(unit, forget_tenant(unit, tombstone.tenant_id), at=now)
     return len(due)
 
 

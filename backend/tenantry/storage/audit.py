@@ -30,8 +30,7 @@ _OF_CHANGE = Statement(
 
 def append(unit: Unit, *events: AuditEvent) -> None:
     """Write ``events``; those of a change travel with its :class:`~tenantry.storage.changes.PendingChange`."""
-    if events:
-        statement, values = insert_rows(_table, [_rows.values(event) for event in events])
+    for statement, values in insert_rows(_table, [_rows.values(event) for event in events]):
         unit.later(statement, **values)
 
 

@@ -95,8 +95,8 @@ def commit(
         stamped.append(resource)
         rows.append(_row(resource, change))
     rows += [_notice(seq, notice, at) for seq, notice in enumerate(notices, first + len(changes))]
-    statement, values = insert_rows(_log, rows)
-    unit.later(statement, **values)
+    for statement, values in insert_rows(_log, rows):
+        unit.later(statement, **values)
     events = [dataclasses.replace(change.audit, seq=seq) for seq, change in enumerate(changes, first) if change.audit]
     audit.append(unit, *events)
     unit.seal({resource.uid for resource in stamped}, last)

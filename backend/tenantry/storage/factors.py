@@ -51,8 +51,8 @@ def confirm(unit: Unit, factor: Factor, step: int, code_shas: Iterable[str], at:
     if unit.execute(_CONFIRM, **place, step=step, at=at).rowcount == 0:
         return False
     rows = [{"user_id": factor.user_id, "code_sha": code_sha, "used_at": 0} for code_sha in code_shas]
-    statement, values = insert_rows(_codes, rows)
-    unit.execute(statement, **values)
+    for statement, values in insert_rows(_codes, rows):
+        unit.execute(statement, **values)
     return True
 
 

@@ -216,11 +216,11 @@ def delete(unit: Unit, resource: Resource, expected_seq: int) -> None:
 
 
 def _insert_labels(unit: Unit, resource: Resource, labels: Mapping[str, str]) -> None:
-    if not labels:
-        return
     same = {"kind": resource.kind, "namespace": resource.namespace, "name": resource.name, "uid": resource.uid}
-    statement, values = insert_rows(_label, [{"key": key, "value": value, **same} for key, value in labels.items()])
-    unit.later(statement, **values)
+    for statement, values in insert_rows(
+        _label, [{"key": key, "value": value, **same} for key, value in labels.items()]
+    ):
+        unit.later(statement, **values)
 
 
 def _exists(resource: Resource) -> TenantryError:

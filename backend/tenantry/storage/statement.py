@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import peewee
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+
+#: in one INSERT: SQLite takes 32766 values, and a table has 30 columns at most
+_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,14 @@ class Statement:
         return sql, [values[place.name] if type(place) is _Name else place for place in places]
 
 
-def insert_rows(model: type[peewee.Model], rows: Sequence[Mapping[str, Any]]) -> tuple[Statement, dict[str, Any]]:
-    """One INSERT for all ``rows`` of like columns, compiled once per number of rows, and its values."""
-    values = {f"{name}_{index}": value for index, row in enumerate(rows) for name, value in row.items()}
-    return _insert(model, tuple(rows[0]), len(rows)), values
+def insert_rows(
+    model: type[peewee.Model], rows: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[Statement, dict[str, Any]]]:
+    """The INSERTs for all ``rows`` of like columns, each compiled once per number of its rows, and their values."""
+    for first in range(0, len(rows), _ROWS):
+        some = rows[first : first + _ROWS]
+        values = {f"{name}_{index}": value for index, row in enumerate(some) for name, value in row.items()}
+        yield _insert(model, tuple(some[0]), len(some)), values
 
 
 @functools.lru_cache(maxsize=256)

@@ -100,9 +100,8 @@ def _revived(buried: Tombstone) -> Candidate:
 def _release(unit: Unit, buried: Tombstone, event: AuditEvent) -> None:
     if not tombstones.remove(unit, buried):
         raise TenantryError(Code.CONFLICT, "somebody else was faster; try again", raced=True)
-    gone = forget_tenant(unit, buried.tenant_id)
     audit.append(unit, event)
-    changes.announce(unit, *gone, at=event.at)
+    changes.announce(unit, forget_tenant(unit, buried.tenant_id), at=event.at)
 
 
 def _check_living(buried: Tombstone) -> None:
