@@ -14,9 +14,10 @@ import pytest
 from tenantry.web import csrf
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.cluster.databases import DatabaseServer
-from tests.support.application import KUBERNETES, Client
+from tests.support.application import KUBERNETES, Application, Client
 from tests.support.browsing import browsing
 from tests.support.databases import emptied
+from tests.support.people import replicas
 from tests.support.server import ServerProcess, server_process
 
 SECONDS = 20
@@ -113,3 +114,23 @@ async def test_all_credentials_and_watches_of_a_tenant_end_on_every_replica(acme
         for watch in acme.watches:
             assert not watch.content.at_eof()
             watch.close()
+
+
+async def test_watches_end_by_the_news_and_wait_for_no_clock(
+    tmp_path: Path, database_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenantry.services.authentication.CHECK_SECONDS", 3600.0)
+    async with replicas(tmp_path, await emptied(database_server)) as servers, AsyncExitStack() as stack:
+        v1 = Application(await stack.enter_async_context(servers[0].session()), servers[0])
+        tenant = await v1.tenant("acme")
+        key = await stack.enter_async_context(v1.as_key("resources:read", tenant_id=tenant["status"]["tenantID"]))
+        watches = []
+        for server in servers:
+            session = aiohttp.ClientSession(server.base_url, headers=key.session.headers)
+            http = await stack.enter_async_context(session)
+            watches.append(await http.get(f"{KUBERNETES}/tenants", params={"watch": "true"}))
+        await v1.patch("tenants/acme", {"spec": {"state": "Suspended", "suspension": {"reason": "unpaid"}}})
+        for watch in watches:
+            async with asyncio.timeout(SECONDS):
+                last = (await watch.read()).splitlines()[-1]
+            assert json.loads(last)["object"]["code"] == 403

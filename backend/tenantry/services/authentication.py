@@ -38,7 +38,9 @@ from tenantry.storage import keys, sessions
 from tenantry.storage.db import Database
 
 CACHE_SIZE = 10_000  # credentials
+#: between two checks of a credential with which somebody waits, when there is no news; and however much there is
 CHECK_SECONDS = 1.0
+PAUSE_SECONDS = 0.2
 _TOUCH_SECONDS = keys.USE_INTERVAL_US / 1_000_000
 logger = logging.getLogger(__name__)
 
@@ -131,7 +133,7 @@ class Authenticator:
         return _digest(token) in self._verified
 
     async def lapse(self, token: str, address: str) -> TenantryError:
-        """Wait until ``token`` is no longer good, and return why; it is checked once a second, however many wait."""
+        """Wait until ``token`` is no longer good, and return why; one check is made for all who wait."""
         key = token, address
         lapse = self._lapses.get(key)
         if lapse is None:
@@ -147,7 +149,7 @@ class Authenticator:
 
     async def _check(self, token: str, address: str) -> TenantryError:
         while True:
-            await asyncio.sleep(CHECK_SECONDS)
+            version = self._standing.version
             try:
                 actor = await self.authenticate(token, address, is_use=False)
             except TenantryError as error:
@@ -156,6 +158,10 @@ class Authenticator:
             else:
                 if actor.suspended and Permission.RESOURCES_READ not in actor.permissions:
                     return suspended(actor)
+            await asyncio.sleep(PAUSE_SECONDS)
+            with contextlib.suppress(TimeoutError):  # then time alone may have ended it, or another key set
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._standing.wait_beyond(version)
 
     async def close(self) -> None:
         """Let the last uses be written."""

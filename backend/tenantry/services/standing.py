@@ -73,6 +73,7 @@ class Standing:
         self._reading: dict[Name, asyncio.Task[object]] = {}
         self._outdated: set[Name] = set()  # changed while it was read
         self._subscribed = False
+        self._advanced = asyncio.Event()
         self.version = 0
 
     async def key(self, key_id: str) -> ApiKey | None:
@@ -126,6 +127,11 @@ class Standing:
         """All keys that sign or have signed, in the order in which they become active."""
         return await self._get("SigningKey", "all", signing_keys.all_keys) or ()
 
+    async def wait_beyond(self, version: int) -> None:
+        """Wait until something of what was told at ``version`` has changed."""
+        while self.version == version:
+            await self._advanced.wait()
+
     @property
     def is_fresh(self) -> bool:
         """Whether the feed was read a moment ago, so that what is known is true."""
@@ -137,7 +143,7 @@ class Standing:
         if at in self._reading:
             self._outdated.add(at)
         if self._entries.pop(at, None) is not None or at in self._reading:
-            self.version += 1
+            self._advance()
 
     def _forget_all(self, tenant_ids: set[str]) -> None:
         """Read everything of those tenants again when it is asked for: they were purged."""
@@ -145,7 +151,12 @@ class Standing:
         for at in gone:
             del self._entries[at]
         self._outdated.update(self._reading)  # whose what is read will be, nobody knows yet
+        self._advance()
+
+    def _advance(self) -> None:
         self.version += 1
+        self._advanced.set()
+        self._advanced = asyncio.Event()
 
     async def close(self) -> None:
         """Let what is being read arrive."""
@@ -167,7 +178,7 @@ class Standing:
         self._subscribed = False
         self._entries.clear()
         self._outdated.update(self._reading)
-        self.version += 1
+        self._advance()
 
     async def _get(self, kind: str, name: str, read: Callable[[Unit, *Ts], T | None], *args: *Ts) -> T | None:
         """What is known, or else what ``read`` finds.
