@@ -1,6 +1,7 @@
 """How many of each thing a tenant may have: one more is refused, and what went makes room."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from tenantry.services import caps
 from tenantry.services.caps import Cap
 from tests.support.application import Application
+from tests.support.people import add_session, add_user, browser
+from tests.support.server import running_server
 
 CLIENT = {"name": "Robot", "grantTypes": ["client_credentials"], "scopes": ["resources:read"]}
 KEY = {"name": "ci", "scopes": ["resources:read"]}
@@ -74,3 +77,21 @@ async def test_a_cap_holds_for_those_who_come_at_once(v1: Application, monkeypat
     answers = await asyncio.gather(*(v1.post("/v1/tenants/acme/clients", CLIENT) for _ in range(20)))
     assert sorted(each.status for each in answers) == [201] * 3 + [409] * 17
     assert len(await v1.items("/v1/tenants/acme/clients")) == 3
+
+
+async def test_a_person_makes_so_many_tenants_and_who_runs_the_platform_any_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cap = lower(monkeypatch, "TENANTS", 2)
+    async with running_server(tmp_path, sign_up="Open", sign_up_plan="pro") as server, server.session() as session:
+        await Application(session, server).plan("pro")
+        for admin in (False, True):
+            user = await add_user(server, f"{admin}@example.com".lower(), platform_admin=admin)
+            async with browser(server, await add_session(server, user)) as api:
+                names = [{"name": f"{admin}-{n}".lower(), "displayName": "T"} for n in range(3)]
+                *_, last = [await api.post("/v1/tenants", name) for name in names]
+            if admin:
+                assert last.status == 201, last.body
+            else:
+                assert (last.status, last.code) == (409, "limit_reached")
+                assert last.body["detail"] == f"there are 2 {cap.what}, of 2 at most: {cap.instead}"

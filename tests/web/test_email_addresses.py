@@ -236,6 +236,22 @@ async def test_a_tenant_has_only_so_many_strangers_mailed(
     assert [(await invite(v1, email=f"{name}@example.com"))["mailed"] for name in "abc"] == [True, True, False]
 
 
+async def test_a_person_has_only_so_many_mailed_in_all_their_tenants(
+    mailing: tuple[Application, Mailbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    v1, _ = mailing
+    await v1.tenant("beta")
+    monkeypatch.setattr("tenantry.web.v1.invites.MAILS_OF_PERSON", Limit("mails of a person", 2, 3600))
+    user = await add_user(v1.server, "grace@example.com", platform_admin=True)
+    mailed = []
+    async with browser(v1.server, await add_session(v1.server, user)) as grace:
+        for number, tenant in enumerate(("acme", "beta", "acme")):
+            wanted = {"email": f"{number}@example.com", "role": "developer"}
+            mailed.append((await grace.post(f"/v1/tenants/{tenant}/invites", wanted)).body["mailed"])
+    assert mailed == [True, True, False]
+    assert (await invite(v1))["mailed"] is True
+
+
 @pytest.mark.parametrize("email", ["=?utf-8?q?ada?=@example.com", "=?utf-8?b?YWRh?=@example.com"])
 async def test_what_mail_reads_as_another_address_is_none(mailing: tuple[Application, Mailbox], email: str) -> None:
     """RFC 2047, 2: who counts mails by address would count each spelling."""

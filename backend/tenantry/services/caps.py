@@ -1,4 +1,4 @@
-"""How many of each thing a tenant may have, or the platform: they are rows, and some are work for every replica.
+"""How many of each thing a tenant, a person or the platform may have: they are rows, and some are work for replicas.
 
 They are counted in the unit that adds one, and no row is locked for that. So who adds at the same moment may count the
 same: on MySQL and MariaDB there can be one too many for each connection that writes at that moment, and no more. SQLite
@@ -30,6 +30,8 @@ KEYS_OF_ONE = Cap(100, "API keys that work for the same owner", "revoke one that
 INVITES = Cap(500, "invites that wait", "take one back, or wait until they are accepted or have expired")
 SERVICE_ACCOUNTS = Cap(200, "service accounts", "delete one that nobody uses")
 WEBHOOKS = Cap(50, "webhooks", "delete one that nobody needs")
+#: of one person, while they are a member: who runs the platform makes any number of them
+TENANTS = Cap(20, "tenants that you have made and are in", "ask who runs the platform for another")
 #: of the platform alone
 PROVIDERS = Cap(100, "identity providers", "delete one with which nobody signs in")
 

@@ -49,6 +49,8 @@ CLIENTS = Limit("clients", 20, 60)
 MAILS = Limit("mails", 3, 3600)
 #: invites that a tenant has mailed
 MAILS_OF_TENANT = Limit("mails of a tenant", 200, 3600)
+#: invites that a person has mailed, in all tenants, of which they may have made many
+MAILS_OF_PERSON = Limit("mails of a person", 200, 3600)
 #: mails that tell a person what has changed of their account
 NEWS = Limit("news", 20, 3600)
 

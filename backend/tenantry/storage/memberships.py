@@ -11,6 +11,9 @@ from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
 
+#: source of the place of who has made the tenant
+SIGN_UP = "sign-up"
+
 _table = tables.Membership
 _rows = Rows(Membership, _table, read={"role": Role})
 _this = (_table.tenant_id == arg("tenant_id")) & (_table.user_id == arg("user_id"))
@@ -21,6 +24,11 @@ _OF_TENANT = Statement(
     _rows.select.where((_table.tenant_id == arg("tenant_id")) & (_table.user_id > arg("after")))
     .order_by(_table.user_id)
     .limit(arg("limit"))
+)
+_SIGNED_UP = Statement(
+    _table.select(peewee.fn.COUNT(_table.tenant_id)).where(
+        (_table.user_id == arg("user_id")) & (_table.source == SIGN_UP)
+    )
 )
 _UPDATE = Statement(_table.update({_table.role: arg("role"), _table.updated_at: arg("at")}).where(_this))
 _DELETE = Statement(_table.delete().where(_this))
@@ -67,6 +75,11 @@ def of_user(unit: Unit, user_id: str) -> list[Membership]:
 def of_tenant(unit: Unit, tenant_id: str, *, after: str = "", limit: int) -> list[Membership]:
     """At most ``limit`` members of the tenant with user ids beyond ``after``, in their order."""
     return _rows.all(unit.execute(_OF_TENANT, tenant_id=tenant_id, after=after, limit=limit))
+
+
+def count_signed_up(unit: Unit, user_id: str) -> int:
+    """How many tenants the user has made and is still in; also those that were deleted and can come back."""
+    return int(unit.execute(_SIGNED_UP, user_id=user_id).fetchone()[0])
 
 
 def set_role(unit: Unit, tenant_id: str, user_id: str, role: Role, at: int) -> bool:

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import Actor, Membership
+from tenantry.model.identity import Actor, Membership, User
 from tenantry.model.kinds import PLAN, TENANT
 from tenantry.model.permissions import Role
 from tenantry.model.resource import API_VERSION, Resource
-from tenantry.services import answers
+from tenantry.services import answers, caps
 from tenantry.services.answers import Once
 from tenantry.services.audit.log import event
 from tenantry.services.resources import candidate, transactions
@@ -44,14 +44,15 @@ class SignUp:
 
     async def admits(self, actor: Actor) -> bool:
         """Whether the settings let the actor make a tenant."""
-        return await self._db.run(_admits, actor, self._policy)
+        return await self._db.run(_admits_actor, actor, self._policy)
 
     async def create(self, actor: Actor, name: str, display_name: str, once: Once[Resource] | None = None) -> Resource:
         """Make a tenant of which the person who asks is the owner.
 
         Raises:
-            TenantryError: ``FORBIDDEN``, the settings do not let them; ``INVALID``; ``ALREADY_EXISTS``, the name is
-                taken; ``NAME_TOMBSTONED``, another has left it; ``UNAVAILABLE``, the plan in the settings is missing.
+            TenantryError: ``FORBIDDEN``, the settings do not let them; ``LIMIT_REACHED``, they have made enough;
+                ``INVALID``; ``ALREADY_EXISTS``, the name is taken; ``NAME_TOMBSTONED``, another has left it;
+                ``UNAVAILABLE``, the plan in the settings is missing.
         """
         document = {
             "apiVersion": API_VERSION,
@@ -77,8 +78,11 @@ class SignUp:
 
 
 def _create(unit: Unit, actor: Actor, new: Candidate, policy: str, plan: str) -> Resource:
-    if not _admits(unit, actor, policy):
+    user = users.get(unit, actor.user_id)
+    if user is None or not _admits(unit, user, policy):
         raise TenantryError(Code.FORBIDDEN, "making a tenant is not open to you here: ask who runs the platform")
+    if not user.platform_admin:
+        caps.check(caps.TENANTS, memberships.count_signed_up(unit, user.id))
     if tombstones.get(unit, new.resource.name):  # to bring a tenant back is for those who have deleted it
         raise TenantryError(Code.NAME_TOMBSTONED, "the name is kept for a tenant that was deleted: take another")
     if resources.get(unit, PLAN.name, "", plan) is None:
@@ -91,7 +95,7 @@ def _create(unit: Unit, actor: Actor, new: Candidate, policy: str, plan: str) ->
         tenant_id=tenant.tenant_id,
         user_id=actor.user_id,
         role=Role.OWNER,
-        source="sign-up",
+        source=memberships.SIGN_UP,
         created_at=now,
         updated_at=now,
     )
@@ -103,8 +107,12 @@ def _create(unit: Unit, actor: Actor, new: Candidate, policy: str, plan: str) ->
     return stored
 
 
-def _admits(unit: Unit, actor: Actor, policy: str) -> bool:
+def _admits_actor(unit: Unit, actor: Actor, policy: str) -> bool:
     user = users.get(unit, actor.user_id)
-    if user is None or policy == "Open" or user.platform_admin:
-        return user is not None
+    return user is not None and _admits(unit, user, policy)
+
+
+def _admits(unit: Unit, user: User, policy: str) -> bool:
+    if policy == "Open" or user.platform_admin:
+        return True
     return policy == "InviteOnly" and any(place.source == "invite" for place in memberships.of_user(unit, user.id))

@@ -14,7 +14,7 @@ from tenantry.model.identity import Invite
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
 from tenantry.services.people.invites import NewInvite, link, send, state_of
-from tenantry.services.throttle import MAILS, MAILS_OF_TENANT
+from tenantry.services.throttle import MAILS, MAILS_OF_PERSON, MAILS_OF_TENANT
 from tenantry.web.v1.conventions import Call, Nothing, PageQuery, Reply, endpoint
 
 
@@ -145,10 +145,12 @@ async def revoke_invite(call: Call[Nothing, Nothing]) -> Reply:
 
 
 async def _may_mail(call: Call[Any, Any], email: str) -> bool:
-    """Whether there is mail, and neither the tenant nor the address has had as many as the throttle permits."""
+    """Whether there is mail, and neither the person, the tenant nor the address has had as many as they may."""
     if not call.services.mail.is_on:
         return False
     try:
+        if call.actor.user_id:
+            await call.services.throttle.admit(MAILS_OF_PERSON, call.actor.user_id)
         await call.services.throttle.admit(MAILS_OF_TENANT, call.path["tenant"])
         await call.services.throttle.admit(MAILS, f"invite {email_address.normalise(email)}")
     except TenantryError as error:
