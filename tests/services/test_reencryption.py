@@ -1,5 +1,7 @@
 """Encrypting everything anew: with the newest key alone all is read again, and nothing is lost that nobody can read."""
 
+from dataclasses import replace
+
 import pytest
 
 from tenantry.model.factors import Factor
@@ -101,3 +103,15 @@ async def test_what_is_written_meanwhile_stays(database: Database, monkeypatch: 
     kept = await database.run(factors.get, "user-0")
     assert kept
     assert kept.secret == newer
+
+
+async def test_what_was_read_before_does_not_bring_the_old_text_back(database: Database) -> None:
+    await database.run(_fill, write=True)
+    webhook, corp = await database.run(webhooks.get, "w"), await database.run(providers.get, "corp")
+    assert webhook
+    assert corp
+    await Reencryption(database, BOTH).run(ACTOR)
+    later = replace(webhook, updated_at=webhook.updated_at + 9)
+    assert not await database.run(webhooks.update, later, webhook, write=True)
+    assert not await database.run(providers.update, replace(corp, updated_at=corp.updated_at + 9), corp, write=True)
+    assert (await database.run(_texts))["secret"] == "secret"

@@ -35,8 +35,13 @@ def page(unit: Unit, place: Place, *, after: str, limit: int) -> list[tuple[str,
 
 
 def replace(unit: Unit, place: Place, key: str, old: str, new: str) -> bool:
-    """Put ``new`` in the place of ``old``; False when that is not there any more."""
-    update = place.key.model.update({place.text: arg("new")}).where(
-        (place.key == arg("key")) & (place.text == arg("old"))
-    )
+    """Put ``new`` in the place of ``old``; False when that is not there any more.
+
+    Who has read the row before and writes all of it later finds that it has changed.
+    """
+    change = {place.text: arg("new")}
+    updated_at = getattr(place.key.model, "updated_at", None)
+    if updated_at is not None:
+        change[updated_at] = updated_at + 1
+    update = place.key.model.update(change).where((place.key == arg("key")) & (place.text == arg("old")))
     return unit.execute(Statement(update), key=key, old=old, new=new).rowcount == 1
