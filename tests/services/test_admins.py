@@ -12,6 +12,7 @@ from tenantry.services.people import mail as mail_module
 from tenantry.services.people.admins import Admins
 from tenantry.services.people.invites import NewInvite, add
 from tenantry.services.people.mail import Mail
+from tenantry.services.throttle import Throttle
 from tenantry.storage import invites, work
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -34,6 +35,10 @@ async def queue(database: Database) -> str:
     return await database.run(write, write=True)
 
 
+def workers(database: Database, mail: Mail | None = None) -> Admins:
+    return Admins(database, Feed(database), mail or Mail(None), Throttle(database), "https://t.example.com")
+
+
 async def depth(database: Database) -> int:
     return await database.run(work.depth, work.ADMINS)
 
@@ -47,7 +52,7 @@ async def invited(database: Database) -> list[str]:
 
 async def test_two_workers_at_once_invite_once(database: Database) -> None:
     await queue(database)
-    both = Admins(database, Feed(database), Mail(None), ""), Admins(database, Feed(database), Mail(None), "")
+    both = workers(database), workers(database)
     await asyncio.gather(*(admins.work(ACTOR) for admins in both))
     assert (await invited(database), await depth(database)) == (BOTH, 0)
 
@@ -60,12 +65,12 @@ async def test_one_that_comes_late_with_the_same_item_does_nothing(database: Dat
         work.add(unit, work.ADMINS, [uid], NOW)
 
     await database.run(again, write=True)
-    assert await database.run(lambda unit: module._invite(unit, ACTOR, item, mailed=False), write=True) == []
+    assert await database.run(lambda unit: module._invite(unit, ACTOR, item, ()), write=True) == []
     assert (await invited(database), await depth(database)) == ([], 1)
     (item,) = await database.run(work.take, work.ADMINS, 1)
-    made = await database.run(lambda unit: module._invite(unit, ACTOR, item, mailed=False), write=True)
+    made = await database.run(lambda unit: module._invite(unit, ACTOR, item, ()), write=True)
     assert [(each.invite.email, name) for each, name in made] == [(email, "acme") for email in BOTH]
-    assert await database.run(lambda unit: module._invite(unit, ACTOR, item, mailed=False), write=True) == []
+    assert await database.run(lambda unit: module._invite(unit, ACTOR, item, ()), write=True) == []
     assert (await invited(database), await depth(database)) == (BOTH, 0)
 
 
@@ -77,7 +82,7 @@ async def test_what_ends_midway_is_done_again_as_a_whole(database: Database, mon
             raise RuntimeError("killed")
         return add(unit, actor, made)
 
-    admins = Admins(database, Feed(database), Mail(None), "")
+    admins = workers(database)
     with monkeypatch.context() as killed:
         killed.setattr(module, "add", fail)
         with pytest.raises(RuntimeError, match="killed"):
@@ -94,7 +99,7 @@ async def test_nobody_is_invited_by_a_mail_for_which_there_is_no_room(
     mail = Mail(read_smtp_url("smtp+plain://127.0.0.1:1"), "t@example.com")
     sent: list[str] = []
     monkeypatch.setattr(mail, "send", lambda to, subject, text: sent.append(f"{to} {subject} {text}"))
-    admins = Admins(database, Feed(database), mail, "https://t.example.com")
+    admins = workers(database, mail)
     with monkeypatch.context() as full:
         full.setattr(mail_module, "WAITING", 1)
         assert await admins.work(ACTOR) == 1
@@ -123,7 +128,7 @@ async def test_the_trouble_of_one_tenant_keeps_no_other_waiting(
 
     monkeypatch.setattr(module, "add", fail)
     with pytest.raises(RuntimeError, match="killed"):
-        await Admins(database, Feed(database), Mail(None), "").work(ACTOR)
+        await workers(database).work(ACTOR)
     assert await depth(database) == 1
     found = await database.run(lambda unit: invites.page(unit, tenant_id="t-good", limit=9))
     assert sorted(each.email for each in found) == ["bob@example.com", "good@example.com"]

@@ -1,18 +1,27 @@
 """What the owners of a tenant change of its Tenant themselves."""
 
 import asyncio
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tenantry.model.identity import Actor
+from tenantry.model.errors import TenantryError
+from tenantry.model.identity import Actor, Invite
 from tenantry.model.kinds import TENANT, Address
 from tenantry.model.permissions import ROLES, Role
+from tenantry.services import caps
+from tenantry.services.people import invites as module
 from tenantry.services.resources.records import Source
-from tenantry.storage import revisions
+from tenantry.services.throttle import MAILS_OF_TENANT
+from tenantry.storage import invites, revisions
 from tests.support.application import Answer, Application
+from tests.support.mailbox import mailbox, until
 from tests.support.people import add_member, add_session, add_user, browser, seen
-from tests.web.test_first_admins import ADA, BOB, invited
+from tests.support.server import running_server
+from tests.web.test_first_admins import ADA, BOB, EVE, INVITES, invited
 
 ACME = "/v1/tenants/acme"
 
@@ -154,3 +163,90 @@ async def test_a_suspended_tenant_is_not_changed_by_its_owner(v1: Application) -
     async with browser(v1.server, cookie) as owner:
         assert (await change(owner, {"displayName": "Two"})).code == "tenant_suspended"
     assert (await change(v1, {"displayName": "Two"})).status == 200  # the platform does
+
+
+async def test_whom_an_owner_lists_is_invited_by_them_as_long_as_they_may_invite(stored_v1: Application) -> None:
+    v1 = stored_v1
+    tenant = await v1.tenant("acme", admins=[BOB])
+    await invited(v1)
+    async with browser(v1.server, await of_role(v1, tenant, Role.OWNER)) as owner:
+        assert (await change(owner, {"admins": [BOB, ADA]})).status == 200
+        made = {each["email"]: each for each in await v1.items(INVITES)}  # in the same unit: nobody waits
+        (member,) = await v1.items("/v1/tenants/acme/members")
+        name = f"user:{member['user']['id']}"
+        assert {email: each["invitedBy"] for email, each in made.items()} == {BOB: "worker", ADA: name}
+        rows = await v1.items(f"/v1/audit?name={made[ADA]['id']}")
+        assert [(row["action"], row["actor"]) for row in rows] == [("invite.create", name)]
+        stored = {each.id: each for each in await of_tenant(v1, tenant)}
+        assert await accept(v1, stored[made[BOB]["id"]]) == "accepted"
+        await add_member(v1.server, tenant["status"]["tenantID"], await add_user(v1.server, EVE), Role.OWNER)
+        assert (await v1.call("DELETE", f"/v1/tenants/acme/members/{member['user']['id']}")).status == 200
+    assert await accept(v1, stored[made[ADA]["id"]]) == "not_found"
+    assert await invited(v1) == {BOB: "Accepted", ADA: "Pending"}
+    await v1.patch("tenants/acme", {"spec": {"admins": [BOB]}})  # whoever takes the address out takes it back
+    assert await invited(v1) == {BOB: "Accepted", ADA: "Revoked"}
+
+
+async def of_tenant(v1: Application, tenant: dict[str, Any]) -> list[Invite]:
+    read = partial(invites.page, tenant_id=tenant["status"]["tenantID"], limit=999)
+    return await v1.server.services.db.run(read)
+
+
+async def accept(v1: Application, invite: Invite) -> str:
+    """What comes of it when somebody accepts who has its link."""
+    user = await add_user(v1.server, f"{invite.id}@example.com")
+    accepting = partial(module._accept, actor=Actor(name=user.id, user_id=user.id), invite=invite, newcomer=None)
+    try:
+        await v1.server.services.db.run(accepting, write=True)
+    except TenantryError as error:
+        return str(error.code)
+    return "accepted"
+
+
+async def test_no_list_of_an_owner_invites_in_the_name_of_the_platform_later(v1: Application) -> None:
+    tenant = await v1.tenant("acme")
+    member = await add_user(v1.server, ADA, email_verified=True)
+    await add_member(v1.server, tenant["status"]["tenantID"], member, Role.VIEWER)
+    async with browser(v1.server, await of_role(v1, tenant, Role.OWNER)) as owner:
+        refused = await change(owner, {"admins": [BOB, ADA]})
+        assert (refused.code, [each["path"] for each in refused.body["errors"]]) == ("invalid", ["admins[1]"])
+        assert await invited(v1) == {}
+        assert "admins" not in (await v1.get(ACME)).body["spec"]
+        await v1.patch("tenants/acme", {"metadata": {"finalizers": ["example.com/wait"]}})
+        await v1.delete("tenants/acme")
+        refused = await change(owner, {"admins": [BOB]})
+        assert (refused.code, [each["path"] for each in refused.body["errors"]]) == ("invalid", ["admins"])
+    assert await invited(v1) == {}
+
+
+async def test_lists_of_owners_have_the_limits_of_invites(v1: Application, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caps, "INVITES", replace(caps.INVITES, most=2))
+    tenant = await v1.tenant("acme")
+    async with browser(v1.server, await of_role(v1, tenant, Role.OWNER)) as owner:
+        refused = await change(owner, {"admins": ["a@example.com", "b@example.com", "c@example.com"]})
+        assert refused.code == "limit_reached"
+        assert (await of_tenant(v1, tenant), "admins" in (await v1.get(ACME)).body["spec"]) == ([], False)
+        assert (await change(owner, {"admins": [ADA, BOB]})).status == 200
+    await v1.patch("tenants/acme", {"spec": {"admins": [ADA, BOB, EVE]}})  # the platform's worker has them, too
+    assert await invited(v1) == {ADA: "Pending", BOB: "Pending"}
+
+
+@pytest.mark.parametrize("by", ["owner", "platform"])
+async def test_beyond_what_a_tenant_may_mail_lists_invite_without_mail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr(module, "MAILS_OF_TENANT", replace(MAILS_OF_TENANT, attempts=3))
+    with mailbox(tmp_path) as box:
+        async with running_server(tmp_path, **box.settings) as server, server.session() as session:
+            v1 = Application(session, server)
+            tenant = await v1.tenant("acme")
+            async with browser(server, await of_role(v1, tenant, Role.OWNER)) as owner:
+                api = {"owner": owner, "platform": v1}[by]
+                for turn in "ab":
+                    listed = [f"{turn}{number}@example.com" for number in range(2)]
+                    assert (await change(api, {"admins": listed})).status == 200
+                    await invited(v1)
+            await until(lambda: len(box.mails) == 3)
+            assert [each.mailed for each in await of_tenant(v1, tenant)].count(True) == 3
+            (step,) = (await v1.get("/v1/tenants/acme/explain")).body["next"][-1:]
+            assert step.startswith("1 of its first administrators (spec.admins) wait without a link")

@@ -167,6 +167,7 @@ class Invite:
     email: str  # lower case: whom it is meant for, and the address of an account that is made with it
     role: Role
     mailed: bool = False  # to that address, and shown to nobody
+    listed: bool = False  # because the Tenant's spec.admins has the address; it goes when that goes
     invited_by: str = ""  # an actor's name
     inviter_id: str = ""  # the person behind it, who must still be allowed to invite when it is accepted
     created_at: int = 0  # epoch microseconds, as all below

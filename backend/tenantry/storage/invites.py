@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import peewee
 
 from tenantry.model.identity import Invite
@@ -12,8 +14,9 @@ from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
 
 _table = tables.Invite
-_rows = Rows(Invite, _table, read={"role": Role, "mailed": bool})
-_waits = (_table.id == arg("id")) & (_table.accepted_at == 0) & (_table.revoked_at == 0)
+_rows = Rows(Invite, _table, read={"role": Role, "mailed": bool, "listed": bool})
+_is_open = (_table.accepted_at == 0) & (_table.revoked_at == 0)
+_waits = (_table.id == arg("id")) & _is_open
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
 _PAGE = Statement(
@@ -23,20 +26,19 @@ _PAGE = Statement(
 )
 _COUNT = Statement(
     _table.select(peewee.fn.COUNT(_table.id)).where(
-        (_table.tenant_id == arg("tenant_id"))
-        & (_table.accepted_at == 0)
-        & (_table.revoked_at == 0)
-        & (_table.expires_at > arg("now"))
+        (_table.tenant_id == arg("tenant_id")) & _is_open & (_table.expires_at > arg("now"))
     )
 )
 _LOST = Statement(
     _table.select(peewee.fn.COUNT(_table.id)).where(
         (_table.tenant_id == arg("tenant_id"))
-        & (_table.invited_by == arg("maker"))
-        & (_table.accepted_at == 0)
-        & (_table.revoked_at == 0)
+        & (_table.listed == 1)
+        & _is_open
         & ((_table.mailed == 0) | (_table.expires_at <= arg("now")))
     )
+)
+_LISTED = Statement(
+    _rows.select.where((_table.tenant_id == arg("tenant_id")) & (_table.listed == 1) & _is_open).order_by(_table.id)
 )
 _ACCEPT = Statement(
     _table.update({_table.accepted_at: arg("at"), _table.accepted_by: arg("user_id")}).where(
@@ -67,9 +69,20 @@ def count(unit: Unit, tenant_id: str, now: int) -> int:
     return int(unit.execute(_COUNT, tenant_id=tenant_id, now=now).fetchone()[0])
 
 
-def count_lost(unit: Unit, tenant_id: str, maker: str, now: int) -> int:
-    """How many of ``maker`` wait whose link nobody has had, or nobody can use any more."""
-    return int(unit.execute(_LOST, tenant_id=tenant_id, maker=maker, now=now).fetchone()[0])
+def count_lost(unit: Unit, tenant_id: str, now: int) -> int:
+    """How many of listed addresses wait whose link nobody has had, or nobody can use any more."""
+    return int(unit.execute(_LOST, tenant_id=tenant_id, now=now).fetchone()[0])
+
+
+def listed(unit: Unit, tenant_id: str) -> list[Invite]:
+    """Those of listed addresses that were neither accepted nor taken back, the expired ones too."""
+    return _rows.all(unit.execute(_LISTED, tenant_id=tenant_id))
+
+
+def invited(unit: Unit, tenant_id: str, emails: Iterable[str]) -> set[str]:
+    """Which of ``emails`` were ever invited to the tenant, whatever became of it."""
+    query = _table.select(_table.email).where((_table.tenant_id == tenant_id) & _table.email.in_(list(emails)))
+    return {row[0] for row in unit.execute(query).fetchall()}
 
 
 def accept(unit: Unit, invite_id: str, user_id: str, at: int) -> bool:

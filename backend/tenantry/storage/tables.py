@@ -281,6 +281,7 @@ class Invite(Model):
     tenant_id = CharField()
     email = CharField()
     mailed = IntegerField()
+    listed = IntegerField()
     role = CharField()
     invited_by = CharField()
     inviter_id = CharField()

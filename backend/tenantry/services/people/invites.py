@@ -20,6 +20,7 @@ from tenantry.services.people.members import check_grant, needed_to_give
 from tenantry.services.people.passwords import Passwords
 from tenantry.services.standing import Standing, notice
 from tenantry.services.tenancy import find_tenant
+from tenantry.services.throttle import MAILS, MAILS_OF_PERSON, MAILS_OF_TENANT, Throttle
 from tenantry.storage import audit, changes, clients, invites, keys, memberships, service_accounts, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -96,7 +97,7 @@ class Invites:
         tenant_id = await find_tenant(self._db, actor, tenant)
         check_grant(actor, role)
         address = email_address.check(email)
-        return await answers.run(self._db, once, _create, actor, new(actor, tenant_id, address, role, mailed=mailed))
+        return await answers.run(self._db, once, add, actor, new(actor, tenant_id, address, role, mailed=mailed))
 
     async def list(self, actor: Actor, tenant: str, *, after: str = "", limit: int) -> list[Invite]:
         """At most ``limit`` invites of the tenant of that name with ids beyond ``after``, the used ones too.
@@ -217,7 +218,9 @@ def state_of(invite: Invite) -> str:
     return "Pending" if invite.expires_at > ids.now_micros() else "Expired"
 
 
-def new(actor: Actor, tenant_id: str, address: str, role: Role, *, mailed: bool) -> NewInvite:
+def new(  # noqa: PLR0913 - one keyword per thing that an invite has
+    actor: Actor, tenant_id: str, address: str, role: Role, *, mailed: bool, listed: bool = False
+) -> NewInvite:
     """An invite by ``actor`` that is to be added, from now on good for a week."""
     token, identifier, secret_sha = new_token(INVITE_PREFIX)
     now = ids.now_micros()
@@ -228,6 +231,7 @@ def new(actor: Actor, tenant_id: str, address: str, role: Role, *, mailed: bool)
         email=address,
         role=role,
         mailed=mailed,
+        listed=listed,
         invited_by=actor.name,
         inviter_id=actor.user_id,
         created_at=now,
@@ -247,6 +251,26 @@ def token_in(path: str) -> str:
     return path[len(before) :].removesuffix(after) if path.startswith(before) and " " not in path else ""
 
 
+async def may_mail(mail: Mail, throttle: Throttle, tenant: str, address: str, person: str = "") -> bool:
+    """Whether there is mail, and neither who invites, the tenant nor ``address`` has had as many as are permitted.
+
+    It counts as one that is sent. ``person`` is the id of the user who invites, empty where none does; ``tenant`` is a
+    name.
+    """
+    if not mail.is_on:
+        return False
+    try:
+        if person:
+            await throttle.admit(MAILS_OF_PERSON, person)
+        await throttle.admit(MAILS_OF_TENANT, tenant)
+        await throttle.admit(MAILS, f"invite {address}")
+    except TenantryError as error:
+        if error.code is not Code.TOO_MANY_REQUESTS:
+            raise
+        return False
+    return True
+
+
 def send(mail: Mail, made: NewInvite, tenant: str, base: str) -> None:
     """Mail the link to the person; ``tenant`` is the name of the tenant that it leads into."""
     text = _MAIL.format(role=made.invite.role, tenant=tenant, link=link(base, made))
@@ -254,22 +278,22 @@ def send(mail: Mail, made: NewInvite, tenant: str, base: str) -> None:
 
 
 def add(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
-    """Store an invite, with its audit row."""
+    """Store an invite, with its audit row.
+
+    Raises:
+        TenantryError: ``LIMIT_REACHED``.
+    """
+    caps.check(caps.INVITES, invites.count(unit, made.invite.tenant_id, made.invite.created_at))
     invites.insert(unit, made.invite)
     _audit(unit, actor, "invite.create", made.invite, f"{made.invite.role}, meant for {made.invite.email}")
     return made
-
-
-def _create(unit: Unit, actor: Actor, made: NewInvite) -> NewInvite:
-    caps.check(caps.INVITES, invites.count(unit, made.invite.tenant_id, made.invite.created_at))
-    return add(unit, actor, made)
 
 
 def _renew(unit: Unit, actor: Actor, made: NewInvite, before: Invite) -> NewInvite:
     if not invites.revoke(unit, before.id, made.invite.created_at):
         raise TenantryError(Code.CONFLICT, "the invite was accepted, taken back or renewed before: make another")
     _audit(unit, actor, "invite.revoke", before)
-    return _create(unit, actor, made)
+    return add(unit, actor, made)
 
 
 def revoke(unit: Unit, actor: Actor, invite: Invite) -> Invite:

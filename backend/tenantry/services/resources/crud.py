@@ -24,7 +24,7 @@ from tenantry.services.offload import offload
 from tenantry.services.resources import candidate, transactions
 from tenantry.services.resources.candidate import Candidate, Writer
 from tenantry.services.resources.lookup import Lookup
-from tenantry.services.resources.transactions import Page, Query
+from tenantry.services.resources.transactions import Beside, Page, Query
 from tenantry.storage import changes, resources
 from tenantry.storage.db import Database
 
@@ -115,10 +115,20 @@ class ResourceService:
         new = await offload([document, *current.texts], candidate.update, at.kind, document, current, writer)
         return await self._store(actor, new, options, "update")
 
-    async def patch(
-        self, actor: Actor, at: Address, change: Callable[[Document, Any], Document], patch: Any, options: Options
+    async def patch(  # noqa: PLR0913 - who writes what where, and how
+        self,
+        actor: Actor,
+        at: Address,
+        change: Callable[[Document, Any], Document],
+        patch: Any,
+        options: Options,
+        *,
+        beside: Beside | None = None,
     ) -> Written:
-        """What ``change`` makes of the object as it stands and ``patch``; again if somebody else was faster."""
+        """What ``change`` makes of the object as it stands and ``patch``; again if somebody else was faster.
+
+        What follows from it is written ``beside`` it, in the same unit.
+        """
 
         async def attempt() -> Written:
             current = await self.get(actor, at)
@@ -129,7 +139,7 @@ class ResourceService:
                 return candidate.update(at.kind, change(live, patch), current, writer, live)
 
             new = await offload([patch, *current.texts], patched)
-            return await self._store(actor, new, options, "patch")
+            return await self._store(actor, new, options, "patch", beside)
 
         return await retrying(attempt)
 
@@ -183,7 +193,9 @@ class ResourceService:
             raise _not_found(at)
         return found
 
-    async def _store(self, actor: Actor, new: Candidate, options: Options, action: str) -> Written:
+    async def _store(
+        self, actor: Actor, new: Candidate, options: Options, action: str, beside: Beside | None = None
+    ) -> Written:
         current, resource = new.current, new.resource
         if current is not None:
             check_writable(new.kind, current)
@@ -194,7 +206,7 @@ class ResourceService:
         if options.dry_run:
             await self._db.run(transactions.check_storable, new)
         else:
-            resource = await self._db.run(transactions.put, actor, new, action, write=True)
+            resource = await self._db.run(transactions.put, actor, new, action, beside, write=True)
         return Written(resource=resource, created=current is None, warnings=new.warnings)
 
     async def _remove(

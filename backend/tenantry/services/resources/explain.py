@@ -6,7 +6,7 @@ import orjson
 
 from tenantry.model import ids
 from tenantry.model.explanation import Explanation, Surroundings, explain
-from tenantry.model.identity import WORKER, Actor
+from tenantry.model.identity import Actor
 from tenantry.model.kinds import PLAN, TENANT, Address
 from tenantry.model.resource import Resource
 from tenantry.services.resources import meaning
@@ -40,6 +40,6 @@ def _look_around(unit: Unit, resource: Resource, names_others: bool) -> Surround
     return Surroundings(
         plan=plan,
         plan_revision=revisions.latest(unit, (*plan.key, plan.tenant_id)) if plan else 0,
-        lost_invites=invites.count_lost(unit, resource.tenant_id, WORKER, ids.now_micros()),
+        lost_invites=invites.count_lost(unit, resource.tenant_id, ids.now_micros()),
         holders={host: holder.name for host, holder in holders.items() if holder},
     )

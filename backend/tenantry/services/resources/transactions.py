@@ -6,6 +6,7 @@ revision, tombstone and audit row, and the clock last.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import orjson
@@ -25,6 +26,9 @@ from tenantry.services.resources.candidate import Candidate
 from tenantry.storage import changes, claims, resources, revisions, tombstones, work
 from tenantry.storage.changes import PendingChange
 from tenantry.storage.unit import Unit
+
+#: what is written in the unit of a write: it gets the object as it was, None if it is new, and as it is
+Beside = Callable[[Unit, Resource | None, Resource], None]
 
 _ALL = 2**31
 #: tenants that a Plan with more of them names when it cannot be deleted
@@ -121,9 +125,12 @@ def check_deletable(unit: Unit, kind: Kind, current: Resource) -> None:
             )
 
 
-def put(unit: Unit, actor: Actor, new: Candidate, action: str) -> Resource:
-    """Store a candidate: row, claims, revision, audit, and the clock last."""
-    (stored,) = changes.commit(unit, [stage(unit, actor, new, action)])
+def put(unit: Unit, actor: Actor, new: Candidate, action: str, beside: Beside | None = None) -> Resource:
+    """Store a candidate: row, claims, revision, audit, what is written ``beside`` it, and the clock last."""
+    change = stage(unit, actor, new, action)
+    if beside:
+        beside(unit, new.current, change.resource)
+    (stored,) = changes.commit(unit, [change])
     return stored
 
 

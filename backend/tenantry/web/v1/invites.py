@@ -8,13 +8,11 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tenantry.model import email_address
-from tenantry.model.errors import Code, TenantryError
 from tenantry.model.fields import Model, View
 from tenantry.model.identity import Invite
 from tenantry.model.permissions import Permission, Role
 from tenantry.model.resource import timestamp
-from tenantry.services.people.invites import NewInvite, link, send, state_of
-from tenantry.services.throttle import MAILS, MAILS_OF_PERSON, MAILS_OF_TENANT
+from tenantry.services.people.invites import NewInvite, link, may_mail, send, state_of
 from tenantry.web.v1.conventions import Call, Nothing, PageQuery, Reply, endpoint
 
 
@@ -145,19 +143,8 @@ async def revoke_invite(call: Call[Nothing, Nothing]) -> Reply:
 
 
 async def _may_mail(call: Call[Any, Any], email: str) -> bool:
-    """Whether there is mail, and neither the person, the tenant nor the address has had as many as they may."""
-    if not call.services.mail.is_on:
-        return False
-    try:
-        if call.actor.user_id:
-            await call.services.throttle.admit(MAILS_OF_PERSON, call.actor.user_id)
-        await call.services.throttle.admit(MAILS_OF_TENANT, call.path["tenant"])
-        await call.services.throttle.admit(MAILS, f"invite {email_address.normalise(email)}")
-    except TenantryError as error:
-        if error.code is not Code.TOO_MANY_REQUESTS:
-            raise
-        return False
-    return True
+    services, address = call.services, email_address.normalise(email)
+    return await may_mail(services.mail, services.throttle, call.path["tenant"], address, call.actor.user_id)
 
 
 def _created(call: Call[Any, Any], mailed: bool, made: NewInvite) -> Reply:  # noqa: FBT001 - of a partial

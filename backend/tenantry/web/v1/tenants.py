@@ -21,8 +21,8 @@ class TenantChange(Model):
     display_name: Annotated[str, Field(max_length=1024)] | None = None
     """Name of the customer as people write it."""
     admins: Annotated[list[Annotated[str, Field(max_length=1024)]], Field(max_length=MOST_ADMINS)] | None = None
-    """E-mail addresses of the first administrators, all of them: who is new is invited, and an invite that still waits
-    for who is not there any more is taken back. `null` for none."""
+    """E-mail addresses of the first administrators, all of them: who is new is invited, by the caller if they act
+    in the tenant, and an invite that still waits for who is not there any more is taken back. `null` for none."""
 
 
 async def change_tenant(call: Call[Nothing, TenantChange]) -> Reply:
