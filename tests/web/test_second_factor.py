@@ -10,11 +10,11 @@ from tenantry.model.audit import Filter
 from tenantry.services.machines.local_admin import ACTOR
 from tenantry.services.people.factors import Factors
 from tenantry.services.throttle import CODES, CODES_OF_LOGIN
-from tenantry.storage import factors
+from tenantry.storage import factors, sessions
 from tenantry.web.authentication import SESSION_COOKIE
 from tenantry.web.pages.halfway import COOKIE as HALFWAY_COOKIE
 from tests.support.browsing import Browser, Page, browsing, log_in
-from tests.support.people import PASSWORD, add_account, seen
+from tests.support.people import PASSWORD, add_account, add_session, seen
 from tests.support.server import ServerInProcess
 
 EMAIL = "ada@example.com"
@@ -204,3 +204,47 @@ async def test_the_database_holds_no_secret_of_an_app(server: ServerInProcess) -
     assert factor.secret.encode() in files
     for text in (secret, codes[0], codes[0].replace("-", "")):
         assert text.encode() not in files
+
+
+async def test_an_app_that_waits_is_shown_and_confirmed_in_its_session_alone(server: ServerInProcess) -> None:
+    user = await add_account(server)
+    async with browsing(server) as owner, browsing(server) as thief:
+        await log_in(owner, EMAIL, PASSWORD)
+        shown = await owner.follow(await owner.submit(await owner.get("/account/mfa"), password=PASSWORD))
+        thief.cookies[SESSION_COOKIE] = await add_session(server, user, amr=("fed",))
+        asked = await thief.get("/account/mfa")
+        assert (re.findall(r"<code>([A-Z2-7]{32})</code>", asked.html), 'name="password"' in asked.html) == ([], True)
+        stolen = {"csrf": asked.forms[-1][1]["csrf"], "code": code_now(secret_of(shown), -1)}
+        refused = await thief.post("/account/mfa/confirm", stolen)
+        assert (refused.status, "begin again" in refused.text) == (409, True)
+        assert (await server.services.factors.state(user.id)).since == 0
+        assert (await owner.submit(shown, code=code_now(secret_of(shown), -1))).status == 200
+
+
+async def test_an_app_waits_ten_minutes(server: ServerInProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    await add_account(server)
+    async with browsing(server) as person:
+        await log_in(person, EMAIL, PASSWORD)
+        shown = await person.follow(await person.submit(await person.get("/account/mfa"), password=PASSWORD))
+        monkeypatch.setattr("tenantry.model.factors.ENROLMENT_LIFE_US", 0)
+        refused = await person.submit(shown, code=code_now(secret_of(shown), -1))
+        assert (refused.status, "begin again" in refused.text) == (409, True)
+        again = await person.get("/account/mfa")
+        assert (secret_of(shown) in again.html, 'name="password"' in again.html) == (False, True)
+
+
+async def test_a_session_goes_on_by_what_it_was_begun_and_what_was_proved(server: ServerInProcess) -> None:
+    """That the account has a password does not say that the session was begun with it."""
+    user = await add_account(server)
+    async with browsing(server) as person:
+        person.cookies[SESSION_COOKIE] = await add_session(server, user, amr=("fed", "hwk"))
+        await turn_on(person)
+        assert await amr(server, person) == ("fed", "hwk", "otp", "mfa")
+        await person.submit(await person.get("/account/mfa"), password=PASSWORD)
+        assert await amr(server, person) == ("fed", "hwk")
+
+
+async def amr(server: ServerInProcess, person: Browser) -> tuple[str, ...]:
+    found = await server.services.db.run(sessions.get, person.cookies[SESSION_COOKIE].split("_")[1])
+    assert found
+    return found.amr

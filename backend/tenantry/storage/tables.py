@@ -594,6 +594,7 @@ class MfaFactor(Model):
 
     user_id = CharField(primary_key=True)
     secret = CharField()  # encrypted
+    session_id = CharField()
     created_at = BigIntegerField()
     confirmed_at = BigIntegerField()
     last_step = BigIntegerField()

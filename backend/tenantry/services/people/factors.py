@@ -69,20 +69,23 @@ class Factors:
     async def enrol(self, actor: Actor, password: str) -> Enrolment:
         """Begin with a new app, which counts once :meth:`confirm` has got a code of it.
 
+        That takes the same session, within ten minutes: the secret is shown again to nobody else.
+
         Raises:
             TenantryError: ``CONFLICT``, there is one that counts; ``INVALID`` at ``password``.
         """
         user = await self._accounts.confirm(actor, password)
         secret = totp.new_secret()
         kept = self._encryption.encrypt(secret.encode(), context(user.id))
-        await self._db.run(_enrol, Factor(user_id=user.id, secret=kept, created_at=ids.now_micros()), write=True)
+        begun = Factor(user_id=user.id, secret=kept, session_id=actor.session_id, created_at=ids.now_micros())
+        await self._db.run(_enrol, begun, write=True)
         return Enrolment(secret=secret, uri=totp.uri(secret, user.email, _ISSUER))
 
     async def pending(self, actor: Actor) -> Enrolment | None:
-        """What :meth:`enrol` has begun, if it waits for its first code."""
+        """What :meth:`enrol` has begun in the actor's session, if it waits for its first code."""
         factor = await self._db.run(factors.get, actor.user_id)
         user = await self._db.run(users.get, actor.user_id)
-        if factor is None or factor.confirmed_at or user is None:
+        if factor is None or not factor.waits_for(actor.session_id, ids.now_micros()) or user is None:
             return None
         secret = self._secret(factor)
         return Enrolment(secret=secret, uri=totp.uri(secret, user.email, _ISSUER))
@@ -94,7 +97,7 @@ class Factors:
             TenantryError: ``CONFLICT``, nothing waits for a code; ``INVALID`` at ``code``; ``TOO_MANY_REQUESTS``.
         """
         factor = await self._db.run(factors.get, actor.user_id)
-        if factor is None or factor.confirmed_at:
+        if factor is None or not factor.waits_for(actor.session_id, ids.now_micros()):
             raise _nothing_waits()
         ticket = await self._throttle.admit(CODES, actor.user_id)
         step = totp.step_of(self._secret(factor), _digits(code), self._now())

@@ -57,18 +57,22 @@ class Sessions:
             made = replace(made, session=replace(made.session, auth_time=auth_time))
         return replace(made, session=await self._db.run(_begin, actor, made.session, write=True))
 
-    async def renew(self, actor: Actor, user: User, amr: Sequence[str] = ()) -> NewSession:
+    async def renew(
+        self, actor: Actor, user: User, *, proved: Sequence[str] = (), gone: Sequence[str] = ()
+    ) -> NewSession:
         """Another session in the place of the actor's own, in the same tenant: how they sign in has changed.
 
-        It is no sign-in: it is as old as the one before, and ends when that would have ended at last.
+        It is no sign-in: it is as old as the one before, and ends when that would have ended at last. How they have
+        proved who they are is as before, but for what the request changes.
 
         Args:
             actor: the request.
             user: as they are now.
-            amr: how they have proved who they are; as before when empty.
+            proved: what they have just proved who they are by, too (RFC 8176).
+            gone: what counts no more.
         """
-        made = _new(actor, user, amr, "")
-        return replace(made, session=await self._db.run(_renew, actor, made.session, write=True))
+        made = _new(actor, user, proved, "")
+        return replace(made, session=await self._db.run(_renew, actor, made.session, gone, write=True))
 
     async def end(self, actor: Actor, session_id: str) -> None:
         """End a session of the actor's own user; one that has ended stays so.
@@ -142,7 +146,7 @@ def _begin(unit: Unit, actor: Actor, session: Session) -> Session:
     return _insert(unit, actor, session, "session.begin")
 
 
-def _renew(unit: Unit, actor: Actor, session: Session) -> Session:
+def _renew(unit: Unit, actor: Actor, session: Session, gone: Sequence[str]) -> Session:
     old = sessions.get(unit, actor.session_id)
     if old is None or old.user_id != session.user_id or old.revoked_at:
         raise TenantryError(Code.UNAUTHENTICATED, "the session was ended: sign in again")
@@ -150,7 +154,7 @@ def _renew(unit: Unit, actor: Actor, session: Session) -> Session:
         session,
         tenant_id=old.tenant_id,
         user_agent=old.user_agent,
-        amr=session.amr or old.amr,
+        amr=tuple(dict.fromkeys([*(method for method in old.amr if method not in gone), *session.amr])),
         auth_time=old.auth_time,
         created_at=old.created_at,
     )

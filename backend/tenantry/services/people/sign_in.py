@@ -120,15 +120,12 @@ class SignIn:
         metrics.SIGN_INS.count("ok")
         return SignedIn(session=session, device=name_device(user))
 
-    async def renew(self, actor: Actor, user: User, amr: tuple[str, ...] = ()) -> SignedIn:
-        """Let the browser that has changed how ``user`` signs in stay signed in, by another session.
-
-        Args:
-            actor: the request.
-            user: as they are now.
-            amr: how they have proved who they are; as before when empty.
-        """
-        return SignedIn(session=await self._sessions.renew(actor, user, amr), device=name_device(user))
+    async def renew(
+        self, actor: Actor, user: User, *, proved: Sequence[str] = (), gone: Sequence[str] = ()
+    ) -> SignedIn:
+        """Let the browser that has changed how ``user`` signs in stay signed in, as :meth:`Sessions.renew` says."""
+        session = await self._sessions.renew(actor, user, proved=proved, gone=gone)
+        return SignedIn(session=session, device=name_device(user))
 
     async def _admit(self, actor: Actor, email: str, known: Sequence[User], password: str, device: str) -> User | None:
         """Who of the users with an address has that password, of whom one may know the browser.
@@ -172,11 +169,6 @@ class SignIn:
         metrics.SIGN_INS.count("refused")
         self._audit.note_denied(actor, "session.begin", "/login", error)
         return error
-
-
-def first_step(user: User) -> tuple[str, ...]:
-    """How ``user`` has confirmed who they are: by the password, or by signing in elsewhere where they have none."""
-    return WITH_PASSWORD if user.password_hash else ELSEWHERE
 
 
 def _use(unit: Unit, link: Link, step: int, code: str) -> bool:

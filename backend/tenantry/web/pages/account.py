@@ -11,7 +11,7 @@ from tenantry.model import user_agent
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
-from tenantry.services.people.sign_in import BY_APP, first_step
+from tenantry.services.people.sign_in import BY_APP
 from tenantry.web import csrf, rendering
 from tenantry.web.authentication import fresh_session
 from tenantry.web.pages import federation, tenants
@@ -108,8 +108,7 @@ async def _confirm_factor(request: web.Request, form: Form) -> web.Response:
         confirmed = await request.app[SERVICES].factors.confirm(request[ACTOR], form.get("code", ""))
     except TenantryError as error:
         return await _factor(request, form, error)
-    amr = (*first_step(confirmed.user), *BY_APP)
-    renewed = await request.app[SERVICES].sign_in.renew(request[ACTOR], confirmed.user, amr)
+    renewed = await request.app[SERVICES].sign_in.renew(request[ACTOR], confirmed.user, proved=BY_APP)
     token = csrf.token_of(renewed.session.cookie)  # the forms of this page are of the session that comes with it
     response = rendering.show(
         request,
@@ -128,7 +127,7 @@ async def _disable_factor(request: web.Request, form: Form) -> web.Response:
     except TenantryError as error:
         return await _factor(request, form, error)
     done = rendering.redirect(request, f"{PATH}?notice=factor-off")
-    return await _begin_anew(request, user, done, first_step(user))
+    return await _begin_anew(request, user, done, gone=BY_APP)
 
 
 async def _factor(request: web.Request, form: Form, error: TenantryError | None = None) -> web.Response:
@@ -163,10 +162,10 @@ def _drawn(uri: str) -> Markup:
 
 
 async def _begin_anew(
-    request: web.Request, user: User, response: web.Response, amr: tuple[str, ...] = ()
+    request: web.Request, user: User, response: web.Response, *, gone: tuple[str, ...] = ()
 ) -> web.Response:
     """Let the browser that changed how ``user`` signs in stay signed in."""
-    give_session(response, await request.app[SERVICES].sign_in.renew(request[ACTOR], user, amr))
+    give_session(response, await request.app[SERVICES].sign_in.renew(request[ACTOR], user, gone=gone))
     return response
 
 

@@ -12,7 +12,7 @@ from tenantry.model.identity import Session
 from tenantry.model.permissions import Permission
 from tenantry.model.resource import timestamp
 from tenantry.services.people.factors import State
-from tenantry.services.people.sign_in import BY_APP, first_step
+from tenantry.services.people.sign_in import BY_APP
 from tenantry.web.v1.conventions import Call, Nothing, Reply, endpoint
 
 _SESSIONS, _PASSWORD, _MFA = "/v1/me/sessions", "/v1/me/password", "/v1/me/mfa"
@@ -131,7 +131,8 @@ async def get_mfa(call: Call[Nothing, Nothing]) -> Reply:
 async def enrol_mfa(call: Call[Nothing, Confirmation]) -> Reply:
     """Begin with an authenticator app.
 
-    It counts once `/v1/me/mfa:confirm` has got a code of it. To begin again forgets what was begun before.
+    It counts once `/v1/me/mfa:confirm` has got a code of it, in this session and within ten minutes. To begin again
+    forgets what was begun before.
     """
     begun = await call.services.factors.enrol(call.actor, call.body.password)
     return Reply(body=EnrolmentView(secret=begun.secret, uri=begun.uri))
@@ -143,7 +144,7 @@ async def confirm_mfa(call: Call[Nothing, FirstCode]) -> Reply:
     Every other session ends, and this one gets another cookie, and so another CSRF token.
     """
     confirmed = await call.services.factors.confirm(call.actor, call.body.code)
-    signed_in = await call.services.sign_in.renew(call.actor, confirmed.user, (*first_step(confirmed.user), *BY_APP))
+    signed_in = await call.services.sign_in.renew(call.actor, confirmed.user, proved=BY_APP)
     return Reply(body=RecoveryCodes(recovery_codes=list(confirmed.recovery_codes)), session=signed_in.session.cookie)
 
 
@@ -153,7 +154,7 @@ async def disable_mfa(call: Call[Nothing, Confirmation]) -> Reply:
     Every other session ends, and this one gets another cookie, and so another CSRF token.
     """
     user = await call.services.factors.disable(call.actor, call.body.password)
-    signed_in = await call.services.sign_in.renew(call.actor, user, first_step(user))
+    signed_in = await call.services.sign_in.renew(call.actor, user, gone=BY_APP)
     return Reply(body=_mfa(State()), session=signed_in.session.cookie)
 
 
