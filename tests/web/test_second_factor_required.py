@@ -29,6 +29,8 @@ from tests.support.server import running_server
 NOW = time.time()
 FACTOR = "/account/mfa"
 SEVERAL = ("pwd", "otp", "mfa")
+#: pages below these do nothing for who is signed in; /oauth/authorize is tried below
+NOBODY = ("/login", "/logout", "/setup/", "/password/", "/sign-up", "/oauth/")
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +100,45 @@ async def test_nothing_is_open_before_it_is_turned_on(tmp_path: Path) -> None:
         assert "Turn it on to go on" in opened.text
         assert (await person.post("/account/password", {"csrf": opened.forms[0][1]["csrf"]})).location == FACTOR
         assert (await person.get("/logout")).status == 200
+        for route in ROUTES:  # what is public, and would act for whoever is signed in
+            path = PLACE.sub("x", route.path)
+            if route.needs is Permission.PUBLIC and route.session is Cookie.FORM and not path.startswith(NOBODY):
+                sent = {"csrf": opened.forms[0][1]["csrf"]} if route.method == "POST" else None
+                answer = await (person.get(path) if sent is None else person.post(path, sent))
+                assert answer.location.startswith(f"{FACTOR}?return_to="), path
+
+
+async def test_an_invite_waits_until_it_is_turned_on(tmp_path: Path) -> None:
+    async with running_server(tmp_path, second_factor="Everybody") as server, server.session() as session:
+        v1 = Application(session, server)
+        await v1.tenant("acme")
+        made = await v1.post("/v1/tenants/acme/invites", {"email": "ada@example.com", "role": "owner"})
+        path = urlsplit(made.body["link"]).path
+        await add_account(server)
+        async with browsing(server) as person:
+            await log_in(person, "ada@example.com", PASSWORD)
+            shown = await person.get(FACTOR)
+            assert (await person.post(path, {"csrf": shown.forms[0][1]["csrf"]})).location.startswith(f"{FACTOR}?")
+            assert await v1.items("/v1/tenants/acme/members") == []
+            page = await person.follow(await person.get(path))
+            page = await person.follow(await person.submit(page, password=PASSWORD))
+            done = await person.submit(page, code=code_of(page.html))
+            assert f'href="{path}">I have kept them' in done.html
+            assert (await person.submit(await person.get(path))).location == "/account"
+        assert [each["role"] for each in await v1.items("/v1/tenants/acme/members")] == ["owner"]
+
+
+async def test_a_provider_that_never_tells_when_it_asked_keeps_nobody_out(tmp_path: Path) -> None:
+    old = ids.now_micros() - 301 * 1_000_000
+    async with running_server(tmp_path, second_factor="Everybody") as server, browsing(server) as person:
+        user = await add_user(server)  # without a password
+        person.cookies[SESSION_COOKIE] = await add_session(server, user, amr=("fed",), auth_time=0, created_at=old)
+        sent = await person.follow(await person.get("/account"))
+        assert sent.location == "/login?return_to=%2Faccount%2Fmfa%3Freturn_to%3D%2Faccount"  # asks for no proof
+        person.cookies[SESSION_COOKIE] = await add_session(server, user, amr=("fed",), auth_time=0)
+        page = await person.follow(await person.submit(await person.get(FACTOR)))
+        assert "recovery codes" in (await person.submit(page, code=code_of(page.html))).text
+        assert (await person.get("/account")).status == 200
 
 
 async def test_it_is_turned_on_and_leads_to_where_one_wanted(tmp_path: Path) -> None:

@@ -57,6 +57,12 @@ async def test_another_session_is_ended_by_who_has_signed_in_lately(v1: Applicat
         assert (await log_in(person, "ada@example.com", PASSWORD, refused.location)).location == "/account"
         ended = await person.submit(await person.get("/account"))
         assert (ended.status, ended.location) == (303, "/account")
+    for began, status in ((ids.now_micros() - 301 * 1_000_000, 403), (ids.now_micros(), 200)):  # nobody knows when
+        other = await add_session(v1.server, user)
+        unknown = await add_session(v1.server, user, auth_time=0, created_at=began)
+        async with browser(v1.server, unknown) as api:
+            assert (await api.call("DELETE", f"/v1/me/sessions/{other.split('_')[1]}")).status == status
+            assert (await api.post("/v1/me/mfa:enrol", {"password": "no"})).status == 422
     last = await add_session(v1.server, user, auth_time=ids.now_micros() - 301 * 1_000_000)
     async with browser(v1.server, last) as api:  # one's own is ended at any time
         assert (await api.call("DELETE", f"/v1/me/sessions/{last.split('_')[1]}")).status == 200

@@ -60,6 +60,11 @@ class Actor:
         person = f"user:{self.user_id}" if self.user_id else ""
         return "" if person == self.name else person
 
+    @property
+    def lacks_factor(self) -> bool:
+        """Whether it is a person who is signed in without the second factor that they must have."""
+        return self.may(Permission.SIGNED_IN) and not self.may(Permission.SELF)
+
     def may(self, permission: Permission) -> bool:
         """Whether this actor holds ``permission``; a person who is wholly signed in is so, by a valid credential."""
         if permission is Permission.PUBLIC or permission in self.permissions:
@@ -212,6 +217,10 @@ class Session:
     def is_fresh(self, now: int) -> bool:
         """Whether somebody has signed in with it a moment before ``now``, in epoch microseconds."""
         return now - self.auth_time <= SESSION_FRESH_US
+
+    def is_recent(self, now: int) -> bool:
+        """The same, or it has begun then where nobody knows when they have signed in elsewhere."""
+        return now - (self.auth_time or self.created_at) <= SESSION_FRESH_US
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,4 +32,19 @@ def check_fresh(unit: Unit, actor: Actor) -> None:
     """
     session = sessions.get(unit, actor.session_id)
     if session is None or not session.is_fresh(ids.now_micros()):
-        raise TenantryError(Code.SIGN_IN_AGAIN, "this takes a sign-in of the last five minutes: sign in again")
+        raise _stale()
+
+
+def check_recent(unit: Unit, actor: Actor) -> None:
+    """The same for what protects: where the identity provider never tells when it asked, a new session will do.
+
+    Raises:
+        TenantryError: ``SIGN_IN_AGAIN``.
+    """
+    session = sessions.get(unit, actor.session_id)
+    if session is None or not session.is_recent(ids.now_micros()):
+        raise _stale()
+
+
+def _stale() -> TenantryError:
+    return TenantryError(Code.SIGN_IN_AGAIN, "this takes a sign-in of the last five minutes: sign in again")

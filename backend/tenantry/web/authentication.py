@@ -72,6 +72,18 @@ async def lapse(request: web.Request) -> TenantryError:
     return await request.app[SERVICES].authenticator.lapse(token, request[ACTOR].ip)
 
 
+async def recent_session(request: web.Request) -> Session | None:
+    """The same, or which has begun a moment ago where their identity provider never tells when it asked."""
+    session = await request.app[SERVICES].standing.session(request[ACTOR].session_id)
+    return session if session and session.is_recent(ids.now_micros()) else None
+
+
+async def asks_anew(request: web.Request) -> bool:
+    """Whether who must sign in again is to be asked by their identity provider: not if that never tells that it did."""
+    session = await request.app[SERVICES].standing.session(request[ACTOR].session_id)
+    return session is None or session.auth_time > 0
+
+
 async def fresh_session(request: web.Request) -> Session | None:
     """The session of who has signed in a moment ago."""
     session = await request.app[SERVICES].standing.session(request[ACTOR].session_id)

@@ -197,8 +197,7 @@ def is_fresh(request: web.Request, form: Form) -> bool:
 
 def lacks_factor(request: web.Request) -> bool:
     """Whether somebody is signed in without the second factor that they must have."""
-    actor = request[ACTOR]
-    return actor.may(Permission.SIGNED_IN) and not actor.may(Permission.SELF)
+    return request[ACTOR].lacks_factor
 
 
 def send_to_factor(request: web.Request, path: str = "") -> web.Response:

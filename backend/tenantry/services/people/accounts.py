@@ -14,7 +14,7 @@ from tenantry.services.people import links
 from tenantry.services.people.errands import Errands
 from tenantry.services.people.mail import Mail
 from tenantry.services.people.passwords import Passwords
-from tenantry.services.session_check import check_fresh, check_session
+from tenantry.services.session_check import check_fresh, check_recent, check_session
 from tenantry.services.standing import notice
 from tenantry.services.throttle import CONFIRMATIONS, MAILS, NEWS, Throttle
 from tenantry.services.withdrawal import Held, access_of, withdraw_access, withdraw_grants
@@ -165,12 +165,15 @@ class Accounts:
     async def confirm(self, actor: Actor, password: str) -> User:
         """The actor's own user, who has said their password again, or has none and signed in a moment ago.
 
+        Who may do nothing before they have a second factor is not kept out by a provider that never tells when it
+        asked: their session must have begun a moment ago.
+
         Raises:
             TenantryError: ``INVALID`` at ``password``; ``SIGN_IN_AGAIN``; ``TOO_MANY_REQUESTS``.
         """
         user = await self._db.run(users.get, actor.user_id)
         if user and not user.password_hash:
-            await self._db.run(check_fresh, actor)
+            await self._db.run(check_recent if actor.lacks_factor else check_fresh, actor)
             return user
         return await self._confirm_password(actor, password, "password")
 

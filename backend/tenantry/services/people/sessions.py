@@ -10,7 +10,7 @@ from tenantry.model.credentials import Prefix, new_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import SESSION_LIFE_US, Actor, Session, User
 from tenantry.services.audit.log import event
-from tenantry.services.session_check import check_fresh
+from tenantry.services.session_check import check_recent
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant
 from tenantry.storage import audit, changes, memberships, sessions, users
@@ -85,7 +85,7 @@ class Sessions:
         if session is None or not actor.user_id or session.user_id != actor.user_id:
             raise TenantryError(Code.NOT_FOUND, f'there is no session "{session_id}"')
         if session_id != actor.session_id:  # who has found a browser open keeps its owner out of no other
-            await self._db.run(check_fresh, actor)
+            await self._db.run(check_recent, actor)
         await self._db.run(_end, actor, session, write=True)
 
     async def list(self, actor: Actor) -> list[Session]:

@@ -13,7 +13,7 @@ from tenantry.model.identity import Session, User
 from tenantry.model.permissions import Permission
 from tenantry.services.people.sign_in import BY_APP
 from tenantry.web import csrf, rendering
-from tenantry.web.authentication import fresh_session
+from tenantry.web.authentication import asks_anew, fresh_session, recent_session
 from tenantry.web.pages import federation, tenants
 from tenantry.web.pages.sign_in import give_session
 from tenantry.web.rendering import Form
@@ -59,7 +59,7 @@ async def _end_session(request: web.Request, form: Form) -> web.Response:
         await request.app[SERVICES].sessions.end(request[ACTOR], form.get("session", ""))
     except TenantryError as error:
         if error.code is Code.SIGN_IN_AGAIN:
-            return rendering.send_to_login(request, PATH, fresh=True)
+            return rendering.send_to_login(request, PATH, fresh=await asks_anew(request))
         raise
     return rendering.redirect(request, PATH)
 
@@ -134,11 +134,14 @@ async def _factor(request: web.Request, form: Form, error: TenantryError | None 
     services, actor, wanted = request.app[SERVICES], request[ACTOR], rendering.return_to(request, form)
     factor, pending = await services.factors.state(actor.user_id), await services.factors.pending(actor)
     must = rendering.lacks_factor(request)
-    if (must and factor.since) or (error and error.code is Code.SIGN_IN_AGAIN):
+    if must and factor.since:
         return rendering.send_to_login(request, wanted or _FACTOR, fresh=True)
-    user = await services.users.get(actor.user_id)
-    if not (user.password_hash or factor.since or pending) and await fresh_session(request) is None:
-        return rendering.send_to_login(request, fresh=True)
+    user, fresh = await services.users.get(actor.user_id), not must or await asks_anew(request)
+    if error and error.code is Code.SIGN_IN_AGAIN:
+        return rendering.send_to_login(request, wanted or _FACTOR, fresh=fresh)
+    lately = await (recent_session if must else fresh_session)(request)
+    if not (user.password_hash or factor.since or pending) and lately is None:
+        return rendering.send_to_login(request, fresh=fresh)
     return rendering.show(
         request,
         "factor.html",

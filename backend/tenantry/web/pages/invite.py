@@ -17,10 +17,14 @@ _REPEATABLE = {Code.INVALID, Code.ALREADY_EXISTS}
 
 
 async def _show(request: web.Request, form: Form) -> web.Response:
+    if rendering.lacks_factor(request):
+        return rendering.send_to_factor(request)
     return await _page(request, form)
 
 
 async def _accept(request: web.Request, form: Form) -> web.Response:
+    if rendering.lacks_factor(request):
+        return rendering.send_to_factor(request, request.path)
     try:
         if request[ACTOR].session_id:
             return await _become_member(request)

@@ -106,8 +106,9 @@ async def list_sessions(call: Call[Nothing, Nothing]) -> Reply:
 async def end_session(call: Call[Nothing, Nothing]) -> Reply:
     """Sign a browser out.
 
-    Another one than that which asks takes a sign-in of the last five minutes (`sign_in_again`). Every replica refuses
-    it within a second. The answer is the list of those that are left.
+    Another one than that which asks takes a sign-in of the last five minutes (`sign_in_again`), or a session of the
+    last five where the identity provider does not tell when it asked. Every replica refuses it within a second. The
+    answer is the list of those that are left.
     """
     await call.services.sessions.end(call.actor, call.path["session"])
     return await _sessions(call)
