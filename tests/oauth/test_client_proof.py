@@ -261,16 +261,19 @@ async def test_of_an_assertion_a_row_is_kept_until_it_has_expired(
 
 
 async def test_the_access_log_names_who_has_proved_itself(wire: Wire, tmp_path: Path) -> None:
+    """A public client proves nothing: that it is meant is all that there is to tell."""
     path = tmp_path / "access.log"
     with path.open("w") as stream:
         logs.ACCESS.open(stream)
         try:
             for secret in (wire.secret, "wrong"):
                 await Wire(wire.http, wire.client_id, secret).post("/oauth/introspect", token="nothing")
+            await Wire(wire.http, CLI.id).post("/oauth/revoke", token="nothing")
         finally:
             logs.ACCESS.close()
     found = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(each["status"], each["actor"]) for each in found] == [
         (200, f"client:{wire.client_id}"),
         (401, "system:anonymous"),
+        (200, "system:anonymous"),
     ]

@@ -220,7 +220,8 @@ async def _open(request: web.Request) -> tuple[Server, Request]:
         if not await services.oauth.transact(actor, lambda store: store.spend(assertion)):
             await note_failure(request, sent.client.model)
             raise InvalidClientError("The client's assertion was used before.", status_code=401)
-    if scope := REQUEST.get():
+    scope = REQUEST.get()
+    if scope and not sent.client.model.is_public:  # which anybody can say to be
         scope.actor = actor_of(request, sent.client.model).name  # the middleware knows a stranger only
     return server, sent
 
