@@ -262,8 +262,8 @@ class Settings(BaseSettings):
         default="Optional",
         description="Who must have a second factor beside their password: `Optional`, nobody; `Administrators`, "
         "administrators of the platform, and owners and administrators of a tenant while they act in it; `Everybody`. "
-        "Who has signed in without one is led to turn it on, and may do nothing else. An identity provider whose `amr` "
-        "says `mfa` has asked for one.",
+        "Who has signed in without one is led to turn it on, and may do nothing else; except on loopback it takes "
+        "KEY_FILE. An identity provider whose `amr` says `mfa` has asked for one.",
     )
     clusters: tuple[Cluster, ...] = Field(
         default=(),
@@ -422,6 +422,9 @@ class Settings(BaseSettings):
             raise ValueError(f"{missing}: must be set too")
         if self.smtp_url.get_secret_value() and not self.smtp_from:
             raise ValueError("SMTP_FROM: must be set too")
+        if self.second_factor != "Optional" and not self.on_loopback and self.key_file is None:
+            demanded = f"TENANTRY_SECOND_FACTOR={self.second_factor} asks for what only a server with a key can keep"
+            raise ValueError(f"KEY_FILE: must be set, because {demanded}")
         return self
 
     @property

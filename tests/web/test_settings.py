@@ -108,6 +108,10 @@ def test_a_file_that_tells_no_issuer_is_refused(
         ({"PORT": "70000"}, "TENANTRY_PORT: input should be less than or equal to 65535"),
         ({"PORT": "tcp://10.0.0.1:8080"}, "TENANTRY_PORT: Kubernetes set it for a Service named tenantry"),
         ({"HOST": "0.0.0.0"}, "TENANTRY_EXTERNAL_URL: must be set, because HOST=0.0.0.0 is not loopback"),  # noqa: S104
+        (
+            {"HOST": "0.0.0.0", "EXTERNAL_URL": "https://t.example.com", "SECOND_FACTOR": "Administrators"},  # noqa: S104
+            "TENANTRY_KEY_FILE: must be set, because TENANTRY_SECOND_FACTOR=Administrators asks for what only",
+        ),
         ({"EXTERNAL_URL": "tenantry.example.com"}, "TENANTRY_EXTERNAL_URL: must be a URL such as"),
         ({"EXTERNAL_URL": "http://tenantry.example.com"}, "TENANTRY_EXTERNAL_URL: must begin with https://"),
         ({"OUTBOUND_ALLOW": "10.0.0.0/99"}, "TENANTRY_OUTBOUND_ALLOW: '10.0.0.0/99' does not appear to be"),
