@@ -232,7 +232,7 @@ async def test_a_tenant_has_only_so_many_strangers_mailed(
     mailing: tuple[Application, Mailbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     v1, _ = mailing
-    monkeypatch.setattr("tenantry.web.v1.invites.MAILS_OF_TENANT", Limit("mails of a tenant", 2, 3600))
+    monkeypatch.setattr("tenantry.services.people.invites.MAILS_OF_TENANT", Limit("mails of a tenant", 2, 3600))
     assert [(await invite(v1, email=f"{name}@example.com"))["mailed"] for name in "abc"] == [True, True, False]
 
 
@@ -241,7 +241,7 @@ async def test_a_person_has_only_so_many_mailed_in_all_their_tenants(
 ) -> None:
     v1, _ = mailing
     await v1.tenant("beta")
-    monkeypatch.setattr("tenantry.web.v1.invites.MAILS_OF_PERSON", Limit("mails of a person", 2, 3600))
+    monkeypatch.setattr("tenantry.services.people.invites.MAILS_OF_PERSON", Limit("mails of a person", 2, 3600))
     user = await add_user(v1.server, "grace@example.com", platform_admin=True)
     mailed = []
     async with browser(v1.server, await add_session(v1.server, user)) as grace:
