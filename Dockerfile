@@ -42,7 +42,9 @@ COPY --from=build /layers/program /
 RUN find /usr -depth \( -path '*-packages/pip*' -o -path '*/ensurepip*' -o -path '*/bin/pip*' \) -delete \
     && python -c 'import tenantry.cli.serve, tenantry.cli.migrate, tenantry.probe, tenantry_operator.__main__, tenantry_operator.process' \
     && install --directory --mode=0770 --owner=65532 --group=0 /var/lib/tenantry
-ENV TENANTRY_DATA_DIR=/var/lib/tenantry
+# A look-up takes a thread until the resolver gives up: twice for 2 seconds, not for 5, a name of somebody's webhook.
+ENV TENANTRY_DATA_DIR=/var/lib/tenantry \
+    RES_OPTIONS="timeout:2 attempts:2"
 WORKDIR /var/lib/tenantry
 USER 65532:0
 EXPOSE 8080 8443 9090

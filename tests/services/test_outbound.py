@@ -230,6 +230,22 @@ async def test_names_of_one_tenant_leave_threads_for_others(monkeypatch: pytest.
             pass  # the threads end at their time
 
 
+async def test_more_names_of_one_than_are_looked_up_at_a_time_wait_for_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together = threading.Barrier(outbound.LOOK_UPS_OF_ONE)
+
+    def look_up(host: str, *_: Any, **__: Any) -> Any:
+        together.wait(30)  # as many as may be at a time, or it breaks
+        raise socket.gaierror(f"{host} is unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    client = Outbound()
+    asked = [client.request("GET", f"https://{n}.example/", whose="acme") for n in range(3 * outbound.LOOK_UPS_OF_ONE)]
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert all("is unknown" in str(each) for each in ended), ended
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> None:
     receiver.answer = f"HTTP/1.1 {status} Go\r\nLocation: {receiver.url()}\r\nContent-Length: 0\r\n\r\n".encode()

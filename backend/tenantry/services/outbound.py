@@ -8,17 +8,17 @@ second look-up that could say something else (DNS rebinding), and no redirect is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from threading import Lock
 from typing import Any
+from weakref import WeakValueDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -45,9 +45,8 @@ _NAT64 = ip_network("64:ff9b::/96")
 #: look-ups at a time, as many as webhooks are sent messages: each waits for as long as the system's resolver does, for
 #: DNS servers that whoever names the host may have chosen
 _LOOK_UPS = 256
-#: of names that one tenant has chosen, or one provider: as many as its webhooks are sent messages at a time, beside
-#: those for which nobody waits any more
-LOOK_UPS_OF_ONE = 32
+#: of names that one tenant has chosen, or one provider, beside those for which nobody waits any more; others wait
+LOOK_UPS_OF_ONE = 8
 
 
 class OutboundError(Exception):
@@ -70,36 +69,35 @@ class Response:
 class _Threads:
     """The system's resolver in threads of its own: those of the loop are few, and everybody's.
 
-    A thread is taken until the resolver gives up, though nobody waits for it any more, so what each has is counted.
+    A thread is taken until the resolver gives up, though nobody waits for it any more, and so is its place.
     """
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="names")
-        self._taken: Counter[str] = Counter()
-        self._lock = Lock()
+        self._places: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def ask(self, whose: str, host: str, port: int, family: socket.AddressFamily) -> list[Any]:
         """What ``getaddrinfo`` says.
 
         Raises:
-            OSError: it says nothing; or as many are asked for ``whose`` as may be.
+            OSError: it says nothing; or as many are asked for ``whose`` as may be, and none of them is answered.
         """
-        with self._lock:
-            if self._taken[whose] >= LOOK_UPS_OF_ONE:
-                raise OSError(
-                    errno.EBUSY, f"{LOOK_UPS_OF_ONE} other names of this kind are looked up without an answer"
-                )
-            self._taken[whose] += 1
+        places = self._places.setdefault(whose, asyncio.Semaphore(LOOK_UPS_OF_ONE))
+        try:
+            async with asyncio.timeout(SECONDS / 2):
+                await places.acquire()
+        except TimeoutError:
+            message = f"{LOOK_UPS_OF_ONE} other names of this kind are looked up without an answer"
+            raise OSError(errno.EBUSY, message) from None
         ask = partial(socket.getaddrinfo, host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
         asked = self._threads.submit(ask)
-        asked.add_done_callback(lambda _: self._give_back(whose))
+        asked.add_done_callback(partial(_give_back, asyncio.get_running_loop(), places))
         return await asyncio.wrap_future(asked)
 
-    def _give_back(self, whose: str) -> None:
-        with self._lock:
-            self._taken[whose] -= 1
-            if not self._taken[whose]:
-                del self._taken[whose]
+
+def _give_back(loop: asyncio.AbstractEventLoop, places: asyncio.Semaphore, _: Future[Any]) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and with it who would wait
+        loop.call_soon_threadsafe(places.release)
 
 
 class _Names(AbstractResolver):
