@@ -1,4 +1,4 @@
-"""MySQL and MariaDB are sent values within the text of a statement: every one comes back as it was, and ends nothing."""
+"""MySQL and MariaDB are sent values within the text of a statement: each comes back as it was, and ends nothing."""
 
 import random
 
@@ -17,7 +17,7 @@ LETTERS = "\0'\\\"%;\n\r\x1aZs0\N{ROCKET}\u00e9"
 
 @pytest.mark.parametrize("mode", ["", "NO_BACKSLASH_ESCAPES", "ANSI_QUOTES"])
 async def test_any_text_is_read_back_as_it_was(database_server: DatabaseServer, mode: str) -> None:
-    choose = random.Random(1)  # noqa: S311 - samples
+    choose = random.Random(1)  # noqa: S311 - the same each time
     samples = HOSTILE + ["".join(choose.choices(LETTERS, k=choose.randint(1, 40))) for _ in range(500)]
 
     def read(unit: Unit) -> tuple[list[str], list[str]]:
