@@ -34,6 +34,16 @@ def extended(tmp_path: Path, does: str) -> Path:
     return folder
 
 
+def before(number: int, tmp_path: Path) -> Path:
+    """A folder with the migrations below that number."""
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    for path in MIGRATIONS.glob("[0-9]*.py"):
+        if int(path.name[:4]) < number:
+            (folder / path.name).write_text(path.read_text())
+    return folder
+
+
 async def test_the_tables_are_those_that_the_models_tell_of(database: Database) -> None:
     def columns(unit: Unit) -> dict[str, dict[str, bool]]:
         names = set(unit.database.get_tables()) - {"schema_migration"}
@@ -105,11 +115,7 @@ async def test_a_migration_that_fails_is_run_again(
 async def test_changes_from_before_it_was_kept_know_their_tenant(
     new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    older = tmp_path / "migrations"
-    older.mkdir()
-    for path in MIGRATIONS.glob("[0-9]*.py"):
-        if int(path.name[:4]) < 116:
-            (older / path.name).write_text(path.read_text())
+    older = before(116, tmp_path)
     item = tenant("acme", tenant_id="0190c6f2-0000-7000-8000-000000000001")
 
     def fill(unit: Unit) -> None:
@@ -127,6 +133,33 @@ async def test_changes_from_before_it_was_kept_know_their_tenant(
     async with opened(new_database_url) as database:
         log = await database.run(changes.read, 0, 10)
     assert [change.tenant_id for change in log] == [item.tenant_id, "", item.tenant_id]
+
+
+async def test_workloads_that_may_stop_are_named(
+    new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [name for name in tables.ServiceAccount._meta.fields if name != "given"]
+
+    def fill(unit: Unit) -> None:
+        for number, (tenant_id, subject) in enumerate((("t", "system:x"), ("t", ""), ("", "system:y"))):
+            row = {
+                "id": f"a{number}",
+                "name": str(number),
+                "tenant_id": tenant_id,
+                "subject": subject,
+                "cluster": "east",
+            }
+            values = [row.get(name, "0") for name in names]
+            unit.database.run(f"INSERT INTO service_account ({', '.join(names)}) VALUES {tuple(values)}")  # noqa: S608
+
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "_DIRECTORY", before(241, tmp_path))
+        async with opened(new_database_url) as database:
+            await database.administer(fill)
+    async with opened(new_database_url):
+        pass
+    (told,) = [message for message in caplog.messages if "namespace on record" in message]
+    assert told.startswith("system:x of the cluster east is the service account a0 of the tenant t only while")
 
 
 async def test_a_migration_that_another_runs_is_waited_for(
