@@ -61,11 +61,14 @@ async def test_another_session_is_ended_by_who_has_signed_in_lately(v1: Applicat
         other = await add_session(v1.server, user)
         unknown = await add_session(v1.server, user, auth_time=0, created_at=began)
         async with browser(v1.server, unknown) as api:
-            assert (await api.call("DELETE", f"/v1/me/sessions/{other.split('_')[1]}")).status == status
+            done = await api.call("DELETE", f"/v1/me/sessions/{other.split('_')[1]}")
+            assert (done.status, "Clear-Site-Data" in done.headers) == (status, False)
             assert (await api.post("/v1/me/mfa:enrol", {"password": "no"})).status == 422
     last = await add_session(v1.server, user, auth_time=ids.now_micros() - 301 * 1_000_000)
     async with browser(v1.server, last) as api:  # one's own is ended at any time
-        assert (await api.call("DELETE", f"/v1/me/sessions/{last.split('_')[1]}")).status == 200
+        own = await api.call("DELETE", f"/v1/me/sessions/{last.split('_')[1]}")
+        assert (own.status, own.headers["Clear-Site-Data"]) == (200, '"cache"')
+        assert own.headers["Set-Cookie"].startswith(f'{SESSION_COOKIE}=""; expires=Thu, 01 Jan 1970')
 
 
 async def test_a_new_password_keeps_this_session_alone_in_its_tenant(v1: Application) -> None:

@@ -27,7 +27,7 @@ from tenantry.services.offload import offload
 from tenantry.storage.idempotency import Answer
 from tenantry.web import bodies
 from tenantry.web.authentication import SESSION_COOKIE
-from tenantry.web.rendering import set_cookie
+from tenantry.web.rendering import forget_session, set_cookie
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Handler, Operation, Route, Whole
 from tenantry.web.v1 import cursors
 from tenantry.wiring import Services
@@ -69,6 +69,7 @@ class Reply:
         etag: the entity tag without quotes; of the body when empty.
         kept: what an Idempotency-Key keeps in the place of a body with a secret: the name of what was made.
         session: the cookie of the browser session that replaces the caller's.
+        signed_out: the caller's session has ended.
     """
 
     body: Model | str
@@ -76,6 +77,7 @@ class Reply:
     kept: str = ""
     location: str = ""
     session: str = ""
+    signed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +259,8 @@ def respond(request: web.Request, reply: Reply, status: int = 200, *, may_be_kep
     response = web.Response(body=text.encode(), status=status, headers=headers, content_type="application/json")
     if reply.session:
         set_cookie(response, SESSION_COOKIE, reply.session)
+    if reply.signed_out:
+        forget_session(response)
     return response
 
 

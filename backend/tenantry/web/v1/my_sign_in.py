@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import Field
@@ -111,7 +112,7 @@ async def end_session(call: Call[Nothing, Nothing]) -> Reply:
     answer is the list of those that are left.
     """
     await call.services.sessions.end(call.actor, call.path["session"])
-    return await _sessions(call)
+    return replace(await _sessions(call), signed_out=call.path["session"] == call.actor.session_id)
 
 
 async def change_password(call: Call[Nothing, PasswordBody]) -> Reply:
