@@ -227,6 +227,8 @@ async def test_who_comes_from_a_provider_is_asked_for_their_own_factor(tmp_path:
         assert "recovery codes" in done.text
         assert (await visitor.get("/account")).status == 200
 
+        yesterday = int(NOW) - 86_400
+        provider.change_claims = lambda claims: claims.update(auth_time=yesterday)
         async with visiting(server) as again:
             asked = await again.sign_in("/login/with/idp?return_to=/account/keys")
             assert SESSION_COOKIE not in again.cookies
@@ -243,6 +245,7 @@ async def test_who_comes_from_a_provider_is_asked_for_their_own_factor(tmp_path:
             assert HALFWAY_COOKIE not in third.cookies
         found = await Sessions(server.services.db).list(Actor(name="", user_id=user.id))
         assert [each.amr for each in found] == [("fed", "pwd", "mfa"), ("fed", "otp", "mfa"), ("fed", "otp", "mfa")]
+        assert found[1].auth_time == yesterday * 1_000_000  # the code makes it no sign-in of now
 
 
 async def test_to_turn_it_on_without_a_password_takes_a_fresh_sign_in(v1: Application) -> None:

@@ -42,6 +42,7 @@ class Link:
     purpose: Purpose
     user_id: str  # empty for SETUP; for REGISTRATION what stands for the address
     email: str = ""  # for REGISTRATION
+    auth_time: int = 0  # for SIGN_IN_ELSEWHERE: when that was, in epoch microseconds; 0: nobody knows
     id: str
     secret_sha: str  # hex
     created_at: int  # epoch microseconds, as all below

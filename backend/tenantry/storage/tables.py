@@ -341,6 +341,7 @@ class OneTimeLink(Model):
     purpose = CharField()
     user_id = CharField()
     email = CharField()
+    auth_time = BigIntegerField()
     id = CharField(unique=True)
     secret_sha = CharField()
     created_at = BigIntegerField()

@@ -15,6 +15,7 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -192,7 +193,8 @@ class Federation:
             user = await self._db.run(_user_of, actor, found, claims, may_join, write=True)
             methods = _methods(claims)
             if SEVERAL_FACTORS not in methods and (await self._factors.state(user.id)).since:
-                halfway = await self._db.run(links.make, Purpose.SIGN_IN_ELSEWHERE, user.id, write=True)
+                make = partial(links.make, auth_time=at)
+                halfway = await self._db.run(make, Purpose.SIGN_IN_ELSEWHERE, user.id, write=True)
                 return Arrival(None, return_to, halfway)
             session = await self._sessions.begin(actor, user, methods, auth_time=at, user_agent=user_agent)
             metrics.SIGN_INS.count("ok")

@@ -13,7 +13,7 @@ from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 
-def make(unit: Unit, purpose: Purpose, user_id: str = "", *, email: str = "") -> str:
+def make(unit: Unit, purpose: Purpose, user_id: str = "", *, email: str = "", auth_time: int = 0) -> str:
     """The token of a new link, in the place of the one that the user had for the purpose."""
     token, identifier, secret_sha = new_token(LINK_PREFIX)
     now = ids.now_micros()
@@ -23,6 +23,7 @@ def make(unit: Unit, purpose: Purpose, user_id: str = "", *, email: str = "") ->
             purpose=purpose,
             user_id=user_id,
             email=email,
+            auth_time=auth_time,
             id=identifier,
             secret_sha=secret_sha,
             created_at=now,

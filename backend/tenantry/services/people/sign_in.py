@@ -110,13 +110,15 @@ class SignIn:
         if not await self._db.run(_use, link, step, code, write=True):
             raise self._refuse(actor, user, "the code is wrong, or was used before")
         await self._throttle.give_back(ticket)
-        first = WITH_PASSWORD if link.purpose is Purpose.SIGN_IN else ELSEWHERE
+        first, auth_time = (WITH_PASSWORD, None) if link.purpose is Purpose.SIGN_IN else (ELSEWHERE, link.auth_time)
         amr = (*first, *(BY_APP if step else BY_RECOVERY_CODE))
-        return await self.begin(actor, user, amr, user_agent=user_agent)
+        return await self.begin(actor, user, amr, auth_time=auth_time, user_agent=user_agent)
 
-    async def begin(self, actor: Actor, user: User, amr: Sequence[str], *, user_agent: str = "") -> SignedIn:
-        """Begin the session of a user who has proved who they are."""
-        session = await self._sessions.begin(actor, user, amr, user_agent=user_agent)
+    async def begin(
+        self, actor: Actor, user: User, amr: Sequence[str], *, auth_time: int | None = None, user_agent: str = ""
+    ) -> SignedIn:
+        """Begin the session of a user who has proved who they are, as :meth:`Sessions.begin` says."""
+        session = await self._sessions.begin(actor, user, amr, auth_time=auth_time, user_agent=user_agent)
         metrics.SIGN_INS.count("ok")
         return SignedIn(session=session, device=name_device(user))
 

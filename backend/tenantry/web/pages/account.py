@@ -135,7 +135,7 @@ async def _factor(request: web.Request, form: Form, error: TenantryError | None 
     factor, pending = await services.factors.state(actor.user_id), await services.factors.pending(actor)
     must = rendering.lacks_factor(request)
     if must and factor.since:
-        return rendering.send_to_login(request, wanted or _FACTOR, fresh=True)
+        return rendering.send_to_login(request, wanted or _FACTOR, fresh=await asks_anew(request))
     user, fresh = await services.users.get(actor.user_id), not must or await asks_anew(request)
     if error and error.code is Code.SIGN_IN_AGAIN:
         return rendering.send_to_login(request, wanted or _FACTOR, fresh=fresh)
