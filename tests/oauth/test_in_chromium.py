@@ -113,7 +113,7 @@ async def test_a_person_consents_connects_a_device_and_is_signed_out(
         await page.wait_for_url(f"{callback}?*")
 
         async with server.session(anonymous=True) as http:
-            form = {"client_id": CLI.id, "scope": "openid resources:read"}
+            form = {"client_id": CLI.id, "scope": "openid email"}
             async with http.post("/oauth/device_authorization", data=form) as answer:
                 user_code = (await answer.json())["user_code"]
         await page.goto(f"{server.base_url}/device")

@@ -356,6 +356,24 @@ async def test_a_device_never_gets_the_platform(wire: Wire) -> None:
     assert error(sent) == (400, "invalid_scope")
 
 
+async def test_a_device_gets_rights_in_a_tenant_only(v1: Application, wire: Wire) -> None:
+    session = await v1.server.services.standing.session(wire.cookie.split("_")[1])
+    assert session
+    user = await v1.server.services.standing.user(session.user_id)
+    assert user
+    device = Wire(wire.http, CLI.id, "", await add_session(v1.server, user))
+    csrf = (await device.browse("/device")).field("csrf")
+    statuses = []
+    poll = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "device_code": ""}
+    for scope in ("openid email", "openid resources:read"):
+        waiting = (await device.post("/oauth/device_authorization", scope=scope)).body
+        page = await device.browse("/device", {"csrf": csrf, "user_code": waiting["user_code"], "decision": "allow"})
+        statuses.append((page.status, "you are in none: choose one" in page.text))
+        poll["device_code"] = waiting["device_code"]
+    assert statuses == [(200, False), (422, True)]
+    assert error(await device.post("/oauth/token", **poll)) == (400, "authorization_pending")
+
+
 async def test_the_page_for_devices_wants_a_fresh_sign_in(v1: Application, wire: Wire) -> None:
     session = await v1.server.services.standing.session(wire.cookie.split("_")[1])
     assert session

@@ -77,7 +77,9 @@ async def test_the_client_of_a_tenant_has_nothing_of_who_administers_the_platfor
 
 async def test_a_device_never_acts_for_the_platform(v1: Application, wire: Wire) -> None:
     admin = await add_user(v1.server, "root@example.com", platform_admin=True)
-    device = Wire(wire.http, CLI.id, "", await add_session(v1.server, admin))
+    tenant = (await v1.tenant("globex"))["status"]["tenantID"]
+    await add_member(v1.server, tenant, admin, Role.VIEWER)
+    device = Wire(wire.http, CLI.id, "", await add_session(v1.server, admin, tenant))
     waiting = (await device.post("/oauth/device_authorization", scope="keys:read members:read")).body
     page = await device.browse("/device")
     form = {"csrf": page.field("csrf"), "user_code": waiting["user_code"], "decision": "allow"}

@@ -126,3 +126,17 @@ async def test_there_is_a_bound_to_what_is_kept(slow: _Slow, monkeypatch: pytest
     for name in ("one", "two", "one", "three", "one", "two"):
         await view.user(name)
     assert slow.asked == 4
+
+
+async def test_a_change_of_what_was_pushed_out_is_news_too(slow: _Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SIZE", 1)
+    db: Any = slow
+    view = Standing(db, Feed(db), monotonic=lambda: 0.0)
+    slow.gate.set()
+    await view.user("one")
+    before = view.version
+    view.forget("User", "two")
+    assert view.version == before
+    await view.user("two")
+    view.forget("User", "one")
+    assert view.version == before + 1

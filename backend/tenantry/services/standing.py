@@ -73,6 +73,7 @@ class Standing:
         self._reading: dict[Name, asyncio.Task[object]] = {}
         self._outdated: set[Name] = set()  # changed while it was read
         self._subscribed = False
+        self._lacks_some = False  # what was told may have been pushed out, and its change is news all the same
         self._advanced = asyncio.Event()
         self.version = 0
 
@@ -142,7 +143,7 @@ class Standing:
         at = (kind, name)
         if at in self._reading:
             self._outdated.add(at)
-        if self._entries.pop(at, None) is not None or at in self._reading:
+        if self._entries.pop(at, None) is not None or at in self._reading or self._lacks_some:
             self._advance()
 
     def _forget_all(self, tenant_ids: set[str]) -> None:
@@ -218,6 +219,7 @@ class Standing:
             self._entries.move_to_end(at)
             if len(self._entries) > SIZE:
                 self._entries.popitem(last=False)
+                self._lacks_some = True
         return value
 
 

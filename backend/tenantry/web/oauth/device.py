@@ -14,7 +14,7 @@ from aiohttp import web
 from authlib.oauth2.rfc6749.errors import InvalidScopeError, UnauthorizedClientError
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, GrantType, lifetime_of, meaning_of
+from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, IDENTITY_SCOPES, GrantType, lifetime_of, meaning_of
 from tenantry.model.permissions import OF_THE_PLATFORM, Permission
 from tenantry.services.throttle import DEVICE_CODES, network_of
 from tenantry.web import rendering
@@ -72,6 +72,11 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     decision = form.get("decision", "")
     acts_in = found.client.tenant_id or session.tenant_id
     tenant = await services.standing.tenant(acts_in) if acts_in else None
+    if tenant is None and not IDENTITY_SCOPES.keys() >= set(device.scopes):
+        problem = (
+            "A device acts in one tenant, and you are in none: choose one at your account, then type the code again."
+        )
+        return rendering.show(request, "device.html", status=422, user_code=typed[:20], problem=problem)
     if decision not in {"allow", "deny"}:
         return rendering.show(
             request,
