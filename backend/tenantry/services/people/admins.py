@@ -33,7 +33,7 @@ from tenantry.storage.unit import Unit
 log = logging.getLogger(__name__)
 
 LEASE = "admins"
-TICK = 0.3  # seconds between two looks at what was written
+TICK = 1.0  # seconds between two looks at what was written
 _BATCH = 100
 _ACTOR = Actor(name=WORKER)
 
