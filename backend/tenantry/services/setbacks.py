@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 from tenantry.model.errors import TenantryError
 
@@ -25,6 +27,17 @@ class Setbacks:
         self._logger, self._what, self._plain = logger, what, plain
         self._said = ""
         self._pause = _FIRST
+
+    async def repeat(self, look: Callable[[], Awaitable[None]], pause: float) -> NoReturn:
+        """Call ``look`` until cancelled, ``pause`` seconds after each time, whatever goes wrong in it."""
+        while True:
+            try:
+                await look()
+            except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
+                await self.wait(error)
+            else:
+                self.clear()
+            await asyncio.sleep(pause)
 
     async def wait(self, error: Exception) -> None:
         """Log ``error`` and wait until it is time to try again."""

@@ -89,29 +89,24 @@ class Worker:
         self._turn = Turn(db, LEASE)
         self._token = 0  # of the turn in which it worked last
         self._rested = -1  # the feed's seq at which there was nothing to do
+        self._tidy_at = 0.0  # in the loop's time
 
     async def run(self) -> None:
         """Work until cancelled; give the lease back then."""
-        loop = asyncio.get_running_loop()
-        tidy_at = 0.0
-        setbacks = Setbacks(log, "the work waits")
         try:
-            while True:
-                try:
-                    if await self._turn.is_mine():
-                        tidy = loop.time() >= tidy_at
-                        if await self._try_work(tidy=tidy) and tidy:
-                            tidy_at = loop.time() + HOUSEKEEPING
-                    else:
-                        self._deliveries.rest()
-                except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
-                    await setbacks.wait(error)
-                else:
-                    setbacks.clear()
-                await asyncio.sleep(TICK)
+            await Setbacks(log, "the work waits").repeat(self._look, TICK)
         finally:
             await self._deliveries.close()
             await self._turn.give_back()
+
+    async def _look(self) -> None:
+        if not await self._turn.is_mine():
+            self._deliveries.rest()
+            return
+        loop = asyncio.get_running_loop()
+        tidy = loop.time() >= self._tidy_at
+        if await self._try_work(tidy=tidy) and tidy:
+            self._tidy_at = loop.time() + HOUSEKEEPING
 
     async def _try_work(self, *, tidy: bool) -> bool:
         """Do what there is to do; False when it is left for the next look because a write was faster."""

@@ -43,6 +43,7 @@ class Sealer:
         self._seals = seals
         self._retention = retention_days * _DAY
         self._turn = Turn(db, LEASE)
+        self._tidy_at = 0.0  # in the loop's time
         self._heads: dict[str, Chain] = {}  # of what was sealed since they were logged last
         self._broken: set[str] = set()  # tenants whose chain was complained about
 
@@ -50,25 +51,21 @@ class Sealer:
         """Seal until cancelled."""
         if not self._seals:
             log.warning("TENANTRY_KEY_FILE is not set: the audit log is not sealed, and nobody would notice a change")
-        loop = asyncio.get_running_loop()
-        tidy_at = loop.time() + HOUSEKEEPING
-        setbacks = Setbacks(log, "audit rows wait for their seals")
+        self._tidy_at = asyncio.get_running_loop().time() + HOUSEKEEPING
         try:
-            while True:
-                try:
-                    if await self._turn.is_mine():
-                        await self.seal()
-                        if loop.time() >= tidy_at:
-                            tidy_at = loop.time() + HOUSEKEEPING
-                            await self.tidy(ids.now_micros())
-                except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
-                    await setbacks.wait(error)
-                else:
-                    setbacks.clear()
-                await asyncio.sleep(TICK)
+            await Setbacks(log, "audit rows wait for their seals").repeat(self._look, TICK)
         finally:
             self._log_heads()
             await self._turn.give_back()
+
+    async def _look(self) -> None:
+        if not await self._turn.is_mine():
+            return
+        await self.seal()
+        now = asyncio.get_running_loop().time()
+        if now >= self._tidy_at:
+            self._tidy_at = now + HOUSEKEEPING
+            await self.tidy(ids.now_micros())
 
     async def seal(self) -> None:
         """Seal what is committed now."""

@@ -8,7 +8,6 @@ replica runs that and one of them has the turn; what the worker does waits for n
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Collection, Iterable
 
@@ -56,26 +55,21 @@ class Admins:
         self._throttle = throttle
         self._url = url
         self._turn = Turn(db, LEASE)
+        self._rested = -1  # the feed's seq at which there was nothing to do
 
     async def run(self) -> None:
         """Invite until cancelled; let another replica go on then."""
-        setbacks = Setbacks(log, "first administrators wait for their invites")
-        rested = -1  # the feed's seq at which there was nothing to do
         try:
-            while True:
-                try:
-                    seq = self._feed.seq
-                    if not await self._turn.is_mine():
-                        rested = -1
-                    elif seq != rested:
-                        rested = -1 if await self.work(_ACTOR) else seq
-                except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
-                    await setbacks.wait(error)
-                else:
-                    setbacks.clear()
-                await asyncio.sleep(TICK)
+            await Setbacks(log, "first administrators wait for their invites").repeat(self._look, TICK)
         finally:
             await self._turn.give_back()
+
+    async def _look(self) -> None:
+        seq = self._feed.seq
+        if not await self._turn.is_mine():
+            self._rested = -1
+        elif seq != self._rested:
+            self._rested = -1 if await self.work(_ACTOR) else seq
 
     async def work(self, actor: Actor) -> int:
         """Do what waits now in the name of ``actor``, as far as there is room for mails; how much was looked at.
@@ -92,7 +86,7 @@ class Admins:
                 name, waiting = await self._db.run(_waiting, item)
                 mailed = {each for each in waiting if await may_mail(self._mail, self._throttle, name, each)}
                 made = await self._db.run(_invite, actor, item, mailed, write=True)
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - told after the others
                 trouble.append(error)
                 continue
             for invite, tenant in made:
@@ -135,7 +129,7 @@ def follow(unit: Unit, actor: Actor, before: Resource, after: Resource, mailed: 
     Raises:
         TenantryError: ``INVALID`` at ``spec.admins``; ``LIMIT_REACHED``.
     """
-    old, new_ones = read_addresses(_spec(before).admins or ()), read_addresses(_spec(after).admins or ())
+    old, new_ones = _listed(before), _listed(after)
     _take_back(unit, actor, after, new_ones)
     added = {address: index for address, index in new_ones.items() if address not in old}
     missing = uninvited(unit, after.tenant_id, added)
@@ -169,7 +163,7 @@ def _invite(unit: Unit, actor: Actor, item: work.Item, mailed: Collection[str]) 
     tenant = resources.get_by_uid(unit, item.key)
     if tenant is None:
         return []
-    _take_back(unit, actor, tenant, read_addresses(_spec(tenant).admins or ()))
+    _take_back(unit, actor, tenant, _listed(tenant))
     made: list[tuple[NewInvite, str]] = []
     for address in _missing(unit, tenant):
         try:
@@ -186,8 +180,8 @@ def _missing(unit: Unit, tenant: Resource) -> list[str]:
     """Which of the listed addresses the tenant has never invited, and no member has."""
     if not _invites(tenant):
         return []
-    listed = read_addresses(_spec(tenant).admins or ())
-    return [address for address in uninvited(unit, tenant.tenant_id, listed) if not _is_member(unit, tenant, address)]
+    missing = uninvited(unit, tenant.tenant_id, _listed(tenant))
+    return [address for address in missing if not _is_member(unit, tenant, address)]
 
 
 def _take_back(unit: Unit, actor: Actor, tenant: Resource, listed: Collection[str]) -> None:
@@ -199,6 +193,10 @@ def _take_back(unit: Unit, actor: Actor, tenant: Resource, listed: Collection[st
 
 def _new(actor: Actor, tenant: Resource, address: str, mailed: Collection[str]) -> NewInvite:
     return new(actor, tenant.tenant_id, address, Role.ADMIN, mailed=address in mailed, listed=True)
+
+
+def _listed(tenant: Resource) -> dict[str, int]:
+    return read_addresses(_spec(tenant).admins or ())
 
 
 def _spec(tenant: Resource) -> TenantSpec:
