@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from tenantry.model import ids
 from tenantry.model.errors import TenantryError
@@ -20,7 +21,6 @@ from tenantry.services.webhooks import registry
 from tenantry.storage import audit, ciphertexts
 from tenantry.storage.ciphertexts import Place
 from tenantry.storage.db import Database
-from tenantry.storage.unit import Unit
 
 _PAGE = 200
 
@@ -67,7 +67,7 @@ class Reencryption:
 
     async def _renew_all(self, kind: str, place: Place, context: Callable[[str], str]) -> Count:
         found, renewed, after, unreadable = 0, 0, "", []
-        while page := await self._db.run(_page, place, after):
+        while page := await self._db.run(partial(ciphertexts.page, after=after, limit=_PAGE), place):
             for key, text in page:
                 try:
                     new = self._encryption.renew(text, context(key))
@@ -79,7 +79,3 @@ class Reencryption:
                     renewed += 1
             found, after = found + len(page), page[-1][0]
         return Count(kind=kind, found=found, renewed=renewed, unreadable=tuple(unreadable))
-
-
-def _page(unit: Unit, place: Place, after: str) -> list[tuple[str, str]]:
-    return ciphertexts.page(unit, place, after=after, limit=_PAGE)
