@@ -7,7 +7,6 @@ import base64
 import json
 import secrets
 import shutil
-import signal
 import ssl
 import subprocess
 import sys
@@ -187,11 +186,11 @@ class ControlPlane:
 
     def pause_apiserver(self) -> None:
         """Freeze kube-apiserver: connections are accepted and never answered."""
-        self.programs["kube-apiserver"].send(signal.SIGSTOP)
+        self.programs["kube-apiserver"].pause()
 
     def resume_apiserver(self) -> None:
         """Let a frozen kube-apiserver go on."""
-        self.programs["kube-apiserver"].send(signal.SIGCONT)
+        self.programs["kube-apiserver"].resume()
 
     def kubectl(
         self,

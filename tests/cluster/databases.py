@@ -137,11 +137,11 @@ class DatabaseServer(ABC):
 
     def freeze(self) -> None:
         """Stop the server in its tracks: connections are accepted and never greeted."""
-        self.running.send(signal.SIGSTOP)
+        self.running.pause()
 
     def thaw(self) -> None:
         """Let a frozen server go on."""
-        self.running.send(signal.SIGCONT)
+        self.running.resume()
 
     def greets(self, seconds: float = 5) -> bool:
         """Whether the server greets a new connection within that time."""

@@ -111,15 +111,31 @@ class Program:
         """Send a signal, which a program that has ended doesn't mind."""
         self.process.send_signal(number)
 
+    def pause(self) -> None:
+        """Stop the program in its tracks; when this returns, none of its threads runs any more."""
+        self.send(signal.SIGSTOP)
+        self.wait_until(self._stands_still, 20)
+
+    def resume(self) -> None:
+        """Let a paused program go on."""
+        self.send(signal.SIGCONT)
+
     def end(self, number: signal.Signals = signal.SIGKILL, patience: float = 20) -> None:
         """Send a signal and wait for the end; past `patience` seconds, kill."""
         self.send(number)
-        self.send(signal.SIGCONT)
+        self.resume()
         try:
             self.process.wait(patience)
         except subprocess.TimeoutExpired:
             self.send(signal.SIGKILL)
             self.process.wait()
+
+    def _stands_still(self) -> bool:
+        """Whether each thread has stopped: the signal reaches one that runs on another processor milliseconds later."""
+        with suppress(OSError):  # a thread ended while it was looked at
+            stats = [task.read_text(encoding="ascii") for task in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+            return all(stat.rpartition(")")[2].split()[0] == "T" for stat in stats)
+        return False
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         """Wait until `ready` says so.
