@@ -97,6 +97,17 @@ async def test_what_may_not_be_deleted_stops_nothing_else(samples: Tenantry) -> 
     assert 'plans.tenantry.dev "pro" is forbidden' in result.stderr
 
 
+async def test_what_cannot_go_is_told_from_what_one_may_not(samples: Tenantry) -> None:
+    in_use = await samples("delete", "plan", "pro")
+    assert (in_use.exit_code, in_use.stdout) == (1, "")
+    why = "tenants on this plan: acme; move them to another plan first"
+    assert in_use.stderr == f'tenantry: plans.tenantry.dev "pro" is forbidden: {why}\n'
+    tenant = "{apiVersion: tenantry.dev/v1alpha1, kind: Tenant, metadata: {name: kept},"
+    spec = "spec: {displayName: Kept, planRef: {name: pro}, deletionProtection: Enabled}"
+    await samples("apply", "-f", "-", given=f"{tenant} {spec}}}")
+    assert (await samples("delete", "tenant", "kept")).exit_code == 1
+
+
 async def test_what_waits_for_a_finalizer_is_said_so(tenantry: Tenantry, server: ServerInProcess) -> None:
     plan = "{apiVersion: tenantry.dev/v1alpha1, kind: Plan, metadata: {name: gold, finalizers: [a.example/b]},"
     await tenantry("apply", "-f", "-", given=f"{plan} spec: {{displayName: Gold}}}}")

@@ -96,6 +96,20 @@ STATUSES: list[tuple[TenantryError, dict[str, Any]]] = [
         },
     ),
     (
+        TenantryError(Code.IN_USE, "tenants on this plan: acme", kind="Plan", name="pro"),
+        {
+            "message": 'plans.tenantry.dev "pro" is forbidden: tenants on this plan: acme',
+            "reason": "Forbidden",
+            "details": {
+                "name": "pro",
+                "group": "tenantry.dev",
+                "kind": "plans",
+                "causes": [{"reason": "InUse", "message": "tenants on this plan: acme"}],
+            },
+            "code": 403,
+        },
+    ),
+    (
         TenantryError(Code.FORBIDDEN, 'User "u" cannot get path "/x"'),
         {"message": 'User "u" cannot get path "/x"', "reason": "Forbidden", "code": 403},
     ),

@@ -37,6 +37,8 @@ _REASONS = {
     "Timeout": Code.TIMEOUT,
     "ServerTimeout": Code.TIMEOUT,
 }
+#: the reason of a cause to our code, where it says more than that of the Status
+_CAUSES = {"InUse": Code.IN_USE, "DeletionProtected": Code.DELETION_PROTECTED}
 #: for an answer that carries neither document: one of a proxy
 _STATUSES: dict[int, Code] = {
     HTTPStatus.BAD_REQUEST: Code.BAD_REQUEST,
@@ -79,10 +81,13 @@ def read_error(status: int, headers: Mapping[str, str], body: bytes) -> Tenantry
 def read_status(document: Mapping[str, Any], retry_after: int | None = None) -> TenantryError:
     """The error that a ``kind: Status`` is, which is also what a watch sends as the object of an ERROR event."""
     details = document.get("details") or {}
+    causes = details.get("causes") or ()
+    told = [cause for cause in causes if cause.get("reason") in _CAUSES]
+    code = _REASONS.get(str(document.get("reason")), _code_of(int(document.get("code") or 500)))
     return TenantryError(
-        _REASONS.get(str(document.get("reason")), _code_of(int(document.get("code") or 500))),
+        _CAUSES[told[0]["reason"]] if told else code,
         str(document.get("message") or document.get("reason") or "the server gave no reason"),
-        _fields(details.get("causes") or (), path="field", code="reason"),
+        _fields([cause for cause in causes if cause not in told], path="field", code="reason"),
         kind=str(details.get("kind") or ""),
         name=str(details.get("name") or ""),
         retry_after=retry_after if retry_after is not None else details.get("retryAfterSeconds"),

@@ -28,12 +28,17 @@ KUBERNETES = ("/", "/apis", "/api", "/version", "/openapi")
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How one code looks: ``text`` is what kube-apiserver makes of the message when the error names an object."""
+    """How one code looks.
+
+    ``text`` is what kube-apiserver makes of the message when the error names an object; ``cause`` stands in ``details``
+    where the reason is that of another code, as its own `NamespaceTerminating` of what is forbidden.
+    """
 
     status: int
     reason: str
     title: str
     text: str = "{message}"
+    cause: str = ""
 
 
 _CONFLICT = "Operation cannot be fulfilled on {resource} {name}: {message}"
@@ -45,7 +50,7 @@ TABLE: dict[Code, Rendering] = {
     Code.FORBIDDEN: Rendering(403, "Forbidden", "Forbidden", _FORBIDDEN),
     Code.SECOND_FACTOR_REQUIRED: Rendering(403, "Forbidden", "Second factor required"),
     Code.SIGN_IN_AGAIN: Rendering(403, "Forbidden", "Sign in again"),
-    Code.DELETION_PROTECTED: Rendering(403, "Forbidden", "Protected against deletion", _FORBIDDEN),
+    Code.DELETION_PROTECTED: Rendering(403, "Forbidden", "Protected against deletion", _FORBIDDEN, "DeletionProtected"),
     Code.TENANT_SUSPENDED: Rendering(403, "Forbidden", "Tenant suspended"),
     Code.NOT_FOUND: Rendering(404, "NotFound", "Not found", "{resource} {name} not found"),
     Code.METHOD_NOT_ALLOWED: Rendering(405, "MethodNotAllowed", "Method not allowed"),
@@ -55,7 +60,7 @@ TABLE: dict[Code, Rendering] = {
     Code.MANAGED_ELSEWHERE: Rendering(409, "Conflict", "Managed elsewhere", _CONFLICT),
     Code.NAME_TOMBSTONED: Rendering(409, "Conflict", "Name still taken", _CONFLICT),
     Code.WRONG_INSTANCE: Rendering(409, "Conflict", "Wrong instance"),
-    Code.IN_USE: Rendering(403, "Forbidden", "In use", _FORBIDDEN),
+    Code.IN_USE: Rendering(403, "Forbidden", "In use", _FORBIDDEN, "InUse"),
     Code.LAST_OWNER: Rendering(409, "Conflict", "Last owner"),
     Code.LIMIT_REACHED: Rendering(409, "Conflict", "Limit reached"),
     Code.SECRET_ALREADY_SHOWN: Rendering(409, "Conflict", "Secret was shown already"),
@@ -112,7 +117,7 @@ def _challenge(error: TenantryError) -> str:
 def status_of(error: TenantryError) -> dict[str, Any]:
     """``error`` as a ``kind: Status`` of ``v1``; also what a watch sends as the object of an ERROR event."""
     rendering = TABLE[error.code]
-    details = _details(error)
+    details = _details(error, rendering)
     status = {
         "kind": "Status",
         "apiVersion": "v1",
@@ -162,7 +167,7 @@ def _sendable(body: dict[str, Any]) -> dict[str, Any]:
     return mended
 
 
-def _details(error: TenantryError) -> dict[str, Any]:
+def _details(error: TenantryError, rendering: Rendering) -> dict[str, Any]:
     details: dict[str, Any] = {}
     if error.name:
         details["name"] = error.name
@@ -171,11 +176,14 @@ def _details(error: TenantryError) -> dict[str, Any]:
         details |= {"group": _group(error.kind), "kind": error.kind}
     elif error.kind in BY_NAME:
         details |= {"group": GROUP, "kind": BY_NAME[error.kind].plural}
-    if error.fields:
-        details["causes"] = [
-            {"reason": field.code, "message": field.message} | ({"field": field.path} if field.path else {})
-            for field in error.fields
-        ]
+    causes = [
+        {"reason": field.code, "message": field.message} | ({"field": field.path} if field.path else {})
+        for field in error.fields
+    ]
+    if rendering.cause:
+        causes.append({"reason": rendering.cause, "message": error.message})
+    if causes:
+        details["causes"] = causes
     if error.retry_after:
         details["retryAfterSeconds"] = error.retry_after
     return details
