@@ -69,6 +69,22 @@ async def test_if_match_is_refused_where_it_has_no_meaning(v1: Application) -> N
     assert (refused.status, refused.code) == (400, "bad_request")
 
 
+async def test_who_may_not_is_told_what_is_missing(v1: Application) -> None:
+    async with v1.as_key("platform:read") as key:
+        refused = await key.post(KEYS, {})
+        assert refused.body["detail"].endswith(
+            f' cannot post path "{KEYS}": the permission keys:write is missing, which comes with the role owner or '
+            "admin, or the scope platform:admin or keys:write"
+        )
+        refused = await key.get("/v1/users")
+        assert refused.body["detail"].endswith(
+            ' cannot get path "/v1/users": the permission users:read is missing, which comes with the scope '
+            "platform:admin"
+        )
+        refused = await key.get("/v1/me/sessions")
+        assert refused.body["detail"].endswith(' cannot get path "/v1/me/sessions": only a person who is signed in may')
+
+
 async def test_an_idempotency_key_belongs_to_its_operation(v1: Application) -> None:
     await v1.tenant("acme")
     made = await v1.post(KEYS, {"name": "ci", "scopes": ["platform:read"]}, idempotency_key="k")

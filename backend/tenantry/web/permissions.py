@@ -7,7 +7,7 @@ from aiohttp import web
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_PLURAL
-from tenantry.model.permissions import Permission
+from tenantry.model.permissions import FREE, ROLES, SCOPES, Permission
 from tenantry.model.quoting import quote
 from tenantry.model.resource import API_VERSION, GROUP
 from tenantry.services.refusals import RefusedError
@@ -41,7 +41,7 @@ async def refusal(request: web.Request, actor: Actor, template: str, needs: Perm
     name = _tenant_of(request, template)
     if name and not await _may_know(request.app[SERVICES].standing, actor, name):
         return RefusedError(f'there is no Tenant "{name}"', actor, Code.NOT_FOUND)
-    error = _forbidden(request, actor)
+    error = _forbidden(request, actor, needs)
     error.scope = missing_scope(actor, needs)
     return error
 
@@ -60,8 +60,8 @@ async def _may_know(standing: Standing, actor: Actor, name: str) -> bool:
     return not actor.user_id or actor.may(Permission.RESOURCES_READ)
 
 
-def _forbidden(request: web.Request, actor: Actor) -> TenantryError:
-    """The words are those of apiserver's ``responsewriters.ForbiddenStatusError``."""
+def _forbidden(request: web.Request, actor: Actor, needs: Permission) -> TenantryError:
+    """The words are those of apiserver's ``responsewriters.ForbiddenStatusError``, and elsewhere what is missing."""
     user = f"User {quote(actor.name)} cannot"
     parts = request.path.removeprefix(_PREFIX).split("/")
     namespace = ""
@@ -69,12 +69,23 @@ def _forbidden(request: web.Request, actor: Actor) -> TenantryError:
         namespace, parts = parts[1], parts[2:]
     kind = BY_PLURAL.get(parts[0])
     if kind is None or not request.path.startswith(_PREFIX):
-        return TenantryError(Code.FORBIDDEN, f"{user} {request.method.lower()} path {quote(request.path)}")
+        message = f"{user} {request.method.lower()} path {quote(request.path)}: {_lack(needs)}"
+        return TenantryError(Code.FORBIDDEN, message)
     name, *subresource = [*parts[1:], ""]
     resource = "/".join([parts[0], *filter(None, subresource)])
     where = f"in the namespace {quote(namespace)}" if namespace else "at the cluster scope"
     message = f"{user} {_verb(request, name)} resource {quote(resource)} in API group {quote(GROUP)} {where}"
     return TenantryError(Code.FORBIDDEN, message, kind=kind.name, name=name)
+
+
+def _lack(needs: Permission) -> str:
+    """What is missing, and what brings it."""
+    if needs in FREE:
+        return "only a person who is signed in may"
+    roles = " or ".join(role for role, brings in ROLES.items() if needs in brings)
+    scopes = " or ".join(scope for scope, brings in SCOPES.items() if needs in brings)
+    by_role = f"the role {roles}, or " if roles else ""
+    return f"the permission {needs} is missing, which comes with {by_role}the scope {scopes}"
 
 
 def _verb(request: web.Request, name: str) -> str:
