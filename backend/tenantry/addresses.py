@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-_HOST = re.compile(r"[A-Za-z0-9._:-]{1,253}")
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(\.{_LABEL})*\.?")
+#: RFC 6052, 2.1: the last four bytes are an IPv4 address
+_NAT64 = ip_network("64:ff9b::/96")
 
 #: names of this machine that a ``Host`` header may have anywhere
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -25,18 +29,35 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def unwrap(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one leads to: mapped (RFC 4291), 6to4 (RFC 3056), NAT64 (RFC 6052)."""
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
+
+
 def read_host_or_network(item: str) -> str:
-    """``item``, if it is a host name, an address or a CIDR.
+    """``item``, if it is a host name, an address or a CIDR that something can be at.
 
     Raises:
         ValueError: it is none of them, and why.
     """
-    if "://" in item:
-        raise ValueError(f"{item} must be a host name or a CIDR, with no scheme or port")
-    if "/" in item:
-        ip_network(item)
-    elif not _HOST.fullmatch(item):
-        raise ValueError(f"{item} is neither a host name, nor an address, nor a CIDR")
+    try:
+        network = ip_network(item)
+    except ValueError:
+        if "/" in item and "://" not in item:
+            raise
+        if ":" in item:
+            message = f"{item} must be a host name, an address or a CIDR, with no scheme, port or brackets"
+            raise ValueError(message) from None
+        if not _HOST.fullmatch(item):
+            raise ValueError(f"{item} is neither a host name, nor an address, nor a CIDR") from None
+    else:
+        first, last = map(unwrap, (network[0], network[-1]))
+        if network.version != first.version == last.version:
+            raise ValueError(f"{item} stands for IPv4 addresses: write those, from {first} to {last}")
     return item
 
 

@@ -117,7 +117,22 @@ def test_a_file_that_tells_no_issuer_is_refused(
         ({"OUTBOUND_ALLOW": "10.0.0.0/99"}, "TENANTRY_OUTBOUND_ALLOW: '10.0.0.0/99' does not appear to be"),
         (
             {"OUTBOUND_ALLOW": "http://127.0.0.1:3000"},
-            "TENANTRY_OUTBOUND_ALLOW: http://127.0.0.1:3000 must be a host name or a CIDR, with no scheme or port",
+            "TENANTRY_OUTBOUND_ALLOW: http://127.0.0.1:3000 must be a host name, an address or a CIDR, with no scheme,",
+        ),
+        *(
+            (
+                {"OUTBOUND_ALLOW": item},
+                f"TENANTRY_OUTBOUND_ALLOW: {item} must be a host name, an address or a CIDR, with",
+            )
+            for item in ("idp.internal:8080", "10.0.0.7:8080", "[::1]", "[fd00::1]:8080")
+        ),
+        *(
+            ({"OUTBOUND_ALLOW_TENANTS": item}, f"TENANTRY_OUTBOUND_ALLOW_TENANTS: {item} is neither a host name")
+            for item in (".internal", "*.internal", "a..internal", "-a")
+        ),
+        (
+            {"OUTBOUND_ALLOW": "::ffff:10.0.0.0/104"},
+            "TENANTRY_OUTBOUND_ALLOW: ::ffff:10.0.0.0/104 stands for IPv4 addresses: write those, from 10.0.0.0",
         ),
         ({"OUTBOUND_ALLOW": "idp.internal, a b"}, "TENANTRY_OUTBOUND_ALLOW: a b is neither a host name"),
         (

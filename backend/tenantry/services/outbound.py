@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -24,12 +24,11 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from tenantry.addresses import Address, unwrap
 from tenantry.settings import PREFIX
 
 SECONDS = 10.0
 MAX_BYTES = 1 << 20
-
-Address = IPv4Address | IPv6Address
 
 #: where the IPv6 addresses of the Internet are
 _UNICAST = ip_network("2000::/3")
@@ -38,10 +37,6 @@ _UNICAST = ip_network("2000::/3")
 _SET_APART = tuple(
     map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "2001::/23", "2001:db8::/32", "3fff::/20"))
 )
-#: RFC 6052, 2.1: the last four bytes are an IPv4 address
-_NAT64 = ip_network("64:ff9b::/96")
-
-
 #: look-ups at a time, as many as webhooks are sent messages: each waits for as long as the system's resolver does, for
 #: DNS servers that whoever names the host may have chosen
 _LOOK_UPS = 256
@@ -250,7 +245,7 @@ class Outbound:
 
     def _complaint(self, target: URL, address: Address) -> str:
         """Why ``address`` is not spoken to; empty when it is."""
-        inner = _unwrap(address)
+        inner = unwrap(address)
         if target.host in self._hosts or any(inner in network for network in self._networks):
             return ""
         if not is_public(address):
@@ -272,7 +267,7 @@ class Outbounds:
 
 def is_public(address: Address) -> bool:
     """Whether ``address`` is one of the Internet, and so is the IPv4 address that it stands for, if any."""
-    inner = _unwrap(address)
+    inner = unwrap(address)
     if isinstance(inner, IPv6Address) and inner not in _UNICAST:
         return False
     return inner.is_global and not inner.is_multicast and not any(inner in network for network in _SET_APART)
@@ -285,15 +280,6 @@ async def _read_body(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         if len(body) > max_bytes:
             raise OutboundError(f"{answer.url.host} answered with more than {max_bytes} bytes")
     return bytes(body)
-
-
-def _unwrap(address: Address) -> Address:
-    """The IPv4 address that an IPv6 one leads to: mapped (RFC 4291), 6to4 (RFC 3056), NAT64 (RFC 6052)."""
-    if isinstance(address, IPv4Address):
-        return address
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or address
 
 
 def _is_network(item: str) -> bool:
