@@ -124,6 +124,23 @@ async def test_one_of_the_platform_has_scopes(v1: Application) -> None:
         assert [error["path"] for error in refused.body["errors"]] == ["role", "scopes"]
 
 
+async def test_no_key_is_made_that_it_could_never_use(v1: Application) -> None:
+    await v1.tenant("acme")
+    of_tenant = (await v1.post(ACCOUNTS, CI)).headers["Location"]
+    wanted = {"name": "reader", "scopes": ["platform:read"]}
+    of_platform = (await v1.post("/v1/service-accounts", wanted)).headers["Location"]
+    for path, scopes, supported in (
+        (of_tenant, ["resources:read", "platform:read"], "resources:read"),
+        (of_platform, ["platform:read", "members:write"], "platform:admin"),
+    ):
+        refused = await v1.post(f"{path}/keys", {"name": "k", "scopes": scopes})
+        (error,) = refused.body["errors"]
+        assert (refused.status, error["path"], error["code"]) == (422, "scopes[1]", "FieldValueNotSupported")
+        assert error["message"].startswith(f'Unsupported value: "{scopes[1]}": supported values: "{supported}", ')
+        assert f'"{scopes[1]}"' not in error["message"].partition("supported values")[2]
+        assert await v1.items(f"{path}/keys") == []
+
+
 @pytest.mark.parametrize(
     ("change", "paths"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from ipaddress import ip_network
@@ -50,6 +50,7 @@ class Keys:
         *,
         tenant: str = "",
         owner: str = "",
+        supported: Collection[str] = SCOPES,
         needs: Permission = Permission.KEYS_WRITE,
         lifetime: int = LIFETIME,
         allowed_cidrs: Sequence[str] = (),
@@ -63,6 +64,7 @@ class Keys:
             scopes: what it may do.
             tenant: name of the tenant that it is bound to: it sees that one and changes nothing of it.
             owner: whom it acts as, when it is not itself: it may what they may at that moment, within its scopes.
+            supported: the scopes that are of any use to it.
             needs: the permission to make it: ``SELF`` for a key of the actor's own.
             lifetime: seconds, 0 for ever.
             allowed_cidrs: where it works from; anywhere when empty.
@@ -73,7 +75,7 @@ class Keys:
                 ``NOT_FOUND``, there is no such tenant; ``LIMIT_REACHED``.
         """
         require(actor, needs)
-        errors = [*check_name(name), *check_scopes(scopes), *_check_networks(allowed_cidrs)]
+        errors = [*check_name(name), *check_scopes(scopes, supported), *_check_networks(allowed_cidrs)]
         if lifetime < 0:
             message = f"Invalid value: {lifetime}: must not be negative"
             errors.append(FieldError("lifetimeSeconds", FieldCode.INVALID, message))
@@ -228,18 +230,18 @@ def check_name(name: str) -> list[FieldError]:
     return [FieldError("name", FieldCode.INVALID, "Invalid value: must be 1 to 100 printable characters")]
 
 
-def check_scopes(scopes: Sequence[str]) -> list[FieldError]:
-    """What is wrong with the scopes that something is to have."""
+def check_scopes(scopes: Sequence[str], supported: Collection[str] = SCOPES) -> list[FieldError]:
+    """What is wrong with the scopes that something is to have, of those that it can have."""
     if not scopes:
-        return [FieldError("scopes", FieldCode.REQUIRED, f"Required value: at least one of {', '.join(SCOPES)}")]
+        return [FieldError("scopes", FieldCode.REQUIRED, f"Required value: at least one of {', '.join(supported)}")]
     return [
         FieldError(
             f"scopes[{index}]",
             FieldCode.NOT_SUPPORTED,
-            f'Unsupported value: "{scope}": supported values: ' + ", ".join(f'"{known}"' for known in SCOPES),
+            f'Unsupported value: "{scope}": supported values: ' + ", ".join(f'"{known}"' for known in supported),
         )
         for index, scope in enumerate(scopes)
-        if scope not in SCOPES
+        if scope not in supported
     ]
 
 

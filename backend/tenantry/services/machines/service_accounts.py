@@ -11,7 +11,7 @@ from tenantry.model import ids
 from tenantry.model.audit import describe
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor, ApiKey, ServiceAccount, UserStatus
-from tenantry.model.permissions import Permission, Role
+from tenantry.model.permissions import OF_THE_PLATFORM, SCOPES, Permission, Role
 from tenantry.services import answers, caps
 from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
@@ -149,7 +149,7 @@ class ServiceAccounts:
         allowed_cidrs: Sequence[str],
         once: Once[NewKey] | None = None,
     ) -> NewKey:
-        """Make a key by which it acts, within ``scopes``.
+        """Make a key by which it acts, within ``scopes``, each of which it can use, also in another role.
 
         Raises:
             TenantryError: ``NOT_FOUND``; else as of :meth:`Keys.create`.
@@ -161,6 +161,7 @@ class ServiceAccounts:
             scopes,
             tenant=tenant,
             owner=owner_of(found),
+            supported=_usable(found),
             needs=Permission.SERVICE_ACCOUNTS_WRITE,
             lifetime=lifetime,
             allowed_cidrs=allowed_cidrs,
@@ -193,6 +194,13 @@ class ServiceAccounts:
 def owner_of(account: ServiceAccount) -> str:
     """The owner of its keys."""
     return f"service-account:{account.id}"
+
+
+def _usable(account: ServiceAccount) -> list[str]:
+    """The scopes of which it may do anything now, or in any role that it may be given."""
+    if account.tenant_id:
+        return [scope for scope in SCOPES if scope not in OF_THE_PLATFORM]
+    return [scope for scope, brings in SCOPES.items() if brings & account.permissions()]
 
 
 def _problems(wanted: Wanted, tenant_id: str, subjects: Subjects) -> list[FieldError]:
