@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from tenantry.client.oauth import AuthorizationServer
+from tenantry.cli.exits import exit_of
+from tenantry.client import oauth
+from tenantry.client.oauth import AuthorizationServer, Endpoints
+from tenantry.exitcodes import Exit
 from tenantry.model.errors import Code, TenantryError
 
 PATH = "/.well-known/oauth-authorization-server"
@@ -73,3 +76,14 @@ async def test_a_server_has_several_addresses_on_this_machine_and_one_issuer() -
 async def test_what_is_no_metadata_is_told(changed: dict[str, Any]) -> None:
     async with publishing(metadata("https://x.example", **changed)) as url:
         assert (await refused(url)).message == f"nobody can sign in at {url}: is it a Tenantry server?"
+
+
+async def test_a_sign_in_that_nobody_finishes_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oauth, "PATIENCE_SECONDS", 0)
+    opened: list[str] = []
+    endpoints = Endpoints(*("https://t.example.com",) * 5)
+    async with AuthorizationServer("https://t.example.com") as server:
+        with pytest.raises(TenantryError, match="not signed in: nobody has come back from the browser") as caught:
+            await server.sign_in(endpoints, opened.append)
+    assert exit_of(caught.value) is Exit.DENIED
+    assert len(opened) == 1

@@ -137,6 +137,8 @@ async def test_who_signs_in_through_the_browser_works_as_themselves(machine: Mac
     assert "acme" in out
     out, _ = await machine.run("get", "tenants")  # the only server that is known
     assert "acme" in out
+    _, err = await machine.run("login")
+    assert err.startswith(f"Signing in at {url(machine)}, which {machine.logins.kubeconfig} names.\n")
 
 
 async def test_who_signs_in_by_a_code_compares_it_in_any_browser(machine: Machine) -> None:

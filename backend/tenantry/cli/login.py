@@ -18,7 +18,7 @@ import click
 from tenantry.cli.exits import exit_of, fail
 from tenantry.cli.place import UnknownPlaceError, locate
 from tenantry.client.logins import Login, Logins
-from tenantry.client.oauth import AuthorizationServer, Endpoints, Tokens
+from tenantry.client.oauth import PATIENCE_SECONDS, AuthorizationServer, Endpoints, Tokens
 from tenantry.client.session import Request, Session
 from tenantry.exitcodes import Exit
 from tenantry.model.errors import TenantryError
@@ -60,8 +60,9 @@ def _asynchronous(function: Callable[..., Coroutine[Any, Any, None]]) -> Callabl
 async def login(server: str | None, ca_file: Path | None, *, device: bool) -> None:
     """Sign in at a server through the browser, for this program and for kubectl.
 
-    The tokens are kept below ~/.config/tenantry and refreshed when they are needed. A kubeconfig there lets kubectl
-    work as you, with `tenantry token` as its credential plugin. With --device nobody becomes the platform's
+    It waits for five minutes, with --device for as long as the code works, and ends with 77 when nobody has signed in
+    by then. The tokens are kept below ~/.config/tenantry and refreshed when they are needed. A kubeconfig there lets
+    kubectl work as you, with `tenantry token` as its credential plugin. With --device nobody becomes the platform's
     administrator: that needs the browser of this machine.
 
     \b
@@ -69,9 +70,10 @@ async def login(server: str | None, ca_file: Path | None, *, device: bool) -> No
       tenantry login --server https://tenantry.example.com
       tenantry login --device
     """
-    url, ca = locate(server, ca_file)
+    url, ca, source = locate(server, ca_file)
     async with AuthorizationServer(url, ca) as issuer:
         endpoints = await issuer.discover()
+        click.echo(f"Signing in at {url}, which {source} names.", err=True)
         tokens = await (_by_device(issuer, endpoints) if device else issuer.sign_in(endpoints, _open))
     async with Session(url, tokens.access, ca=ca or None) as session:
         me = await session.send(Request(method="GET", path="/v1/me"))
@@ -100,7 +102,7 @@ async def logout(server: str | None) -> None:
     Example:
       tenantry logout --server https://tenantry.example.com
     """
-    url, _ = locate(server, None)
+    url = locate(server, None).url
     logins = Logins()
     found = logins.find(url)
     if found is None:
@@ -125,14 +127,15 @@ async def token(server: str | None) -> None:
     Example:
       curl --header "Authorization: Bearer $(tenantry token)" https://tenantry.example.com/v1/me
     """
-    url, _ = locate(server, None)
+    url = locate(server, None).url
     access, expires_at = await Logins().token(url)
     asked = os.environ.get("KUBERNETES_EXEC_INFO")
     click.echo(_exec_credential(json.loads(asked)["apiVersion"], access, expires_at) if asked else access)
 
 
 def _open(url: str) -> None:
-    click.echo(f"Sign in in your browser and allow it there; if none opens, go to:\n\n  {url}\n", err=True)
+    within = f"within {PATIENCE_SECONDS / 60:.0f} minutes"
+    click.echo(f"Sign in in your browser and allow it there {within}; if none opens, go to:\n\n  {url}\n", err=True)
     # it may wait for the browser, and that for us
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 

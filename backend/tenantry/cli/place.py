@@ -6,6 +6,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tenantry.addresses import is_loopback
@@ -76,8 +77,16 @@ def find(server: str | None, token: str | None, ca_file: Path | None) -> Place:
     )
 
 
-def locate(server: str | None, ca_file: Path | None) -> tuple[str, str]:
-    """The URL of the server that is meant, and its CA as PEM text, empty for the system's.
+class Located(NamedTuple):
+    """The URL of a server, its CA as PEM text, empty for the system's, and what has named it, for people."""
+
+    url: str
+    ca: str
+    source: str
+
+
+def locate(server: str | None, ca_file: Path | None) -> Located:
+    """The server that is meant.
 
     Raises:
         UnknownPlaceError: none is known, or it cannot be talked to.
@@ -92,7 +101,14 @@ def locate(server: str | None, ca_file: Path | None) -> tuple[str, str]:
     if not named:
         raise UnknownPlaceError(Exit.DENIED, "nobody is signed in: tenantry login --server URL")
     url = _check(named.rstrip("/"))
-    return url, ca_file.read_text(encoding="ascii") if ca_file else (known and known.ca) or _ca_of(url)
+    ca = ca_file.read_text(encoding="ascii") if ca_file else (known and known.ca) or _ca_of(url)
+    return Located(url, ca, _source(server, known))
+
+
+def _source(server: str | None, known: kubeconfig.Access | None) -> str:
+    if known and not server:
+        return os.pathsep.join(map(str, known.paths))
+    return "TENANTRY_SERVER" if server == os.environ.get("TENANTRY_SERVER") else "--server"
 
 
 def _signed_in(url: str) -> Credential:

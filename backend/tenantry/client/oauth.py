@@ -27,7 +27,7 @@ from tenantry.model.permissions import OF_THE_PLATFORM
 _METADATA = "/.well-known/oauth-authorization-server"
 _SECONDS = 10.0
 #: how long somebody may take to sign in
-PATIENCE_SECONDS = 600.0
+PATIENCE_SECONDS = 300.0
 _HEAD_BYTES = 16 * 1024
 _LEFT = {"platform:reconcile"}
 _SCOPES = tuple(scope for scope in CLI.scopes if scope not in _LEFT)
@@ -171,7 +171,7 @@ class AuthorizationServer:
                 pause += 5
             elif error != "authorization_pending":
                 raise _refused(told)
-        raise TenantryError(Code.TIMEOUT, "nobody has entered the code in time")
+        raise _late("nobody has entered the code")
 
     async def refresh(self, endpoint: str, token: str) -> Tokens:
         """New tokens for a refresh token, which is used up by it.
@@ -236,7 +236,7 @@ class _Callback:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 return await self._answer
         except TimeoutError:
-            raise TenantryError(Code.TIMEOUT, "nobody has signed in in time") from None
+            raise _late("nobody has come back from the browser") from None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -286,6 +286,10 @@ def _tokens(told: Mapping[str, Any]) -> Tokens:
     return Tokens(
         access=str(told["access_token"]), refresh=str(told.get("refresh_token", "")), expires_at=time.time() + lifetime
     )
+
+
+def _late(why: str) -> TenantryError:
+    return TenantryError(Code.UNAUTHENTICATED, f"not signed in: {why} in time; to try again: tenantry login")
 
 
 def _refused(told: Mapping[str, Any]) -> TenantryError:
