@@ -137,3 +137,13 @@ async def test_a_tenant_is_explained(tenantry: Tenantry) -> None:
     assert "What to do" not in ready
     assert "\nPlan:        gold (Gold), revision 1; features: none\n" in ready
     assert "\n  namespaces            32           1      32           yes\n" in ready
+    assert "\nState:       Active\n" in ready
+
+
+@pytest.mark.parametrize(
+    ("suspension", "told"),
+    [("", "Blocked): no reason is given"), ("  suspension: {mode: ReadOnly, reason: unpaid}", "ReadOnly): unpaid")],
+)
+async def test_a_suspended_tenant_is_explained_with_its_reason(tenantry: Tenantry, suspension: str, told: str) -> None:
+    await tenantry("apply", "-f", "-", given=f"{TENANT}  state: Suspended\n{suspension}")
+    assert f"\nState:       Suspended ({told}\n" in (await tenantry("explain", "tenant", "acme")).stdout

@@ -29,6 +29,7 @@ async def test_a_tenant_that_is_well_needs_nothing(v1: Application) -> None:
     told = await _explain(v1)
     assert told["tenantID"] == made["status"]["tenantID"]
     assert (told["managedBy"], told["state"], told["current"], told["next"]) == ("api", "Active", True, [])
+    assert "suspension" not in told
     assert told["ready"]["status"] == "True"
     assert [condition["type"] for condition in told["conditions"]] == [
         "Ready",
@@ -112,7 +113,7 @@ async def test_suspension_and_deletion_are_told(v1: Application) -> None:
     )
     await v1.delete("tenants/acme")
     told = await _explain(v1)
-    assert told["state"] == "Suspended"
+    assert (told["state"], told["suspension"]) == ("Suspended", {"mode": "Blocked", "reason": "unpaid"})
     assert "It is being deleted: wait until example.com/backup let it go." in told["next"]
     assert "It is suspended: set spec.state to Active when the reason is gone." in told["next"]
 

@@ -31,7 +31,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{_INDENT}- {step}" for step in found["next"])
     yield ""
     yield f"Plan:        {_plan(found['plan'])}"
-    yield f"State:       {found['state']}"
+    yield f"State:       {_state(found)}"
     yield f"Managed by:  {found['managedBy']}"
     yield f"Tenant-ID:   {found['tenantID']}"
     parts = ("type", "status", "reason", "since", "message")
@@ -50,6 +50,13 @@ def _verdict(found: Mapping[str, Any]) -> str:
     words = {"True": "is Ready", "False": "is not Ready", "Unknown": "may be Ready or not"}[ready["status"]]
     why = f": {ready['message'] or ready['reason']}" if ready["status"] != "True" else ""
     return f"{name} {words} since {ready['since']}{why}"
+
+
+def _state(found: Mapping[str, Any]) -> str:
+    suspension = found.get("suspension")
+    if suspension is None:
+        return str(found["state"])
+    return f"{found['state']} ({suspension['mode']}): {suspension.get('reason') or 'no reason is given'}"
 
 
 def _plan(plan: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from tenantry.model.fields import View
 from tenantry.model.plan import PlanSpec
 from tenantry.model.resource import API, Resource
 from tenantry.model.status import PROFILES, STANDARDS
-from tenantry.model.tenant import TenantSpec
+from tenantry.model.tenant import Suspension, TenantSpec
 
 #: what `Ready` also covers where a cluster reconciles the tenant, and what each is about
 CLUSTER_CONDITIONS = {
@@ -107,6 +107,8 @@ class Explanation(View):
     """Who decides: `api`, or the name of a cluster."""
     state: Literal["Active", "Suspended"]
     """Whether it is suspended."""
+    suspension: Suspension | None = None
+    """How, and why; left out while it is not suspended."""
     current: bool
     """Whether the status is of the spec as it stands."""
     ready: Aspect | None = None
@@ -151,6 +153,7 @@ def explain(resource: Resource, around: Surroundings) -> Explanation:
         tenant_id=resource.tenant_id,
         managed_by=resource.managed_by,
         state=spec.state,
+        suspension=(spec.suspension or Suspension()) if spec.state == "Suspended" else None,
         current=current,
         ready=next((condition for condition in conditions if condition.type == "Ready"), None),
         conditions=conditions,
