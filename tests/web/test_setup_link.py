@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 
 from tests.support.cli import run
-from tests.support.server import server_process
+from tests.support.people import add_user
+from tests.support.server import running_server, server_process
 
 pytestmark = pytest.mark.slow  # each starts a program anew
 
@@ -38,6 +39,7 @@ async def test_a_terminal_shows_it_once_and_the_log_never(tmp_path: Path) -> Non
         os.close(inner)
         try:
             shown = await read_terminal(terminal, "get tenants")
+            assert "setup-link" not in shown
             (url,) = re.findall(r"http://localhost:\d+/setup/tnl_\S+", shown)
             async with (
                 aiohttp.ClientSession() as session,
@@ -70,6 +72,17 @@ async def test_links_of_other_processes_lead_to_the_port_that_the_server_has(tmp
         assert listed.exit_code == 0  # by the kubeconfig, whose name for loopback is another
 
 
-async def test_a_pipe_gets_no_link(tmp_path: Path) -> None:
+async def test_a_pipe_gets_no_link_and_is_told_where_one_is(tmp_path: Path) -> None:
     async with server_process(tmp_path) as server:
         assert "/setup/" not in server.output
+        assert "Nobody can sign in yet." in server.output
+        assert "\n  tenantry admin setup-link\n" in server.output
+        made = await asyncio.to_thread(run, "admin", "setup-link", DATA_DIR=str(server.data_dir))
+        assert made.stdout.startswith(f"{server.base_url}/setup/tnl_")
+
+
+async def test_nobody_is_told_how_to_be_the_first_once_there_is_one(tmp_path: Path) -> None:
+    async with running_server(tmp_path) as server:
+        await add_user(server)
+    async with server_process(tmp_path) as process:
+        assert "setup-link" not in process.output

@@ -10,7 +10,7 @@ import signal
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -235,9 +235,9 @@ def _to_open(url: str) -> str:
 
 async def _print_hint(server: Server) -> None:
     await server.started.wait()
-    if server.services.settings.on_loopback:
-        if sys.stdout.isatty():
-            await _print_setup_link(server)
+    on_loopback = server.services.settings.on_loopback
+    await (_print_setup_link if on_loopback and sys.stdout.isatty() else _print_way_in)(server)
+    if on_loopback:
         print(  # noqa: T201
             f"Your kubeconfig is {server.kubeconfig}. Try it in another terminal:\n\n"
             f"  kubectl --kubeconfig {server.kubeconfig} get tenants\n",
@@ -256,3 +256,14 @@ async def _print_setup_link(server: Server) -> None:
         f"  {server.pages_url}/setup/{token}\n",
         flush=True,
     )
+
+
+async def _print_way_in(server: Server) -> None:
+    """Say who gets that link where others may read what is printed here: whoever can run a command beside us."""
+    with suppress(TenantryError):  # the database is away
+        if await server.services.accounts.are_none():
+            print(  # noqa: T201
+                "Nobody can sign in yet. A link for the first account, which works once, is printed by:\n\n"
+                "  tenantry admin setup-link\n",
+                flush=True,
+            )

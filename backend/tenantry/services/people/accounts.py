@@ -71,6 +71,10 @@ class Accounts:
         """The address of one of our pages, for people."""
         return self._url + path
 
+    async def are_none(self) -> bool:
+        """Whether there is no user yet."""
+        return await self._db.run(users.is_empty)
+
     async def setup_link(self, actor: Actor) -> str:
         """The token of the link by which the first administrator comes in; one that was made before is void.
 
