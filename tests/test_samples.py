@@ -10,6 +10,7 @@ from tenantry.client.resources import Query, Resources
 from tenantry.client.session import Session
 from tenantry.model.kinds import BY_NAME, Address, Kind
 from tenantry.model.manifest import Manifest, parse
+from tenantry.model.patches import merge_patch
 from tenantry.model.yamldoc import load
 from tests.cluster.controlplane import ControlPlane
 from tests.support.server import ServerInProcess
@@ -30,6 +31,13 @@ def test_a_sample_has_the_right_shape(sample: dict[str, Any]) -> None:
     found = parse(sample)
     assert isinstance(found, Manifest), found
     assert found.unknown == ()
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=name_of)
+def test_a_second_apply_of_a_sample_says_that_nothing_changes(sample: dict[str, Any]) -> None:
+    found = parse(sample)
+    assert isinstance(found, Manifest)
+    assert merge_patch(found.spec, sample["spec"]) == found.spec, "what kubectl compares and sends: lists are whole"
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)

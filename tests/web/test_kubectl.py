@@ -28,6 +28,12 @@ spec:
   maxMembers: 7
 """
 SILVER = GOLD.replace("gold", "silver").replace("Gold", "Silver").replace("high", "low")
+DEFAULTED = """\
+apiVersion: tenantry.dev/v1alpha1
+kind: Tenant
+metadata: {name: two}
+spec: {displayName: Two, planRef: {name: none}, namespaces: [{name: prod}]}
+"""
 BOTH = f"{GOLD}---\n{SILVER}"
 PROGRAMS = {"kubectl": "kubectl", "old_kubectl": "kubectl-1.32"}
 
@@ -80,9 +86,13 @@ async def test_apply_on_the_clients_side(kubectl: Kubectl) -> None:
     await settled(kubectl)
     before = await kubectl.get("plans,tenants,configs", "-A")
     again = (await kubectl.out("apply", "-f", SAMPLES)).splitlines()
-    assert {line.rpartition(" ")[2] for line in again if "tenant." not in line} == {"unchanged"}
-    # kubectl sends a list whose entries have defaults again, and nothing comes of it
+    assert {line.rpartition(" ")[2] for line in again} == {"unchanged"}
     assert await kubectl.get("plans,tenants,configs", "-A") == before
+    # kubectl sends a list whose entries have defaults again, and nothing comes of it
+    await kubectl.run("apply", "-f", "-", input=DEFAULTED)
+    before = await kubectl.get("tenant", "two")
+    assert await kubectl.out("apply", "-f", "-", input=DEFAULTED) == "tenant.tenantry.dev/two configured"
+    assert await kubectl.get("tenant", "two") == before
     await kubectl.run("apply", "-f", "-", input=GOLD)
     changed = GOLD.replace("  maxMembers: 7\n", "").replace("Gold", "Golden")
     assert await kubectl.out("apply", "-f", "-", input=changed) == "plan.tenantry.dev/gold configured"
