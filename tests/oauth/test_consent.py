@@ -160,6 +160,17 @@ async def test_what_was_allowed_can_be_taken_back(v1: Application, wire: Wire) -
     assert error(await wire.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
 
 
+async def test_the_page_of_what_was_allowed_tells_where_it_acts(v1: Application, wire: Wire) -> None:
+    beta = (await v1.tenant("beta"))["status"]["tenantID"]
+    user = await v1.server.services.db.run(users.find, "ada@example.com")
+    assert user
+    await add_member(v1.server, beta, user, Role.VIEWER)
+    for place in (beta, ""):
+        elsewhere = Wire(wire.http, wire.client_id, "", await add_session(v1.server, user, place))
+        await elsewhere.code(scope=OPEN)
+    assert "Acts for you in the tenant beta, outside of all tenants<br>" in (await wire.browse("/account/grants")).text
+
+
 async def test_the_page_of_what_was_allowed_tells_until_when_and_takes_it_back(v1: Application, wire: Wire) -> None:
     device = Wire(wire.http, CLI.id, "", wire.cookie)
     waiting = (await device.post("/oauth/device_authorization", scope="openid")).body
@@ -170,6 +181,7 @@ async def test_the_page_of_what_was_allowed_tells_until_when_and_takes_it_back(v
     code = await wire.code(scope=OPEN)
     page = await wire.browse("/account/grants")
     assert (page.text.count("Access until"), page.text.count("No access now")) == (1, 1)
+    assert page.text.count("Acts for you in the tenant acme<br>") == 2
     given = (await wire.redeem(code)).body
     async with browser(v1.server, wire.cookie) as person:
         told = {each["clientID"]: each for each in (await person.get("/v1/me/grants")).body["items"]}

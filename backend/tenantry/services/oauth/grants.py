@@ -68,10 +68,12 @@ _BATCH = 100
 class Grant:
     """What a person lets a client have, in all tenants together.
 
-    ``expires_at`` is when it loses what it has now, 0 while it has nothing.
+    ``tenant_ids`` are those in which it acts, an empty one standing for none. ``expires_at`` is when it loses what it
+    has now, 0 while it has nothing.
     """
 
     client_id: str
+    tenant_ids: tuple[str, ...]
     scopes: tuple[str, ...]
     created_at: int  # epoch microseconds, as below
     expires_at: int
@@ -438,8 +440,9 @@ def _grants(unit: Unit, user_id: str) -> list[Grant]:
     for each in consents.of_user(unit, user_id):
         known = found.get(each.client_id)
         scopes = dict.fromkeys([*(known.scopes if known else ()), *each.scopes])
+        places = *(known.tenant_ids if known else ()), each.tenant_id
         since = known.created_at if known else each.created_at
-        found[each.client_id] = Grant(each.client_id, tuple(scopes), since, ends.get(each.client_id, 0))
+        found[each.client_id] = Grant(each.client_id, places, tuple(scopes), since, ends.get(each.client_id, 0))
     return list(found.values())
 
 

@@ -33,10 +33,18 @@ async def _row(services: Services, grant: Grant) -> dict[str, object]:
     return {
         "id": grant.client_id,
         "name": found.client.name if found else "An application that is gone",
+        "places": [await _place(services, tenant_id) for tenant_id in grant.tenant_ids],
         "granted": rendering.moment(grant.created_at),
         "until": rendering.moment(grant.expires_at),
         "meanings": [meaning_of(scope) for scope in grant.scopes],
     }
+
+
+async def _place(services: Services, tenant_id: str) -> str:
+    if not tenant_id:
+        return "outside of all tenants"
+    tenant = await services.standing.tenant(tenant_id)
+    return f"in the tenant {tenant.name}" if tenant else "in a tenant that is gone"
 
 
 ROUTES = [
