@@ -208,6 +208,12 @@ async def test_other_errors_of_an_endpoint_are_in_its_words_too(wire: Wire) -> N
     assert sent.headers["Allow"] == "POST"
 
 
+async def test_a_path_that_is_not_there_is_not_a_matter_of_who_asks(wire: Wire) -> None:
+    assert wire.secret
+    for path in ("/oauth/tokens", "/oauth/token/x"):
+        assert (await wire.post(path, grant_type="client_credentials")).status == 404
+
+
 #: what the server keeps by itself, when there is time
 BEHIND = (tables.AuditChain, tables.Lease, tables.RateSpending, tables.Work)
 

@@ -159,6 +159,8 @@ class _Unbound:
         self._cors = cors
         # a stranger learns from a Kubernetes path only that a credential is needed, as from kube-apiserver
         self._kubernetes = _Binding("any", UNKNOWN, Permission.AUTHENTICATED)
+        # what an OAuth client sends there is no bearer token, and no reason to say that one is wrong
+        self._oauth = _Binding("any", UNKNOWN, Permission.PUBLIC, Cookie.CLIENT)
         self._other = _Binding("any", UNKNOWN, Permission.PUBLIC)
         self._preflight = _Binding("OPTIONS", "preflight", Permission.PUBLIC)
 
@@ -166,7 +168,9 @@ class _Unbound:
         """What is known of ``request`` all the same, and what answers it."""
         if self._cors and is_preflight(request):
             return self._preflight, self._cors.preflight
-        return self._kubernetes if errors.is_kubernetes(request.path) else self._other, handler
+        if errors.is_kubernetes(request.path):
+            return self._kubernetes, handler
+        return self._oauth if request.path.startswith("/oauth/") else self._other, handler
 
 
 def log_access(  # noqa: PLR0913, PLR0917 - the parts of a line, in its order
