@@ -29,8 +29,10 @@ CALLER = Actor(name="system:anonymous")
 class _NoPasswords(Passwords):
     """Hashes nothing, so that all arrive at the database at once."""
 
-    async def hash(self, password: str, field: str = "password", *, about: Iterable[str] = ()) -> str:
-        del field, about
+    async def hash(
+        self, password: str, field: str = "password", *, about: Iterable[str] = (), repeated: str | None = None
+    ) -> str:
+        del field, about, repeated
         return f"hash of {password}"
 
 

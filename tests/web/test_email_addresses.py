@@ -127,7 +127,9 @@ async def test_asking_for_an_account_tells_nobody_who_has_one(mailing: tuple[App
         assert (guessable.status, "easy to guess" in guessable.text) == (422, True)
         short = await person.submit(page, password="short", repeated="short")
         assert short.status == 422
-        done = await person.submit(short, password=PASSWORD, repeated=PASSWORD)
+        wrong = await person.submit(short, name="A" * 101, password="short", repeated="other")
+        assert wrong.html.count('class="problem"') == 3
+        done = await person.submit(wrong, name="", password=PASSWORD, repeated=PASSWORD)
         assert (done.status, done.location) == (303, "/account/tenants/new")
         assert (await person.get(link)).status == 404
         assert (await person.submit(page, password=PASSWORD, repeated=PASSWORD)).status in {403, 404}

@@ -69,6 +69,13 @@ async def test_a_new_password_ends_every_other_session(server: ServerInProcess) 
             answer = await here.submit(page, 0, **fields)
             assert answer.status == 422
             assert told in answer.text
+        page = await here.submit(page, current="wrong", password="short", repeated="other")
+        for told in (
+            "Is not your password.",
+            "Must have at least 8 characters",
+            "Is not the same as the password above.",
+        ):
+            assert told in page.text
         done = await here.submit(page, current=PASSWORD, password=NEW, repeated=NEW)
         assert done.location == "/account?notice=password"
         assert (await here.get("/account")).status == 200

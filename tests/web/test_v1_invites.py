@@ -113,7 +113,9 @@ async def test_a_stranger_makes_an_account_and_is_a_member(v1: Application) -> N
         assert short.status == 422
         differ = await ada.submit(short, name="Ada", password=PASSWORD, repeated="another old word")
         assert (differ.status, "not the same" in differ.text) == (422, True)
-        joined = await ada.submit(differ, name="Ada", password=PASSWORD, repeated=PASSWORD)
+        wrong = await ada.submit(differ, name="A" * 101, password="short", repeated="other")
+        assert wrong.html.count('class="problem"') == 3
+        joined = await ada.submit(wrong, name="Ada", password=PASSWORD, repeated=PASSWORD)
         assert (joined.status, joined.location) == (303, "/account")
         async with browser(v1.server, ada.cookies[SESSION_COOKIE]) as api:
             me = (await api.get("/v1/me")).body

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import TracebackType
 from typing import Any
 
-from tenantry.model.errors import FieldCode, FieldError
+from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.quoting import encode_json, quote
 
 #: of a wrong value, as much as an error shows; kube-apiserver shows all of it
@@ -14,6 +15,37 @@ _SHOWN = 200
 BLOCKING = frozenset(
     {FieldCode.REQUIRED, FieldCode.TYPE_INVALID, FieldCode.NOT_SUPPORTED, FieldCode.TOO_LONG, FieldCode.TOO_MANY}
 )
+
+
+class FieldErrors:
+    """What is wrong with the fields of one form, all of which is told at once.
+
+    A context that keeps what the check within it says of fields, so that the next one has its say too.
+    """
+
+    def __init__(self) -> None:
+        self._found: list[TenantryError] = []
+
+    def __enter__(self) -> None:
+        """Nothing is to be prepared."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, TenantryError) or error.code is not Code.INVALID:
+            return False
+        self._found.append(error)
+        return True
+
+    def refuse(self) -> None:
+        """End here if anything is wrong.
+
+        Raises:
+            TenantryError: ``INVALID``.
+        """
+        if self._found:
+            message = "; ".join(error.message for error in self._found)
+            raise TenantryError(Code.INVALID, message, [field for error in self._found for field in error.fields])
 
 
 def required(path: str, detail: str = "") -> FieldError:

@@ -18,7 +18,7 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
-from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.permissions import Permission
 from tenantry.services.throttle import FORMS, network_of
 from tenantry.web import csrf, errors
@@ -222,18 +222,6 @@ def return_to(request: web.Request, form: Form) -> str:
     """Where whoever signs in wants to be sent: what the page was asked for with, or its form; empty when not ours."""
     wanted = form.get("return_to") or request.query.get("return_to", "")
     return wanted if is_ours(wanted) else ""
-
-
-def check_repeated(form: Form) -> None:
-    """See that a new password was typed twice alike: nobody sees what they type.
-
-    Raises:
-        TenantryError: ``INVALID`` at ``repeated``.
-    """
-    if form.get("password", "") != form.get("repeated", ""):
-        message = "Invalid value: is not the same as the password above"
-        wrong = FieldError("repeated", FieldCode.INVALID, message)
-        raise TenantryError(Code.INVALID, "the passwords differ", [wrong])
 
 
 def wrong_fields(error: TenantryError) -> TenantryError:

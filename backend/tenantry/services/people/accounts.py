@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tenantry.model import email_address, ids
+from tenantry.model import email_address, fielderrors, ids
 from tenantry.model.audit import AuditEvent
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.fielderrors import FieldErrors
 from tenantry.model.identity import Actor, User, UserStatus
 from tenantry.model.links import Link, Purpose
 from tenantry.services.audit.log import event
@@ -91,15 +92,24 @@ class Accounts:
         """
         await links.find(self._db, token, Purpose.SETUP)
 
-    async def set_up(self, actor: Actor, token: str, email: str, name: str, password: str) -> User:
+    async def set_up(  # noqa: PLR0913 - the fields of a form
+        self, actor: Actor, token: str, email: str, name: str, password: str, *, repeated: str | None = None
+    ) -> User:
         """Make the first administrator, and use the link up.
 
         Raises:
-            TenantryError: ``NOT_FOUND``, the link does not work; ``INVALID`` at ``email``, ``name`` or ``password``.
+            TenantryError: ``NOT_FOUND``, the link does not work; ``INVALID`` at ``email``, ``name``, ``password`` or
+                ``repeated``.
         """
         link = await links.find(self._db, token, Purpose.SETUP)
-        address, name = email_address.check(email), check_name(name)
-        hashed = await self._passwords.hash(password, about=(address, name))
+        wrong, address, hashed = FieldErrors(), email_address.normalise(email), ""
+        with wrong:
+            email_address.check(email)
+        with wrong:
+            name = check_name(name)
+        with wrong:
+            hashed = await self._passwords.hash(password, about=(address, name), repeated=repeated)
+        wrong.refuse()
         now = ids.now_micros()
         user = User(
             id=ids.uuid7(),
@@ -139,29 +149,34 @@ class Accounts:
         """
         return (await self._find_reset(token))[1]
 
-    async def reset_password(self, actor: Actor, token: str, password: str) -> User:
+    async def reset_password(self, actor: Actor, token: str, password: str, *, repeated: str | None = None) -> User:
         """Set the password of whose link it is, use the link up and end all their sessions.
 
         Raises:
-            TenantryError: ``NOT_FOUND``, the link does not work; ``INVALID`` at ``password``.
+            TenantryError: ``NOT_FOUND``, the link does not work; ``INVALID`` at ``password`` or ``repeated``.
         """
         link, user = await self._find_reset(token)
-        hashed = await self._passwords.hash(password, about=(user.email, user.name))
+        hashed = await self._passwords.hash(password, about=(user.email, user.name), repeated=repeated)
         changed = await self._db.run(_reset, actor, link, user.id, hashed, write=True)
         await self.tell(changed, "Your password was changed. You were signed out everywhere.")
         return changed
 
-    async def change_password(self, actor: Actor, current: str, new: str) -> User:
+    async def change_password(self, actor: Actor, current: str, new: str, *, repeated: str | None = None) -> User:
         """Set the actor's own password, and end all their sessions.
 
         Raises:
-            TenantryError: ``INVALID`` at ``current`` or ``password``.
+            TenantryError: ``INVALID`` at ``current``, ``password`` or ``repeated``.
         """
-        user = await self._confirm_password(actor, current, "current")
-        if new == current:
-            wrong = FieldError("password", FieldCode.INVALID, "Invalid value: is the one that you have already")
-            raise TenantryError(Code.INVALID, "the password is not a new one", [wrong])
-        hashed = await self._passwords.hash(new, about=(user.email, user.name))
+        wrong, hashed, about = FieldErrors(), "", ("", "")
+        with wrong:
+            user = await self._confirm_password(actor, current, "current")
+            about = user.email, user.name
+            if new == current:
+                same = fielderrors.broken("password", "is the one that you have already")
+                raise TenantryError(Code.INVALID, "the password is not a new one", [same])
+        with wrong:
+            hashed = await self._passwords.hash(new, about=about, repeated=repeated)
+        wrong.refuse()
         changed = await self._db.run(_change, actor, user, hashed, write=True)
         await self.tell(changed, "Your password was changed. You were signed out everywhere else.")
         return changed

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from tenantry.model import email_address, ids
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.fielderrors import FieldErrors
 from tenantry.model.identity import Actor, User
 from tenantry.model.links import Link, Purpose
 from tenantry.services.audit.log import event
@@ -124,15 +125,22 @@ class EmailAddresses:
         """
         return await links.find(self._db, token, Purpose.REGISTRATION)
 
-    async def register(self, actor: Actor, token: str, name: str, password: str) -> User:
+    async def register(
+        self, actor: Actor, token: str, name: str, password: str, *, repeated: str | None = None
+    ) -> User:
         """Make an account for the address to which the link went, and use the link up.
 
         Raises:
             TenantryError: ``NOT_FOUND``, the link does not work; ``ALREADY_EXISTS``, the address has an account by now;
-                ``INVALID`` at ``name`` or ``password``.
+                ``INVALID`` at ``name``, ``password`` or ``repeated``.
         """
-        link, name = await self.find(token), check_name(name)
-        hashed = await self._passwords.hash(password, about=(link.email, name))
+        link = await self.find(token)
+        wrong, hashed = FieldErrors(), ""
+        with wrong:
+            name = check_name(name)
+        with wrong:
+            hashed = await self._passwords.hash(password, about=(link.email, name), repeated=repeated)
+        wrong.refuse()
         now = ids.now_micros()
         user = User(
             id=ids.uuid7(),

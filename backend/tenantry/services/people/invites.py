@@ -9,6 +9,7 @@ from functools import partial
 from tenantry.model import email_address, ids
 from tenantry.model.credentials import Prefix, new_token, split_token
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.fielderrors import FieldErrors
 from tenantry.model.identity import INVITE_LIFE_US, Actor, Invite, Membership, TenantStanding, User, UserStatus
 from tenantry.model.permissions import ROLES, SCOPES, Permission, Role, permissions_of
 from tenantry.services import answers, caps
@@ -182,19 +183,23 @@ class Invites:
         await self._db.run(_accept, actor, opened.invite, None, write=True)
         return opened
 
-    async def join(self, actor: Actor, token: str, name: str, password: str) -> User:
+    async def join(self, actor: Actor, token: str, name: str, password: str, *, repeated: str | None = None) -> User:
         """Make an account for the address of the invite, and its user a member.
 
         Raises:
             TenantryError: as of :meth:`accept`; ``ALREADY_EXISTS``, there is an account with that address;
-                ``FORBIDDEN``, the link makes no accounts; ``INVALID`` at ``name`` or ``password``.
+                ``FORBIDDEN``, the link makes no accounts; ``INVALID`` at ``name``, ``password`` or ``repeated``.
         """
         opened = await self.open(token)
         _check_open(opened)
         if not opened.makes_accounts:
             raise TenantryError(Code.FORBIDDEN, "the link proves no address: make an account first, then open it again")
-        name = check_name(name)
-        hashed = await self._passwords.hash(password, about=(opened.invite.email, name))
+        wrong, hashed = FieldErrors(), ""
+        with wrong:
+            name = check_name(name)
+        with wrong:
+            hashed = await self._passwords.hash(password, about=(opened.invite.email, name), repeated=repeated)
+        wrong.refuse()
         now = ids.now_micros()
         user = User(
             id=ids.uuid7(),

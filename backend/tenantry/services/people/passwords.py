@@ -21,7 +21,9 @@ from typing import TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from tenantry.model import fielderrors
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
+from tenantry.model.fielderrors import FieldErrors
 
 #: NIST SP 800-63B: at least eight characters, no rules of composition; longer ones than this only cost time
 LEAST_CHARACTERS = 8
@@ -49,18 +51,30 @@ class Passwords:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="password", initializer=_stand_back)
         self._waiting = 0
 
-    async def hash(self, password: str, field: str = "password", *, about: Iterable[str] = ()) -> str:
+    async def hash(
+        self, password: str, field: str = "password", *, about: Iterable[str] = (), repeated: str | None = None
+    ) -> str:
         """A new ``password`` as the database keeps it: argon2id in PHC form.
 
         Args:
             password: as it was typed.
             field: where complaints are told.
             about: texts about whose it is, of whose words alone it is not made: e-mail address and name.
+            repeated: the same typed again, where nobody sees what they type.
 
         Raises:
-            TenantryError: ``INVALID`` at ``field``, it is too short, too long, too common or easy to guess;
-                ``UNAVAILABLE``, too many wait.
+            TenantryError: ``INVALID`` at ``field``, it is too short, too long, too common or easy to guess, and at
+                ``repeated``; ``UNAVAILABLE``, too many wait.
         """
+        wrong, hashed = FieldErrors(), ""
+        with wrong:
+            hashed = await self._hash_good(password, field, about)
+        with wrong:
+            _check_repeated(password, repeated)
+        wrong.refuse()
+        return hashed
+
+    async def _hash_good(self, password: str, field: str, about: Iterable[str]) -> str:
         _check_length(password, field)
         if _is_made_of(password, _words((*self._about, *about))):
             message = "Invalid value: is made of your name, your address or this server's, and so easy to guess"
@@ -132,6 +146,12 @@ def _check_length(password: str, field: str) -> None:
     raise TenantryError(
         Code.INVALID, "the password is too short or too long", [FieldError(field, FieldCode.INVALID, message)]
     )
+
+
+def _check_repeated(password: str, repeated: str | None) -> None:
+    if repeated not in {None, password}:
+        wrong = fielderrors.broken("repeated", "is not the same as the password above")
+        raise TenantryError(Code.INVALID, "the passwords differ", [wrong])
 
 
 def _words(texts: Iterable[str]) -> set[str]:

@@ -71,8 +71,9 @@ async def _show_password(request: web.Request, form: Form) -> web.Response:
 async def _change_password(request: web.Request, form: Form) -> web.Response:
     services, actor = request.app[SERVICES], request[ACTOR]
     try:
-        rendering.check_repeated(form)
-        user = await services.accounts.change_password(actor, form.get("current", ""), form.get("password", ""))
+        user = await services.accounts.change_password(
+            actor, form.get("current", ""), form.get("password", ""), repeated=form.get("repeated", "")
+        )
     except TenantryError as error:
         return await _password(request, form, rendering.wrong_fields(error))
     return await _begin_anew(request, user, rendering.redirect(request, f"{PATH}?notice=password"))

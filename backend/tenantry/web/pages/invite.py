@@ -44,9 +44,12 @@ async def _become_member(request: web.Request) -> web.Response:
 
 async def _join(request: web.Request, form: Form) -> web.Response:
     services, actor = request.app[SERVICES], request[ACTOR]
-    rendering.check_repeated(form)
     user = await services.invites.join(
-        actor, request.match_info["token"], form.get("name", ""), form.get("password", "")
+        actor,
+        request.match_info["token"],
+        form.get("name", ""),
+        form.get("password", ""),
+        repeated=form.get("repeated", ""),
     )
     agent = request.headers.get("User-Agent", "")
     return let_in(request, await services.sign_in.begin(actor, user, ("pwd",), user_agent=agent))

@@ -35,8 +35,9 @@ async def _show_reset(request: web.Request, form: Form) -> web.Response:
 async def _set(request: web.Request, form: Form) -> web.Response:
     accounts, token = request.app[SERVICES].accounts, request.match_info["token"]
     try:
-        rendering.check_repeated(form)
-        await accounts.reset_password(request[ACTOR], token, form.get("password", ""))
+        await accounts.reset_password(
+            request[ACTOR], token, form.get("password", ""), repeated=form.get("repeated", "")
+        )
     except TenantryError as error:
         rendering.wrong_fields(error)
         return _reset(request, await accounts.find_reset(token), error)

@@ -58,9 +58,12 @@ async def _show_link(request: web.Request, form: Form) -> web.Response:
 async def _register(request: web.Request, form: Form) -> web.Response:
     services, actor = request.app[SERVICES], request[ACTOR]
     try:
-        rendering.check_repeated(form)
         user = await services.email_addresses.register(
-            actor, request.match_info["token"], form.get("name", ""), form.get("password", "")
+            actor,
+            request.match_info["token"],
+            form.get("name", ""),
+            form.get("password", ""),
+            repeated=form.get("repeated", ""),
         )
     except TenantryError as error:
         return await _account(request, form, rendering.wrong_fields(error))

@@ -22,9 +22,13 @@ async def _show(request: web.Request, form: Form) -> web.Response:
 async def _set_up(request: web.Request, form: Form) -> web.Response:
     services, actor = request.app[SERVICES], request[ACTOR]
     try:
-        rendering.check_repeated(form)
         user = await services.accounts.set_up(
-            actor, request.match_info["token"], form.get("email", ""), form.get("name", ""), form.get("password", "")
+            actor,
+            request.match_info["token"],
+            form.get("email", ""),
+            form.get("name", ""),
+            form.get("password", ""),
+            repeated=form.get("repeated", ""),
         )
     except TenantryError as error:
         return _page(request, form, rendering.wrong_fields(error))
