@@ -42,6 +42,18 @@ def test_every_mistake_has_its_file_path_and_line(tmp_path: Path) -> None:
     assert lines[-1] == f"{file}:spec.colour: unknown field: remove it, or correct its name (line 12)"
 
 
+def test_what_has_a_wrong_version_is_looked_at_all_the_same() -> None:
+    text = GOOD.replace("/v1alpha1", "/v1").replace("displayName", "displayname")
+    told = run("validate", "-f", "-", given=text).stdout.splitlines()
+    assert told == [
+        '<stdin>:apiVersion: Unsupported value: "tenantry.dev/v1": supported values: "tenantry.dev/v1alpha1" (line 1)',
+        "<stdin>:spec.displayName: Required value (line 4)",
+        "<stdin>:spec.displayname: unknown field: remove it, or correct its name (line 4)",
+    ]
+    right = GOOD.replace("/v1alpha1", "/v1")
+    assert len(run("validate", "-f", "-", given=right).stdout.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

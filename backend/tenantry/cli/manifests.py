@@ -18,6 +18,7 @@ from tenantry.model.jsontree import values_of
 from tenantry.model.kinds import Address
 from tenantry.model.limits import MAX_VALUES
 from tenantry.model.manifest import Manifest, kind_of, parse, unknown_fields
+from tenantry.model.resource import API_VERSION
 from tenantry.model.yamldoc import YamlError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -104,13 +105,21 @@ def mistakes(found: Found) -> list[Complaint]:
     if values_of(found.tree) > MAX_VALUES:
         advice = "take something out of it, or make two of it"
         return [found.complain("", f"it has more than {MAX_VALUES} values: {advice}")]
-    parsed = parse(found.tree)
+    tree = found.tree
+    wrong: list[Complaint] = []
+    kind = kind_of(tree)
+    if isinstance(kind, FieldError) and kind.path == "apiVersion":
+        wrong.append(found.complain(kind.path, kind.message))
+        tree = {**tree, "apiVersion": API_VERSION}  # what else is wrong is told with it, if the kind is known
+        kind = kind_of(tree)
+        if isinstance(kind, FieldError):
+            return wrong
+    parsed = parse(tree)
     if isinstance(parsed, Manifest):
-        wrong, unknown = [], parsed.unknown
+        unknown = parsed.unknown
     else:
-        kind = kind_of(found.tree)
-        wrong = [found.complain(error.path, error.message) for error in parsed]
-        unknown = () if isinstance(kind, FieldError) else tuple(unknown_fields(kind, found.tree))
+        wrong += [found.complain(error.path, error.message) for error in parsed]
+        unknown = () if isinstance(kind, FieldError) else tuple(unknown_fields(kind, tree))
     wrong += [found.complain(path, "unknown field: remove it, or correct its name") for path in unknown]
     return sorted(wrong, key=lambda each: each.line)
 
