@@ -80,6 +80,17 @@ async def test_a_rollback_is_a_new_revision(edited: Tenantry) -> None:
     assert len(await revisions(edited)) == 4
 
 
+async def test_a_rollback_that_ends_or_begins_a_suspension_says_so(tenantry: Tenantry) -> None:
+    suspended = f"{TENANT}  state: Suspended\n  suspension: {{mode: ReadOnly, reason: unpaid}}\n"
+    for document in (TENANT, suspended, suspended.replace("Acme", "Acme GmbH")):
+        await tenantry("apply", "-f", "-", given=document)
+    assert (await tenantry("rollback", "tenant", "acme", "--to", "2")).stderr == ""
+    ended = await tenantry("rollback", "tenant", "acme", "--to", "1")
+    assert ended.stderr == "tenantry: spec.state was Suspended (ReadOnly) and is Active now, as in revision 1\n"
+    begun = await tenantry("rollback", "tenant", "acme", "--to", "2")
+    assert begun.stderr == "tenantry: spec.state was Active and is Suspended (ReadOnly) now, as in revision 2\n"
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

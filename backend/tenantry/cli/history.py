@@ -97,7 +97,8 @@ async def rollback(
 ) -> None:
     """Give an object the spec of an older revision again, as a new revision.
 
-    Nothing is lost: rolling back is undone by rolling back.
+    Nothing is lost: rolling back is undone by rolling back. `spec.state` goes back with the rest: it is said when that
+    ends a suspension, or begins one.
 
     \b
     Examples:
@@ -106,10 +107,20 @@ async def rollback(
     """
     at = find_object(words, namespace or target.namespace)
     async with offering_undelete(target, at):
-        before = (await target.resources.get(at))["metadata"]
+        before = await target.resources.get(at)
     after = await History(target.session).rollback(at, revision, message=message)
-    changed = after["metadata"]["generation"] != before["generation"]
+    changed = after["metadata"]["generation"] != before["metadata"]["generation"]
     click.echo(f"{shown(at)} {'rolled back to' if changed else 'unchanged: it has the spec of'} revision {revision}")
+    was, now = _state(before["spec"]), _state(after["spec"])
+    if was != now:
+        click.echo(f"tenantry: spec.state was {was} and is {now} now, as in revision {revision}", err=True)
+
+
+def _state(spec: Mapping[str, Any]) -> str | None:
+    """Whether the object is suspended, and how; a Plan never is."""
+    state = spec.get("state")
+    mode = (spec.get("suspension") or {}).get("mode")
+    return f"Suspended ({mode})" if state == "Suspended" and mode else state
 
 
 async def _newest(revisions: History, at: Address) -> int:

@@ -122,8 +122,9 @@ async def get_diff(call: Call[DiffQuery, Nothing]) -> Reply:
 async def rollback(call: Call[Nothing, RollbackBody]) -> Reply:
     """Give a {kind} the spec of a revision again.
 
-    It becomes a new revision; where the spec is the same already, nothing is written. `If-Match` takes the ETag of the
-    object.
+    It becomes a new revision; where the spec is the same already, nothing is written. `spec.state` goes back with the
+    rest, which ends a suspension that has begun since, or begins one anew: the answer has it as it is then. `If-Match`
+    takes the ETag of the object.
     """
     if not call.body.message.isprintable():
         message = "Invalid value: must be printable characters"
