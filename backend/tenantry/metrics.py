@@ -164,7 +164,7 @@ WATCHES = _gauge("tenantry_watches", "Open watches.", ("kind",))
 WATCH_EVENTS = _counter("tenantry_watch_events", "Events written to watchers.", ("kind",))
 DB_UNIT_SECONDS = _histogram(
     "tenantry_db_unit_duration_seconds",
-    "Time of a database unit's function on its thread, without the wait for it and without its COMMIT.",
+    "Time of a database unit on its thread, without the wait for it; on SQLite without COMMIT, which several share.",
     ("unit", "dialect"),
     (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )

@@ -4,7 +4,7 @@ import asyncio
 import math
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 from tenantry import metrics
 from tenantry.model.errors import Code, TenantryError
 from tenantry.storage import changes, idempotency, mysql, resources, work
-from tenantry.storage.connection import MySQLConnection
+from tenantry.storage.connection import Bound, Cursor, MySQLConnection
 from tenantry.storage.db import Database
 from tenantry.storage.idempotency import Answer
 from tenantry.storage.unit import Unit
@@ -50,6 +50,22 @@ def frozen(server: DatabaseServer) -> Iterator[None]:
         yield
     finally:
         server.thaw()
+
+
+def cut_in_commit(server: DatabaseServer, *, committed: bool) -> Callable[..., Iterator[Cursor]]:
+    """What runs statements, and loses the connection before or after those of which the last is COMMIT."""
+    original = MySQLConnection.run_all
+
+    def run_all(connection: MySQLConnection, statements: Iterable[Bound]) -> Iterator[Cursor]:
+        bound = list(statements)
+        if bound[-1] == ("COMMIT", ()):
+            if committed:
+                for _ in original(connection, bound):
+                    pass
+            kill(server, int(connection.driver.thread_id()))
+        return original(connection, bound)
+
+    return run_all
 
 
 def retries(code: int) -> float:
@@ -94,13 +110,8 @@ async def test_a_unit_cut_in_its_commit_is_not_run_again(
         attempts.append(connection_id(unit))
         work.add(unit, "test", ["key"], NOW)
 
-    def cut(connection: MySQLConnection) -> None:
-        kill(database_server, attempts[-1])
-        original(connection)
-
     async with opened(await emptied(database_server)) as database:
-        original = MySQLConnection.commit
-        monkeypatch.setattr(MySQLConnection, "commit", cut)
+        monkeypatch.setattr(MySQLConnection, "run_all", cut_in_commit(database_server, committed=False))
         with pytest.raises(TenantryError) as unknown:
             await database.run(once, write=True)
         assert (unknown.value.code, unknown.value.retry_after) == (Code.UNAVAILABLE, 1)
@@ -123,15 +134,8 @@ async def test_an_idempotency_key_makes_a_cut_commit_repeatable(
         idempotency.finish(unit, "k" * 64, new)
         return new
 
-    def cut(connection: MySQLConnection) -> None:
-        if committed:
-            original(connection)
-        kill(database_server, int(connection.driver.thread_id()))
-        original(connection)
-
     async with opened(await emptied(database_server)) as database:
-        original = MySQLConnection.commit
-        monkeypatch.setattr(MySQLConnection, "commit", cut)
+        monkeypatch.setattr(MySQLConnection, "run_all", cut_in_commit(database_server, committed=committed))
         with pytest.raises(TenantryError) as unknown:
             await database.run(answer, write=True)
         assert unknown.value.code is Code.UNAVAILABLE
@@ -201,19 +205,8 @@ async def test_only_a_migration_waits_for_an_answer_for_as_long_as_it_takes(
     database_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mysql, "ANSWER_SECONDS", 0.2)
-
-    def rewrite(unit: Unit) -> str:
-        return str(unit.database.run("SELECT SLEEP(0.6), 'done'").fetchone()[1])
-
-    database = await Database.open(await emptied(database_server))
-    try:
-        for _ in range(2):
-            assert await database.administer(rewrite, timeout=math.inf) == "done"
-            with pytest.raises(TenantryError) as cut:
-                await database.administer(rewrite, timeout=3.0)
-            assert cut.value.code is Code.UNAVAILABLE
-    finally:
-        await database.close()
+    async with opened(await emptied(database_server)) as database:
+        await assert_only_a_migration_waits(database)
 
 
 async def test_a_server_that_is_away_is_unavailable_until_it_is_back(database_server: DatabaseServer) -> None:
@@ -291,8 +284,19 @@ async def test_a_session_is_strict_and_in_utc(database_server: DatabaseServer) -
             await database.run(overflow, write=True)
 
 
+async def assert_only_a_migration_waits(database: Database) -> None:
+    def rewrite(unit: Unit) -> str:
+        return str(unit.database.run("SELECT SLEEP(0.6), 'done'").fetchone()[1])
+
+    for _ in range(2):
+        assert await database.administer(rewrite, timeout=math.inf) == "done"
+        with pytest.raises(TenantryError) as cut:
+            await database.administer(rewrite, timeout=3.0)
+        assert cut.value.code is Code.UNAVAILABLE
+
+
 @pytest.mark.database
-async def test_a_server_is_believed_by_its_certificate_only(tmp_path: Path) -> None:
+async def test_a_server_is_believed_by_its_certificate_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     make_pki(ours)
     make_pki(theirs)
@@ -302,6 +306,10 @@ async def test_a_server_is_believed_by_its_certificate_only(tmp_path: Path) -> N
         async with opened(f"{url}?ssl-ca={ours}/ca.crt") as database:
             cipher = await database.run(lambda unit: unit.database.run("SHOW STATUS LIKE 'Ssl_cipher'").fetchone()[1])
             assert cipher.startswith("TLS")
+        monkeypatch.setattr(mysql, "ANSWER_SECONDS", 0.2)
+        async with opened(f"{url}?ssl-ca={ours}/ca.crt") as database:
+            await assert_only_a_migration_waits(database)
+        monkeypatch.undo()
         stranger = await Database.open(f"{url}?ssl-ca={theirs}/ca.crt")
         with pytest.raises(TenantryError) as refused:
             await stranger.run(changes.current_seq)

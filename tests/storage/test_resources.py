@@ -109,3 +109,27 @@ async def test_the_users_of_a_plan_are_counted(database: Database) -> None:
     await database.run(create, *[*on_pro, *others], write=True)
     assert await database.run(lambda unit: resources.count(unit, "Tenant", plan="pro")) == 5
     assert await database.run(lambda unit: resources.count(unit, "Tenant")) == 6
+
+
+async def test_what_is_known_is_checked_with_what_follows_and_not_read(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plan,) = await database.run(create, tenant("pro", kind="Plan", generation=1), write=True)
+
+    def look(unit: Unit, name: str) -> Resource | None:
+        return resources.known(unit, "Plan", "", name)
+
+    assert await database.run(look, "pro", write=True) == plan
+    counted = await database.run(rewrite, plan, replace(plan, status='{"tenants":1}'), write=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(resources, "get", None)
+        assert await database.run(look, "pro", write=True) == plan  # the status may be older
+    changed = await database.run(rewrite, counted, replace(counted, generation=2), write=True)
+    with pytest.raises(TenantryError, match="was changed meanwhile") as lost:
+        await database.run(look, "pro", write=True)
+    assert (lost.value.code, lost.value.raced) == (Code.CONFLICT, True)
+    assert await database.run(look, "pro", write=True) == changed
+    await database.run(remove, changed, write=True)
+    with pytest.raises(TenantryError, match="was changed meanwhile"):
+        await database.run(look, "pro", write=True)
+    assert await database.run(look, "pro", write=True) is None

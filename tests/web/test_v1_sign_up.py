@@ -67,6 +67,16 @@ async def test_its_maker_is_the_owner_of_a_tenant_like_any_other(tmp_path: Path)
         assert {"create", "member.add"} <= {row["action"] for row in rows}
 
 
+async def test_a_plan_that_has_changed_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async with running_server(tmp_path, sign_up="Open", sign_up_plan="trial") as server, server.session() as session:
+        v1 = Application(session, server)
+        await v1.plan("trial")
+        async with browser(server, await add_session(server, await add_user(server))) as api:
+            assert (await api.post("/v1/tenants", NEW)).status == 201
+            await v1.patch("plans/trial", {"spec": {"maxNamespaces": 1}})
+            assert (await api.post("/v1/tenants", NEW | {"name": "globex"})).status == 201
+
+
 async def test_nobody_gets_a_tenant_without_a_plan(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with running_server(tmp_path, sign_up="Open") as server, server.session() as session:
         user = await add_user(server)

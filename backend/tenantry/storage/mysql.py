@@ -35,6 +35,7 @@ _SESSION = (
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
     "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 5",
 )
+_BEGIN = ("BEGIN",)
 #: READ COMMITTED would let each statement see another state
 _BEGIN_SNAPSHOT = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
@@ -54,6 +55,7 @@ class MySQL:
         self.name = at.name
         self.host = at.host
         self.address = f"{at.host}:{at.port}"
+        self._known: dict[Any, Any] = {}
         self._arguments: dict[str, Any] = {
             "host": at.host,
             "port": at.port,
@@ -99,7 +101,8 @@ class MySQL:
             NotConnectedError: with the driver's error as its cause.
         """
         try:
-            database = MySQLConnection(self.name, **self._arguments | ({"read_timeout": None} if patient else {}))
+            arguments = self._arguments | ({"read_timeout": None} if patient else {})
+            database = MySQLConnection(self.name, known=self._known, **arguments)
             database.connect()
             for statement in _SESSION:
                 database.run(statement)
@@ -166,20 +169,18 @@ class _Thread:
 
     def _try(self, job: Job, *, transaction: bool) -> tuple[Outcome, int]:
         database = self._connection(patient=math.isinf(job.deadline))  # to rewrite a large table takes its time
-        unit = Unit(database, dialect="mysql", write=job.write, begins=transaction and not job.snapshot)
-        if not transaction and not job.snapshot:
+        begin = _BEGIN_SNAPSHOT if job.snapshot else _BEGIN if transaction else ()
+        unit = Unit(database, dialect="mysql", write=job.write, begin=begin)
+        if not begin:
             return Outcome(job, job.call(unit)), 0
         with database.manual_commit():
-            if job.snapshot:
-                for statement in _BEGIN_SNAPSHOT:
-                    database.run(statement)
             try:
-                result = job.call(unit)
-            except BaseException:
+                return Outcome(job, job.call(unit)), unit.seq
+            except BaseException as error:
+                if unit.committing and retry.fate(error).discard:
+                    raise retry.CommitUnknownError("the connection was lost in COMMIT") from error
                 self._roll_back(database)
                 raise
-            self._commit(database)
-        return Outcome(job, result), unit.seq
 
     def _connection(self, *, patient: bool) -> MySQLConnection:
         if patient is not self._patient or time.monotonic() > self._expires:
@@ -194,15 +195,6 @@ class _Thread:
             database.rollback()
         except peewee.PeeweeException:
             self.discard()
-
-    def _commit(self, database: MySQLConnection) -> None:
-        try:
-            database.commit()
-        except peewee.PeeweeException as error:
-            if retry.fate(error).discard:
-                raise retry.CommitUnknownError("the connection was lost in COMMIT") from error
-            self._roll_back(database)
-            raise
 
 
 def _verifying(ca_file: str) -> ssl.SSLContext:

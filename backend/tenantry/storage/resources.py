@@ -23,6 +23,8 @@ from tenantry.storage.unit import Unit
 _table, _label = tables.Resource, tables.ResourceLabel
 #: objects read at a time at least, when a selector is checked on them
 _CANDIDATES = 100
+#: resources remembered for :func:`known`
+_REMEMBERED = 256
 #: names looked up by one statement; SQLite's parser refuses a hundred
 _AT_ONCE = 32
 _rows = Rows(Resource, _table)
@@ -37,6 +39,9 @@ _TENANT_NAME = Statement(
 )
 _TENANT = Statement(_rows.select.where((_table.kind == "Tenant") & (_table.tenant_id == arg("tenant_id"))))
 # seq = 0 until changes.commit: MySQL counts changed rows, and so this one always changes
+_IS_STILL = Statement(
+    _table.select(_table.generation).where((_table.uid == arg("uid")) & (_table.generation == arg("generation")))
+)
 _UPDATE = Statement(_table.update({name: arg(name) for name in _WRITABLE} | {"seq": 0}).where(_IS_CURRENT))
 _DELETE = Statement(_table.delete().where(_IS_CURRENT))
 _READ_LABELS = Statement(_label.select(_label.key, _label.value).where(_label.uid == arg("uid")))
@@ -62,6 +67,30 @@ def get(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
     """The living resource of that name, if there is one."""
     key = kind, namespace, name
     return find(unit, [key]).get(key)
+
+
+def known(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
+    """As :func:`get`, for what many writes look at and few change; only its status may be older.
+
+    What is remembered is checked, and not read: with the statement that follows, or at the end.
+
+    Raises, then:
+        TenantryError: ``CONFLICT``, it has changed since, and is read the next time.
+    """
+    key, memory = (kind, namespace, name), unit.database.known
+    found: Resource | None = memory.get(key)
+    if found is not None:
+        unit.later(_IS_STILL, partial(_forgotten, memory, found), uid=found.uid, generation=found.generation)
+    elif (found := get(unit, *key)) is not None:
+        if len(memory) >= _REMEMBERED:
+            memory.clear()
+        memory[key] = found
+    return found
+
+
+def _forgotten(memory: dict[Key, Resource], found: Resource) -> TenantryError:
+    memory.pop(found.key, None)
+    return _changed(found)
 
 
 def find(unit: Unit, keys: Sequence[Key]) -> dict[Key, Resource]:

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.storage.connection import SQLiteConnection
@@ -44,6 +45,7 @@ class SQLite:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._known: dict[Any, Any] = {}
 
     def make_private(self) -> None:
         """Make the file, when there is none, for nobody else to read; SQLite gives those beside it the same mode."""
@@ -83,6 +85,7 @@ class SQLite:
     def _connection(self, query_only: int = 0) -> SQLiteConnection:
         return SQLiteConnection(
             self.path,
+            known=self._known,
             lock_type="IMMEDIATE",
             timeout=BUSY_SECONDS,
             pragmas={"journal_mode": "wal", "synchronous": "full", "query_only": query_only},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import peewee
@@ -15,7 +15,7 @@ Dialect = Literal["sqlite", "mysql"]
 Query = Statement | peewee.Query
 #: statements that wait for another
 _MOST_WAITING = 64
-#: makes the error of a statement that did not write its one row
+#: makes the error of a statement that did not write or find its one row
 Otherwise = Callable[[], Exception] | None
 
 
@@ -25,19 +25,40 @@ class Unit:
     A function that changes resources ends with :func:`tenantry.storage.changes.commit`: that takes the seqs from the
     locked clock row, and nothing may run between them and COMMIT. So the unit is *sealed* then and refuses statements,
     and a unit that changed resources without it is refused as a whole.
+
+    Args:
+        database: the connection, owned by the calling thread.
+        dialect: of SQL.
+        write: whether it may do anything but read.
+        begin: the statements that begin its transaction, which it commits then; without them somebody else does both.
     """
 
-    __slots__ = ("_changed", "_open", "_sealed", "_waiting", "database", "dialect", "seq", "write")
+    __slots__ = (
+        "_changed",
+        "_commits",
+        "_open",
+        "_sealed",
+        "_sent",
+        "_waiting",
+        "committing",
+        "database",
+        "dialect",
+        "seq",
+        "write",
+    )
 
-    def __init__(self, database: Connection, *, dialect: Dialect, write: bool, begins: bool = False) -> None:
+    def __init__(self, database: Connection, *, dialect: Dialect, write: bool, begin: Sequence[str] = ()) -> None:
         self.database = database
         self.dialect = dialect
         self.write = write
         self.seq = 0  # the highest seq taken
+        self.committing = False  # COMMIT was sent
         self._changed: set[str] = set()
         self._sealed = False
         self._open = True
-        self._waiting: list[tuple[Bound, Otherwise]] = [(("BEGIN", ()), None)] if begins else []
+        self._sent = False  # something of it
+        self._commits = bool(begin)
+        self._waiting: list[tuple[Bound, Otherwise]] = [((statement, ()), None) for statement in begin]
 
     def execute(self, query: Query, **values: Any) -> Cursor:
         """Run one statement with ``values`` for its :func:`~tenantry.storage.statement.arg` places.
@@ -57,7 +78,8 @@ class Unit:
 
         Args:
             query: the statement.
-            otherwise: what is raised then when it does not write just one row: none matches, or its key is taken.
+            otherwise: what is raised then when it does not write, or find, just one row: none matches, or its key is
+                taken.
             **values: for its places.
         """
         self._check_unsealed()
@@ -79,12 +101,17 @@ class Unit:
         self._sealed = True
 
     def close(self) -> None:
-        """End the unit: its function has returned. What was put off is done now."""
-        if self._waiting:
-            self._send()
+        """End the unit: its function has returned. What was put off is done now, and what it began is committed."""
         self._open = False
         if self._changed and not self._sealed:
             raise RuntimeError(f"changed {sorted(self._changed)} without changes.commit")
+        if self._waiting and not (self._sent and all(otherwise is None for _, otherwise in self._waiting)):
+            self._send()  # not with COMMIT: an old connection may be closed, and what came of a statement is seen here
+        if self._commits:
+            self._waiting.append((("COMMIT", ()), None))
+            self.committing = True
+        if self._waiting:
+            self._send()
 
     def _check_unsealed(self) -> None:
         if self._sealed:
@@ -105,10 +132,16 @@ class Unit:
 
     def _send(self) -> Cursor:
         """Run what was put off; the result of the last."""
+        self._sent = True
         waiting, self._waiting = self._waiting, []
         with contextlib.closing(self.database.run_all(bound for bound, _ in waiting)) as results:
             *_, last = (_expect(results, otherwise) for _, otherwise in waiting)
         return last
+
+
+def _is_one(result: Cursor) -> bool:
+    count = result.rowcount
+    return count == 1 if count >= 0 else result.fetchone() is not None  # SQLite does not count what it reads
 
 
 def _expect(results: Iterator[Cursor], otherwise: Otherwise) -> Cursor:
@@ -118,6 +151,6 @@ def _expect(results: Iterator[Cursor], otherwise: Otherwise) -> Cursor:
         if otherwise is None:
             raise
         raise otherwise() from error
-    if otherwise and result.rowcount != 1:
+    if otherwise and not _is_one(result):
         raise otherwise()
     return result

@@ -13,6 +13,7 @@ from tenantry.model.permissions import Role
 from tenantry.model.resource import API_VERSION, Resource
 from tenantry.services import answers, caps
 from tenantry.services.answers import Once
+from tenantry.services.attempts import retrying
 from tenantry.services.audit.log import event
 from tenantry.services.resources import candidate, transactions
 from tenantry.services.resources.candidate import Candidate, Writer
@@ -66,7 +67,10 @@ class SignUp:
             fields = [replace(field, path=_FIELDS.get(field.path, field.path)) for field in error.fields]
             raise TenantryError(error.code, error.message, fields) from error
         try:
-            return await answers.run(self._db, once, _create, actor, new, self._policy, self._plan)
+            return await retrying(
+                lambda: answers.run(self._db, once, _create, actor, new, self._policy, self._plan),
+                final=Code.ALREADY_EXISTS,
+            )
         except _NoPlanError:
             logger.warning(
                 'nobody can make a tenant: there is no Plan "%s"; create it, or name another with '

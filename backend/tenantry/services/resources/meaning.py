@@ -122,7 +122,8 @@ def _assess(  # noqa: PLR0913 - all that is known
 ) -> dict[str, Any]:
     old, time = orjson.loads(resource.status), timestamp(now)
     if isinstance(spec, TenantSpec):
-        plan = resources.get(unit, PLAN.name, "", spec.plan_ref.name)
+        find = resources.known if unit.write else resources.get
+        plan = find(unit, PLAN.name, "", spec.plan_ref.name)
         return status.tenant(
             spec,
             _plan_spec(plan.spec) if plan else None,
@@ -157,8 +158,8 @@ def _plan_spec(text: str) -> PlanSpec:
 
 
 def _revision_of(unit: Unit, plan: Resource) -> int:
-    """The plan's revision: its status has it, unless its cluster has not reported one yet."""
-    known = orjson.loads(plan.status).get("revision")
+    """The plan's revision: its status has it, unless that is a cluster's, which comes later."""
+    known = orjson.loads(plan.status).get("revision") if plan.managed_by == API else None
     return known if isinstance(known, int) else revisions.latest(unit, (*plan.key, plan.tenant_id))
 
 
