@@ -10,8 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, TypeVarTuple
+
+from prometheus_client import Histogram
 
 from tenantry import metrics
 from tenantry.model.errors import Code, TenantryError
@@ -47,7 +50,7 @@ class Job:
     def name(self) -> str:
         """``module.function`` within its layer, from a small set; for logs and metrics."""
         function = getattr(self.function, "func", self.function)  # what a partial wraps
-        return f"{function.__module__.split('.', 2)[-1]}.{function.__name__}"
+        return _name(function.__module__, function.__name__)
 
     def call(self, unit: Unit) -> Any:
         """Run the function on the calling thread."""
@@ -58,10 +61,20 @@ class Job:
             return result
         finally:
             elapsed = time.perf_counter() - started
-            metrics.DB_UNIT_SECONDS.labels(self.name, unit.dialect).observe(elapsed)
+            _seconds(self.name, unit.dialect).observe(elapsed)
             if elapsed > self.slow and _named.get(self.name, -math.inf) < started - SLOW_LOG_INTERVAL:
                 _named[self.name] = started
                 logger.info("unit %s took %d ms", self.name, elapsed * 1000)
+
+
+@lru_cache(maxsize=512)
+def _name(module: str, function: str) -> str:
+    return f"{module.split('.', 2)[-1]}.{function}"
+
+
+@lru_cache(maxsize=512)
+def _seconds(name: str, dialect: str) -> Histogram:
+    return metrics.DB_UNIT_SECONDS.labels(name, dialect)
 
 
 @dataclass(slots=True)
@@ -102,7 +115,7 @@ class Lane:
         self._running = 0  # jobs on threads
         self._heard = 0.0  # when the database last answered, or was asked after a rest, of time.monotonic()
         self._lock = threading.Lock()  # of a job's begin, which does not happen after its deadline
-        self._gauge = metrics.DB_QUEUE.labels(name)
+        metrics.DB_QUEUE.labels(name).set_function(lambda: self._admitted)
         self._slow = slow
         self._closed = False
         self._on_commit = on_commit
@@ -144,7 +157,6 @@ class Lane:
         if timeout < math.inf:
             job.alarm = self._loop.call_later(timeout, self._give_up, job, timeout)
         self._admitted += 1
-        self._gauge.inc()
         self._queue.put(job)
         return await future
 
@@ -167,7 +179,6 @@ class Lane:
 
     def _resolve(self, outcomes: Sequence[Outcome], seq: int) -> None:
         self._admitted -= len(outcomes)
-        self._gauge.dec(len(outcomes))
         if seq and self._on_commit:
             self._on_commit(seq)
         for outcome in outcomes:
