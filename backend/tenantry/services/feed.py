@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: seconds between two polls that nothing woke
 POLL = (0.4, 0.7)
+#: seconds after a read in which commits gather for the next: each costs a thread and a query, whatever it brings
+REST = 0.01
 #: changes kept in memory, and how many bytes of them at most
 WINDOW = 4096
 WINDOW_SIZE = 16 * 1024 * 1024
@@ -83,12 +85,15 @@ class Feed:
                 async with asyncio.timeout(random.uniform(*POLL)):  # noqa: S311 - jitter
                     await self._wake.wait()
             self._wake.clear()
+            seq = self.seq
             try:
                 await self._catch_up()
             except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
                 await setbacks.wait(error)
             else:
                 setbacks.clear()
+            if self.seq != seq:
+                await asyncio.sleep(REST)
 
     def _note_commit(self, seq: int) -> None:
         self._committed = max(seq, self._committed)
