@@ -32,9 +32,6 @@ from tenantry.wiring import Services, open_services
 
 _CERTIFICATE_SECONDS = 60.0
 _LAG_SECONDS = 1.0
-#: seconds after which a thread that computes must let another go on, in place of Python's 5 ms: the event loop waits
-#: for its turn some ten times in each request
-_SWITCH_SECONDS = 0.0005
 #: loopback, and every address, which is none that can be opened
 _HERE = re.compile(r"//(127\.0\.0\.1|\[::1\]|0\.0\.0\.0|\[::\]):")
 
@@ -69,7 +66,6 @@ async def run(settings: Settings, routes: Iterable[Route] = ROUTES) -> AsyncIter
     Raises:
         PortError, WrongSettingError, DataDirectoryError, TenantryError: it cannot start.
     """
-    sys.setswitchinterval(_SWITCH_SECONDS)
     async with AsyncExitStack() as stack:
         services = await stack.enter_async_context(open_services(settings))
         stack.enter_context(services.directory.held())
