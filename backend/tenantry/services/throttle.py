@@ -64,6 +64,9 @@ class Ticket:
     keys: tuple[str, ...]
 
 
+NO_TICKET = Ticket(())
+
+
 class Throttle:
     """Counts attempts over one database."""
 
@@ -94,18 +97,22 @@ class Throttle:
         Raises:
             TenantryError: ``TOO_MANY_REQUESTS``, from that network or browser.
         """
-        ticket = await self.admit(PASSWORDS, f"{email} {device or network_of(address)}")
-        if device:
-            return ticket
-        key = _key(ACCOUNT, email)
-        count, _ = await self._db.run(throttle.count, key, ids.now_micros(), ACCOUNT.seconds, write=True)
+        key = _key(PASSWORDS, f"{email} {device or network_of(address)}")
+        account = "" if device else _key(ACCOUNT, email)
+        count = await self._db.run(_count_password, key, account, ids.now_micros(), write=True)
         if count > ACCOUNT.attempts:
             await self._sleep(min(0.25 * 2 ** min(count - ACCOUNT.attempts, 10), _LONGEST_DELAY))
-        return Ticket((*ticket.keys, key))
+        return Ticket((key, account) if account else (key,))
 
     async def give_back(self, ticket: Ticket) -> None:
         """Count what was good no more."""
-        await self._db.run(_give_back, ticket.keys, write=True)
+        await self._db.run(give_back, ticket, write=True)
+
+
+def give_back(unit: Unit, ticket: Ticket) -> None:
+    """As :meth:`Throttle.give_back`, in the unit of what the good attempt has led to."""
+    for key in ticket.keys:
+        throttle.give_back(unit, key)
 
 
 def network_of(address: str) -> str:
@@ -132,6 +139,9 @@ def _too_many(ends_at: int) -> TenantryError:
     )
 
 
-def _give_back(unit: Unit, keys: tuple[str, ...]) -> None:
-    for key in keys:
-        throttle.give_back(unit, key)
+def _count_password(unit: Unit, key: str, account: str, at: int) -> int:
+    """How many attempts there were at the account, 0 where that does not matter."""
+    count, ends_at = throttle.count(unit, key, at, PASSWORDS.seconds)
+    if count > PASSWORDS.attempts:
+        raise _too_many(ends_at)
+    return throttle.count(unit, account, at, ACCOUNT.seconds)[0] if account else 0

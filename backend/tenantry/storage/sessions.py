@@ -34,7 +34,7 @@ _OLD = Statement(_table.delete().where((_table.user_id == arg("user_id")) & (_ta
 
 def insert(unit: Unit, session: Session) -> None:
     """Add ``session``."""
-    unit.execute(_rows.insert, **_rows.values(session))
+    unit.later(_rows.insert, **_rows.values(session))
 
 
 def get(unit: Unit, session_id: str) -> Session | None:
@@ -64,4 +64,4 @@ def revoke(unit: Unit, session_id: str, at: int) -> bool:
 
 def forget(unit: Unit, user_id: str, before: int) -> None:
     """Delete the user's sessions that were used last before ``before``."""
-    unit.execute(_OLD, user_id=user_id, before=before)
+    unit.later(_OLD, user_id=user_id, before=before)

@@ -11,11 +11,17 @@ from tenantry.storage.unit import Unit
 _table = tables.AuthThrottle
 _this = _table.key == arg("key")
 
-_COUNT = Statement(_table.update({_table.count: _table.count + 1}).where(_this & (_table.ends_at > arg("at"))))
-_RESTART = Statement(
-    _table.update({_table.count: 1, _table.ends_at: arg("ends_at")}).where(_this & (_table.ends_at <= arg("at")))
-)
-_INSERT = Statement(_table.insert({"key": arg("key"), "count": 1, "ends_at": arg("ends_at")}))
+_IS_OPEN = _table.ends_at > arg("at")
+_INSERT = _table.insert({"key": arg("key"), "count": 1, "ends_at": arg("ends_at")})
+#: MySQL sets one after the other, in the order of the columns, and so looks at the end of the window before it moves it
+_AGAIN = {
+    _table.count: peewee.Case(None, [(_IS_OPEN, _table.count + 1)], 1),
+    _table.ends_at: peewee.Case(None, [(_IS_OPEN, _table.ends_at)], arg("ends_at")),
+}
+_COUNT = {
+    "mysql": Statement(_INSERT.clone().on_conflict(update=_AGAIN)),
+    "sqlite": Statement(_INSERT.clone().on_conflict(conflict_target=(_table.key,), update=_AGAIN)),
+}
 _GET = Statement(_table.select(_table.count, _table.ends_at).where(_this))
 _GIVE_BACK = Statement(_table.update({_table.count: _table.count - 1}).where(_this & (_table.count > 0)))
 _OLD = Statement(
@@ -29,19 +35,14 @@ def count(unit: Unit, key: str, at: int, seconds: int) -> tuple[int, int]:
 
     A window begins with an attempt and lasts for ``seconds``; times are epoch microseconds.
     """
-    ends_at = at + seconds * 1_000_000
-    if unit.execute(_COUNT, key=key, at=at).rowcount == 0 and not _restart(unit, key, at, ends_at):
-        try:
-            unit.execute(_INSERT, key=key, ends_at=ends_at)
-        except peewee.IntegrityError:  # a rival was faster
-            unit.execute(_COUNT, key=key, at=at)
+    unit.later(_COUNT[unit.dialect], key=key, at=at, ends_at=at + seconds * 1_000_000)
     found, ends_at = unit.execute(_GET, key=key).fetchone()
     return int(found), int(ends_at)
 
 
 def give_back(unit: Unit, key: str) -> None:
     """Count one attempt less: it was a good one."""
-    unit.execute(_GIVE_BACK, key=key)
+    unit.later(_GIVE_BACK, key=key)
 
 
 def forget(unit: Unit, at: int, limit: int) -> int:
@@ -50,7 +51,3 @@ def forget(unit: Unit, at: int, limit: int) -> int:
     for key in old:
         unit.execute(_FORGET, key=key, at=at)
     return len(old)
-
-
-def _restart(unit: Unit, key: str, at: int, ends_at: int) -> bool:
-    return unit.execute(_RESTART, key=key, at=at, ends_at=ends_at).rowcount == 1

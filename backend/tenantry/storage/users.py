@@ -100,4 +100,4 @@ def verify_email(unit: Unit, user: User, at: int) -> bool:
 
 def note_sign_in(unit: Unit, user_id: str, at: int) -> None:
     """Note when the user signed in last."""
-    unit.execute(_SIGNED_IN, id=user_id, at=at)
+    unit.later(_SIGNED_IN, id=user_id, at=at)

@@ -13,6 +13,7 @@ from tenantry.services.audit.log import event
 from tenantry.services.session_check import check_recent
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant
+from tenantry.services.throttle import NO_TICKET, Ticket, give_back
 from tenantry.storage import audit, changes, memberships, sessions, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -38,8 +39,15 @@ class Sessions:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def begin(
-        self, actor: Actor, user: User, amr: Sequence[str], *, auth_time: int | None = None, user_agent: str = ""
+    async def begin(  # noqa: PLR0913 - what is known of a sign-in
+        self,
+        actor: Actor,
+        user: User,
+        amr: Sequence[str],
+        *,
+        auth_time: int | None = None,
+        user_agent: str = "",
+        ticket: Ticket = NO_TICKET,
     ) -> NewSession:
         """Sign ``user`` in, in the tenant that they are a member of when there is exactly one.
 
@@ -51,11 +59,12 @@ class Sessions:
             amr: how (RFC 8176).
             auth_time: when, in epoch microseconds, 0 if nobody knows; now when it is None.
             user_agent: of the browser, for the list of sessions.
+            ticket: attempts that count no more with it.
         """
         made = _new(actor, user, amr, user_agent)
         if auth_time is not None:
             made = replace(made, session=replace(made.session, auth_time=auth_time))
-        return replace(made, session=await self._db.run(_begin, actor, made.session, write=True))
+        return replace(made, session=await self._db.run(_begin, actor, made.session, ticket, write=True))
 
     async def renew(
         self, actor: Actor, user: User, *, proved: Sequence[str] = (), gone: Sequence[str] = ()
@@ -137,7 +146,8 @@ def _new(actor: Actor, user: User, amr: Sequence[str], user_agent: str) -> NewSe
     return NewSession(session, cookie, user.must_review)
 
 
-def _begin(unit: Unit, actor: Actor, session: Session) -> Session:
+def _begin(unit: Unit, actor: Actor, session: Session, ticket: Ticket) -> Session:
+    give_back(unit, ticket)
     places = memberships.of_user(unit, session.user_id)
     if len(places) == 1:
         session = replace(session, tenant_id=places[0].tenant_id)

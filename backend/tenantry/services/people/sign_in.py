@@ -20,7 +20,7 @@ from tenantry.services.people.factors import Factors
 from tenantry.services.people.passwords import Passwords
 from tenantry.services.people.sessions import NewSession, Sessions
 from tenantry.services.standing import notice
-from tenantry.services.throttle import CODES, CODES_OF_LOGIN, Throttle
+from tenantry.services.throttle import CODES, CODES_OF_LOGIN, NO_TICKET, Throttle, Ticket, give_back
 from tenantry.storage import changes, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -85,13 +85,13 @@ class SignIn:
         """
         email = email_address.normalise(email)
         known = await self._db.run(users.with_address, email)
-        user = await self._admit(actor, email, known, password, device)
+        user, ticket = await self._admit(actor, email, known, password, device)
         if user is None or user.status is not UserStatus.ACTIVE:
             raise self._refuse(actor, user or next(iter(known), None))
         user = await self._rehash(user, password)
         if (await self._factors.state(user.id)).since:
-            return Halfway(await self._db.run(links.make, Purpose.SIGN_IN, user.id, write=True))
-        return await self.begin(actor, user, WITH_PASSWORD, user_agent=user_agent)
+            return Halfway(await self._db.run(_halfway, user.id, ticket, write=True))
+        return await self.begin(actor, user, WITH_PASSWORD, user_agent=user_agent, ticket=ticket)
 
     async def with_code(self, actor: Actor, token: str, code: str, *, user_agent: str = "") -> SignedIn:
         """Go on with a code of the user's authenticator app, or with a recovery code.
@@ -109,16 +109,24 @@ class SignIn:
         step = await self._factors.step_of(user.id, code)
         if not await self._db.run(_use, link, step, code, write=True):
             raise self._refuse(actor, user, "the code is wrong, or was used before")
-        await self._throttle.give_back(ticket)
         first, auth_time = (WITH_PASSWORD, None) if link.purpose is Purpose.SIGN_IN else (ELSEWHERE, link.auth_time)
         amr = (*first, *(BY_APP if step else BY_RECOVERY_CODE))
-        return await self.begin(actor, user, amr, auth_time=auth_time, user_agent=user_agent)
+        return await self.begin(actor, user, amr, auth_time=auth_time, user_agent=user_agent, ticket=ticket)
 
-    async def begin(
-        self, actor: Actor, user: User, amr: Sequence[str], *, auth_time: int | None = None, user_agent: str = ""
+    async def begin(  # noqa: PLR0913 - as there
+        self,
+        actor: Actor,
+        user: User,
+        amr: Sequence[str],
+        *,
+        auth_time: int | None = None,
+        user_agent: str = "",
+        ticket: Ticket = NO_TICKET,
     ) -> SignedIn:
         """Begin the session of a user who has proved who they are, as :meth:`Sessions.begin` says."""
-        session = await self._sessions.begin(actor, user, amr, auth_time=auth_time, user_agent=user_agent)
+        session = await self._sessions.begin(
+            actor, user, amr, auth_time=auth_time, user_agent=user_agent, ticket=ticket
+        )
         metrics.SIGN_INS.count("ok")
         return SignedIn(session=session, device=name_device(user))
 
@@ -129,8 +137,10 @@ class SignIn:
         session = await self._sessions.renew(actor, user, proved=proved, gone=gone)
         return SignedIn(session=session, device=name_device(user))
 
-    async def _admit(self, actor: Actor, email: str, known: Sequence[User], password: str, device: str) -> User | None:
-        """Who of the users with an address has that password, of whom one may know the browser.
+    async def _admit(
+        self, actor: Actor, email: str, known: Sequence[User], password: str, device: str
+    ) -> tuple[User | None, Ticket]:
+        """Who of the users with an address has that password, of whom one may know the browser, and what was counted.
 
         To the others, who may be anybody, it is a stranger: else who has one account would guess at another's.
         """
@@ -143,10 +153,8 @@ class SignIn:
             ticket = await self._throttle.admit_password(email, actor.ip, name)
             user = await self._whose(part, password)
             if user:
-                if user.status is UserStatus.ACTIVE:
-                    await self._throttle.give_back(ticket)
-                return user
-        return None
+                return user, ticket
+        return None, NO_TICKET
 
     async def _whose(self, known: Sequence[User], password: str) -> User | None:
         """Who of the users with an address has that password.
@@ -171,6 +179,11 @@ class SignIn:
         metrics.SIGN_INS.count("refused")
         self._audit.note_denied(actor, "session.begin", "/login", error)
         return error
+
+
+def _halfway(unit: Unit, user_id: str, ticket: Ticket) -> str:
+    give_back(unit, ticket)
+    return links.make(unit, Purpose.SIGN_IN, user_id)
 
 
 def _use(unit: Unit, link: Link, step: int, code: str) -> bool:
