@@ -70,8 +70,9 @@ class Deliveries:
 
     async def work(self) -> None:
         """Queue what has happened, and begin to send what waits; who is still being sent to is left alone."""
-        while await self._db.run(events.is_behind):
-            await self._db.run(events.tell, write=True)
+        more = await self._db.run(events.is_behind)
+        while more:  # and not until nobody writes, which may be never
+            more = await self._db.run(events.tell, write=True)
         now, left = ids.now_micros(), False
         self._others_wait = False
         waiting = await self._db.run(deliveries.waiting, now)
