@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
+import pymysql
 import pytest
 
 from tenantry import metrics
@@ -114,11 +115,29 @@ async def test_a_unit_cut_in_its_commit_is_not_run_again(
         monkeypatch.setattr(MySQLConnection, "run_all", cut_in_commit(database_server, committed=False))
         with pytest.raises(TenantryError) as unknown:
             await database.run(once, write=True)
-        assert (unknown.value.code, unknown.value.retry_after) == (Code.UNAVAILABLE, 1)
+        assert (unknown.value.code, unknown.value.retry_after) == (Code.TIMEOUT, 1)
         monkeypatch.undo()
         assert len(attempts) == 1
         await database.run(once, write=True)
         assert len(set(attempts)) == 2
+
+
+async def test_what_the_server_refuses_before_it_comes_to_commit_is_tried_again(
+    database_server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, refusals = MySQLConnection.run_all, iter([pymysql.OperationalError(1290, "read-only")])
+
+    def refuse_once(connection: MySQLConnection, statements: Iterable[Bound]) -> Iterator[Cursor]:
+        bound = list(statements)
+        if bound[-1] == ("COMMIT", ()) and (refusal := next(refusals, None)):
+            raise refusal
+        yield from original(connection, bound)
+
+    async with opened(await emptied(database_server)) as database:
+        monkeypatch.setattr(MySQLConnection, "run_all", refuse_once)
+        (stored,) = await database.run(create, tenant("acme"), write=True)
+        assert stored.seq == 1
+        assert next(refusals, None) is None
 
 
 @pytest.mark.parametrize("committed", [True, False])
@@ -138,7 +157,7 @@ async def test_an_idempotency_key_makes_a_cut_commit_repeatable(
         monkeypatch.setattr(MySQLConnection, "run_all", cut_in_commit(database_server, committed=committed))
         with pytest.raises(TenantryError) as unknown:
             await database.run(answer, write=True)
-        assert unknown.value.code is Code.UNAVAILABLE
+        assert unknown.value.code is Code.TIMEOUT
         monkeypatch.undo()
         assert await database.run(changes.current_seq) == int(committed)
         assert await database.run(answer, write=True) == Answer(201, "1")

@@ -11,7 +11,8 @@ from tenantry.model.selectors import parse_labels
 from tenantry.storage import changes, resources
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
-from tests.storage.samples import create, remove, rewrite, tenant
+from tests.storage.samples import NOW, create, remove, rewrite, tenant
+from tests.support.databases import opened
 
 
 def names(unit: Unit, labels: str) -> list[str]:
@@ -112,24 +113,46 @@ async def test_the_users_of_a_plan_are_counted(database: Database) -> None:
 
 
 async def test_what_is_known_is_checked_with_what_follows_and_not_read(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (plan,) = await database.run(create, tenant("pro", kind="Plan", generation=1), write=True)
-
-    def look(unit: Unit, name: str) -> Resource | None:
+    def look(unit: Unit, name: str = "pro") -> Resource | None:
         return resources.known(unit, "Plan", "", name)
 
-    assert await database.run(look, "pro", write=True) == plan
-    counted = await database.run(rewrite, plan, replace(plan, status='{"tenants":1}'), write=True)
-    with monkeypatch.context() as patched:
-        patched.setattr(resources, "get", None)
-        assert await database.run(look, "pro", write=True) == plan  # the status may be older
-    changed = await database.run(rewrite, counted, replace(counted, generation=2), write=True)
-    with pytest.raises(TenantryError, match="was changed meanwhile") as lost:
-        await database.run(look, "pro", write=True)
-    assert (lost.value.code, lost.value.raced) == (Code.CONFLICT, True)
-    assert await database.run(look, "pro", write=True) == changed
+    plans = [tenant(name, kind="Plan", generation=1) for name in ("free", "pro")]
+    async with opened(database_url) as database, opened(database_url) as other:
+        _, plan = await database.run(create, *plans, write=True)
+        for name in ("free", "pro"):
+            assert await database.run(look, name, write=True)
+        counted = await other.run(rewrite, plan, replace(plan, status='{"tenants":1}'), write=True)
+        with monkeypatch.context() as patched:
+            patched.setattr(resources, "get", None)
+            assert await database.run(look, write=True) == plan  # the status may be older
+        changed = await other.run(rewrite, counted, replace(counted, generation=2, updated_at=NOW + 1), write=True)
+        with pytest.raises(TenantryError, match="was changed meanwhile") as lost:
+            await database.run(look, write=True)
+        assert (lost.value.code, lost.value.raced) == (Code.CONFLICT, True)
+        with monkeypatch.context() as patched:
+            patched.setattr(resources, "get", lambda *_: None)
+            assert await database.run(look, "free", write=True) is None  # with one all were forgotten
+        assert await database.run(look, write=True) == changed
+        again = replace(changed, spec='{"displayName":"Another"}', updated_at=NOW + 2)
+        again = await other.run(rewrite, changed, again, write=True)  # as after a restore: the same generation
+        with pytest.raises(TenantryError, match="was changed meanwhile"):
+            await database.run(look, write=True)
+        assert await database.run(look, write=True) == again
+        await other.run(remove, again, write=True)
+        with pytest.raises(TenantryError, match="was changed meanwhile"):
+            await database.run(look, write=True)
+        assert await database.run(look, write=True) is None
+
+
+async def test_what_this_process_changes_is_not_known_any_more(database: Database) -> None:
+    def look(unit: Unit) -> Resource | None:
+        return resources.known(unit, "Plan", "", "pro")
+
+    (plan,) = await database.run(create, tenant("pro", kind="Plan"), write=True)
+    assert await database.run(look, write=True) == plan
+    changed = await database.run(rewrite, plan, replace(plan, generation=2), write=True)
+    assert await database.run(look, write=True) == changed
     await database.run(remove, changed, write=True)
-    with pytest.raises(TenantryError, match="was changed meanwhile"):
-        await database.run(look, "pro", write=True)
-    assert await database.run(look, "pro", write=True) is None
+    assert await database.run(look, write=True) is None

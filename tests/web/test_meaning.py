@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -9,8 +10,10 @@ import pytest
 
 from tenantry.model import ids
 from tenantry.model.resource import Tombstone
-from tenantry.storage import tombstones
+from tenantry.storage import resources, tombstones
 from tenantry.storage.unit import Unit
+from tests.storage.samples import rewrite
+from tests.support.databases import opened
 from tests.support.server import ServerInProcess
 
 ROOT = "/apis/tenantry.dev/v1alpha1"
@@ -178,6 +181,24 @@ async def test_a_tenant_beyond_its_plan_says_where_and_follows_the_plan(server: 
         assert lowered["spec"] == within["spec"]
         kept = condition(lowered, "PlanResolved")["lastTransitionTime"]
         assert kept == condition(beyond, "PlanResolved")["lastTransitionTime"]
+
+
+async def test_a_plan_that_another_process_has_changed_is_no_conflict(server: ServerInProcess) -> None:
+    async with server.session() as http, opened(f"sqlite:///{server.data_dir}/tenantry.db") as other:
+        api = Api(http)
+        await api.create(PLANS, plan("pro"))
+        acme = await api.create(TENANTS, tenant("acme"))
+        stored = await other.run(resources.get, "Plan", "", "pro")
+        assert stored is not None
+        changed = replace(stored, generation=stored.generation + 1, updated_at=stored.updated_at + 1)
+        await other.run(rewrite, stored, changed, write=True)
+        acme["spec"]["displayName"] = "Acme 2"
+        status, answer = await api.call("PUT", f"{TENANTS}/acme", json=acme)
+        assert status == 200, answer
+        status, answer = await api.call(
+            "PUT", f"{TENANTS}/acme", json=acme | {"spec": answer["spec"] | {"state": "Suspended"}}
+        )
+        assert (status, answer["reason"]) == (409, "Conflict")  # of its own
 
 
 async def test_a_tenant_that_moves_is_counted_where_it_is(server: ServerInProcess) -> None:

@@ -75,7 +75,7 @@ async def test_links_of_other_processes_lead_to_the_port_that_the_server_has(tmp
 async def test_a_pipe_gets_no_link_and_is_told_where_one_is(tmp_path: Path) -> None:
     async with server_process(tmp_path) as server:
         assert "/setup/" not in server.output
-        assert "Nobody can sign in yet." in server.output
+        assert "There is no account yet." in server.output
         assert "\n  tenantry admin setup-link\n" in server.output
         made = await asyncio.to_thread(run, "admin", "setup-link", DATA_DIR=str(server.data_dir))
         assert made.stdout.startswith(f"{server.base_url}/setup/tnl_")

@@ -117,6 +117,14 @@ class MySQL:
                 f"{self.address} has no database {self.name!r}: "
                 f"CREATE DATABASE `{self.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
             )
+        elif any(isinstance(link, retry.CommitUnknownError) for link in retry.chain(error)):
+            message = (
+                f"the database at {self.address} went away in COMMIT (error {fate.code}), and may have done what it "
+                "was asked to: look first"
+            )
+            unknown = TenantryError(Code.TIMEOUT, message, retry_after=1)
+            unknown.__cause__ = error
+            return unknown
         elif fate.code is None:
             return error
         else:
@@ -177,7 +185,8 @@ class _Thread:
             try:
                 return Outcome(job, job.call(unit)), unit.seq
             except BaseException as error:
-                if unit.committing and retry.fate(error).discard:
+                fate = retry.fate(error)
+                if fate.discard and (unit.committing or (unit.commit_sent and fate.code in retry.SILENT)):
                     raise retry.CommitUnknownError("the connection was lost in COMMIT") from error
                 self._roll_back(database)
                 raise

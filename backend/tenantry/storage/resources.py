@@ -39,8 +39,10 @@ _TENANT_NAME = Statement(
 )
 _TENANT = Statement(_rows.select.where((_table.kind == "Tenant") & (_table.tenant_id == arg("tenant_id"))))
 # seq = 0 until changes.commit: MySQL counts changed rows, and so this one always changes
+# a generation alone may be given twice: to what was rolled back, or is gone with an older state of the database
+_STILL = ("uid", "generation", "updated_at")
 _IS_STILL = Statement(
-    _table.select(_table.generation).where((_table.uid == arg("uid")) & (_table.generation == arg("generation")))
+    _table.select(_table.generation).where(reduce(and_, (getattr(_table, name) == arg(name) for name in _STILL)))
 )
 _UPDATE = Statement(_table.update({name: arg(name) for name in _WRITABLE} | {"seq": 0}).where(_IS_CURRENT))
 _DELETE = Statement(_table.delete().where(_IS_CURRENT))
@@ -80,7 +82,8 @@ def known(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
     key, memory = (kind, namespace, name), unit.database.known
     found: Resource | None = memory.get(key)
     if found is not None:
-        unit.later(_IS_STILL, partial(_forgotten, memory, found), uid=found.uid, generation=found.generation)
+        still = {name: getattr(found, name) for name in _STILL}
+        unit.later(_IS_STILL, partial(_forgotten, memory, found), **still)
     elif (found := get(unit, *key)) is not None:
         if len(memory) >= _REMEMBERED:
             memory.clear()
@@ -89,7 +92,7 @@ def known(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
 
 
 def _forgotten(memory: dict[Key, Resource], found: Resource) -> TenantryError:
-    memory.pop(found.key, None)
+    memory.clear()  # another process writes: who looks at many is to lose its time once, and not for each
     return _changed(found)
 
 
@@ -221,6 +224,7 @@ def update(unit: Unit, resource: Resource, expected_seq: int, labels: Mapping[st
     Raises, then or with the next statement:
         TenantryError: ``CONFLICT``, it was changed or deleted meanwhile.
     """
+    unit.database.known.pop(resource.key, None)
     values = _rows.values(resource) | {"expected_seq": expected_seq}
     unit.later(_UPDATE, partial(_changed, resource), **values)
     unit.mark_changed(resource.uid)
@@ -239,6 +243,7 @@ def delete(unit: Unit, resource: Resource, expected_seq: int) -> None:
     Raises, then or with the next statement:
         TenantryError: ``CONFLICT``, it was changed or deleted meanwhile.
     """
+    unit.database.known.pop(resource.key, None)
     unit.later(_DELETE, partial(_changed, resource), uid=resource.uid, expected_seq=expected_seq)
     unit.mark_changed(resource.uid)
     unit.later(_DELETE_LABELS, uid=resource.uid)

@@ -39,6 +39,8 @@ LOST = frozenset({
     2013,  # lost connection during query
     4031,  # disconnected because of inactivity
 })  # fmt: skip
+#: Those of the driver: the server has said nothing.
+SILENT = frozenset({0, 2006, 2013})
 #: The server does not let us work, and will not a moment later either: somebody must do something about it.
 REFUSED = frozenset({
     1021,  # disk full

@@ -13,6 +13,7 @@ from tenantry.storage.statement import Statement
 
 Dialect = Literal["sqlite", "mysql"]
 Query = Statement | peewee.Query
+_COMMIT: Bound = ("COMMIT", ())
 #: statements that wait for another
 _MOST_WAITING = 64
 #: makes the error of a statement that did not write or find its one row
@@ -40,6 +41,7 @@ class Unit:
         "_sealed",
         "_sent",
         "_waiting",
+        "commit_sent",
         "committing",
         "database",
         "dialect",
@@ -52,7 +54,8 @@ class Unit:
         self.dialect = dialect
         self.write = write
         self.seq = 0  # the highest seq taken
-        self.committing = False  # COMMIT was sent
+        self.commit_sent = False
+        self.committing = False  # all that was sent before COMMIT is done
         self._changed: set[str] = set()
         self._sealed = False
         self._open = True
@@ -108,8 +111,8 @@ class Unit:
         if self._waiting and not (self._sent and all(otherwise is None for _, otherwise in self._waiting)):
             self._send()  # not with COMMIT: an old connection may be closed, and what came of a statement is seen here
         if self._commits:
-            self._waiting.append((("COMMIT", ()), None))
-            self.committing = True
+            self._waiting.append((_COMMIT, None))
+            self.commit_sent = True
         if self._waiting:
             self._send()
 
@@ -135,7 +138,9 @@ class Unit:
         self._sent = True
         waiting, self._waiting = self._waiting, []
         with contextlib.closing(self.database.run_all(bound for bound, _ in waiting)) as results:
-            *_, last = (_expect(results, otherwise) for _, otherwise in waiting)
+            for bound, otherwise in waiting:
+                self.committing = bound is _COMMIT
+                last = _expect(results, otherwise)
         return last
 
 

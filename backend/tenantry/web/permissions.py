@@ -41,8 +41,9 @@ async def refusal(request: web.Request, actor: Actor, template: str, needs: Perm
     name = _tenant_of(request, template)
     if name and not await _may_know(request.app[SERVICES].standing, actor, name):
         return RefusedError(f'there is no Tenant "{name}"', actor, Code.NOT_FOUND)
-    error = _forbidden(request, actor, needs)
-    error.scope = missing_scope(actor, needs)
+    scope = missing_scope(actor, needs)
+    error = _forbidden(request, actor, _lack(needs, scope))
+    error.scope = scope
     return error
 
 
@@ -60,7 +61,7 @@ async def _may_know(standing: Standing, actor: Actor, name: str) -> bool:
     return not actor.user_id or actor.may(Permission.RESOURCES_READ)
 
 
-def _forbidden(request: web.Request, actor: Actor, needs: Permission) -> TenantryError:
+def _forbidden(request: web.Request, actor: Actor, lack: str) -> TenantryError:
     """The words are those of apiserver's ``responsewriters.ForbiddenStatusError``, and elsewhere what is missing."""
     user = f"User {quote(actor.name)} cannot"
     parts = request.path.removeprefix(_PREFIX).split("/")
@@ -69,7 +70,7 @@ def _forbidden(request: web.Request, actor: Actor, needs: Permission) -> Tenantr
         namespace, parts = parts[1], parts[2:]
     kind = BY_PLURAL.get(parts[0])
     if kind is None or not request.path.startswith(_PREFIX):
-        message = f"{user} {request.method.lower()} path {quote(request.path)}: {_lack(needs)}"
+        message = f"{user} {request.method.lower()} path {quote(request.path)}: {lack}"
         return TenantryError(Code.FORBIDDEN, message)
     name, *subresource = [*parts[1:], ""]
     resource = "/".join([parts[0], *filter(None, subresource)])
@@ -78,14 +79,16 @@ def _forbidden(request: web.Request, actor: Actor, needs: Permission) -> Tenantr
     return TenantryError(Code.FORBIDDEN, message, kind=kind.name, name=name)
 
 
-def _lack(needs: Permission) -> str:
-    """What is missing, and what brings it."""
+def _lack(needs: Permission, scope: str) -> str:
+    """What is missing, and what brings it: ``scope`` or one like it, or a role where it is not for want of one."""
     if needs in FREE:
         return "only a person who is signed in may"
     roles = " or ".join(role for role, brings in ROLES.items() if needs in brings)
-    scopes = " or ".join(scope for scope, brings in SCOPES.items() if needs in brings)
-    by_role = f"the role {roles}, or " if roles else ""
-    return f"the permission {needs} is missing, which comes with {by_role}the scope {scopes}"
+    if scope:
+        by = f"comes with the scope {' or '.join(name for name, brings in SCOPES.items() if needs in brings)}"
+    else:
+        by = f"comes with the role {roles}" if roles else "platform administrators have"
+    return f"the permission {needs} is missing, which {by}"
 
 
 def _verb(request: web.Request, name: str) -> str:

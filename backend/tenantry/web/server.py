@@ -259,7 +259,7 @@ async def _print_way_in(server: Server) -> None:
     with suppress(TenantryError):  # the database is away
         if await server.services.accounts.are_none():
             print(  # noqa: T201
-                "Nobody can sign in yet. A link for the first account, which works once, is printed by:\n\n"
+                "There is no account yet. A link for the first one, which works once, is printed by:\n\n"
                 "  tenantry admin setup-link\n",
                 flush=True,
             )

@@ -149,7 +149,7 @@ class ServiceAccounts:
         allowed_cidrs: Sequence[str],
         once: Once[NewKey] | None = None,
     ) -> NewKey:
-        """Make a key by which it acts, within ``scopes``, each of which it can use, also in another role.
+        """Make a key by which it acts, within ``scopes``, of which each is one of :func:`_usable`.
 
         Raises:
             TenantryError: ``NOT_FOUND``; else as of :meth:`Keys.create`.
@@ -197,7 +197,7 @@ def owner_of(account: ServiceAccount) -> str:
 
 
 def _usable(account: ServiceAccount) -> list[str]:
-    """The scopes of which it may do anything now, or in any role that it may be given."""
+    """The scopes that a key of it may have: in a tenant none of the platform's, and else those that it shares."""
     if account.tenant_id:
         return [scope for scope in SCOPES if scope not in OF_THE_PLATFORM]
     return [scope for scope, brings in SCOPES.items() if brings & account.permissions()]

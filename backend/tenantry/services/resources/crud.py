@@ -110,10 +110,14 @@ class ResourceService:
             message = "Invalid value: 0: must be specified for an update"
             error = FieldError("metadata.resourceVersion", FieldCode.INVALID, message)
             raise candidate.invalid(at.kind, at.name, [error])
-        current = await self.get(actor, at)
-        writer = options.writer(at.subresource)
-        new = await offload([document, *current.texts], candidate.update, at.kind, document, current, writer)
-        return await self._store(actor, new, options, "update")
+
+        async def attempt() -> Written:  # again for what it rests on: its own object it names
+            current = await self.get(actor, at)
+            writer = options.writer(at.subresource)
+            new = await offload([document, *current.texts], candidate.update, at.kind, document, current, writer)
+            return await self._store(actor, new, options, "update")
+
+        return await retrying(attempt)
 
     async def patch(  # noqa: PLR0913 - who writes what where, and how
         self,

@@ -131,9 +131,9 @@ async def delete_service_account(call: Call[Nothing, Nothing]) -> Reply:
 async def create_service_account_key(call: Call[Nothing, NewKeyBody]) -> Reply:
     """Make an API key by which a service account acts.
 
-    It may what the service account may at that moment, within its scopes. One that it could never use is refused: in a
-    tenant those of the platform, on the platform what its own scopes do not have. Its token is shown this once. It is
-    revoked like any other key, below `/v1/keys`.
+    It may what the service account may at that moment, within its scopes. In a tenant none of them is of the platform,
+    and on the platform each shares something with those of the account. Its token is shown this once. It is revoked
+    like any other key, below `/v1/keys`.
     """
     body = call.body
     made = await call.services.service_accounts.create_key(
