@@ -57,7 +57,7 @@ test: $(VENV)/dev.stamp ## Run all tests; ARGS='tests/web -k watch' runs some
 	@$(PYTEST) $(ARGS)
 
 check: lint ## Lint and run the unit tests, in under 90 s; needs no cluster and no database server
-	@$(PYTEST) --quiet --ignore tests/web/test_schemathesis.py \
+	@$(PYTEST) --quiet -p no:schemathesis --ignore tests/web/test_schemathesis.py \
 		-m "not (cluster or node or image or browser or database or slow)" $(ARGS)
 
 lint: $(VENV)/dev.stamp ## Check style, types and import contracts
