@@ -40,8 +40,9 @@ MEANINGS = {
         "Start what is away, free the port, or start the release that fits the database's schema; then try again.",
     ),
     Exit.CANNOT_CREATE: Meaning(
-        "the data directory cannot be written to",
-        "Name another one with `TENANTRY_DATA_DIR`, mount something writable there, or mend its owner and its space.",
+        "the data directory cannot be written to, or another server has it",
+        "Name another one with `TENANTRY_DATA_DIR`, stop the other server, mount something writable there, or mend its "
+        "owner and its space.",
     ),
     Exit.IO_ERROR: Meaning("standard output cannot be written to", "Make room where it goes."),
     Exit.DENIED: Meaning(

@@ -198,7 +198,7 @@ class Settings(BaseSettings):
     database_url: SecretStr = Field(
         default=SecretStr(""),
         description="`mysql://user:password@host:3306/database?ssl-ca=FILE` (without ssl-ca no TLS) or "
-        "`sqlite:///path`; SQLite in DATA_DIR when empty.",
+        "`sqlite:///path` (with four slashes an absolute one); SQLite in DATA_DIR when empty.",
     )
     database_password_file: Path | None = Field(
         default=None, description="File with the database password, instead of one in DATABASE_URL."

@@ -157,4 +157,6 @@ async def test_a_tenant_is_explained(tenantry: Tenantry) -> None:
 )
 async def test_a_suspended_tenant_is_explained_with_its_reason(tenantry: Tenantry, suspension: str, told: str) -> None:
     await tenantry("apply", "-f", "-", given=f"{TENANT}  state: Suspended\n{suspension}")
-    assert f"\nState:       Suspended ({told}\n" in (await tenantry("explain", "tenant", "acme")).stdout
+    explained = (await tenantry("explain", "tenant", "acme")).stdout
+    assert explained.splitlines()[0].endswith(", and suspended")
+    assert f"\nState:       Suspended ({told}\n" in explained

@@ -139,6 +139,15 @@ async def test_who_signs_in_through_the_browser_works_as_themselves(machine: Mac
     assert "acme" in out
     _, err = await machine.run("login")
     assert err.startswith(f"Signing in at {url(machine)}, which {machine.logins.kubeconfig} names.\n")
+    assert "Commands of this program" not in err
+
+
+async def test_who_signs_in_beside_a_data_directory_is_told_what_goes_first(machine: Machine) -> None:
+    own = machine.home / ".tenantry" / "kubeconfig"
+    own.parent.mkdir()
+    own.write_text(machine.server.kubeconfig.read_text())
+    _, err = await machine.run("login", "--server", url(machine), "--ca-file", str(machine.server.ca))
+    assert err.endswith("Commands of this program go by .tenantry/kubeconfig here, and not by this sign-in.\n")
 
 
 async def test_who_signs_in_by_a_code_compares_it_in_any_browser(machine: Machine) -> None:

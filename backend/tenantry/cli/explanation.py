@@ -49,7 +49,8 @@ def _verdict(found: Mapping[str, Any]) -> str:
         return f"{name} has no state yet"
     words = {"True": "is Ready", "False": "is not Ready", "Unknown": "may be Ready or not"}[ready["status"]]
     why = f": {ready['message'] or ready['reason']}" if ready["status"] != "True" else ""
-    return f"{name} {words} since {ready['since']}{why}"
+    suspended = ", and suspended" if found.get("suspension") else ""
+    return f"{name} {words} since {ready['since']}{why}{suspended}"
 
 
 def _state(found: Mapping[str, Any]) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from tenantry.cli.exits import exit_of, fail
-from tenantry.cli.place import UnknownPlaceError, locate
+from tenantry.cli.place import UnknownPlaceError, goes_first, locate
 from tenantry.client.logins import Login, Logins
 from tenantry.client.oauth import PATIENCE_SECONDS, AuthorizationServer, Endpoints, Tokens
 from tenantry.client.session import Request, Session
@@ -90,6 +90,9 @@ async def login(server: str | None, ca_file: Path | None, *, device: bool) -> No
         )
     )
     click.echo(f"You are signed in at {url} as {_name(me)}. For kubectl:\n\n  export KUBECONFIG={logins.kubeconfig}\n")
+    first = goes_first()
+    if first and first != str(logins.kubeconfig):
+        click.echo(f"Commands of this program go by {first} here, and not by this sign-in.", err=True)
 
 
 @click.command()
@@ -135,7 +138,11 @@ async def token(server: str | None) -> None:
 
 def _open(url: str) -> None:
     within = f"within {PATIENCE_SECONDS / 60:.0f} minutes"
-    click.echo(f"Sign in in your browser and allow it there {within}; if none opens, go to:\n\n  {url}\n", err=True)
+    click.echo(
+        f"Sign in in your browser and allow it there {within}; if none opens, go there "
+        f"on this machine (from any other, --device):\n\n  {url}\n",
+        err=True,
+    )
     # it may wait for the browser, and that for us
     threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 

@@ -105,6 +105,15 @@ def locate(server: str | None, ca_file: Path | None) -> Located:
     return Located(url, ca, _source(server, known))
 
 
+def goes_first() -> str:
+    """The kubeconfig that commands go by which name no server, before any sign-in; empty without one."""
+    try:
+        known = _find_known(None)
+    except kubeconfig.KubeconfigError:
+        return ""
+    return os.pathsep.join(map(str, known.paths)) if known else ""
+
+
 def _source(server: str | None, known: kubeconfig.Access | None) -> str:
     if known and not server:
         return os.pathsep.join(map(str, known.paths))

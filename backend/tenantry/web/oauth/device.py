@@ -74,7 +74,8 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     tenant = await services.standing.tenant(acts_in) if acts_in else None
     if tenant is None and not IDENTITY_SCOPES.keys() >= set(device.scopes):
         problem = (
-            "A device acts in one tenant, and you are in none: choose one at your account, then type the code again."
+            "A device acts in one tenant, and you are in none: choose one at your account, or open an invite to one, "
+            "then type the code again."
         )
         return rendering.show(request, "device.html", status=422, user_code=typed[:20], problem=problem)
     if decision not in {"allow", "deny"}:
