@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from tenantry.model import ids
 from tenantry.model.identity import Membership, User
 from tenantry.model.permissions import Role
-from tenantry.storage import memberships
+from tenantry.storage import memberships, resources
+from tests.storage.samples import rewrite
 from tests.support.application import Answer, Application
+from tests.support.databases import opened
 from tests.support.people import add_session, add_user, browser, replicas, seen
 from tests.support.server import ServerInProcess, running_server
 
@@ -67,13 +70,20 @@ async def test_its_maker_is_the_owner_of_a_tenant_like_any_other(tmp_path: Path)
         assert {"create", "member.add"} <= {row["action"] for row in rows}
 
 
-async def test_a_plan_that_has_changed_keeps_nobody_waiting(tmp_path: Path) -> None:
-    async with running_server(tmp_path, sign_up="Open", sign_up_plan="trial") as server, server.session() as session:
+async def test_a_plan_that_another_process_has_changed_keeps_nobody_out(tmp_path: Path) -> None:
+    async with (
+        running_server(tmp_path, sign_up="Open", sign_up_plan="trial") as server,
+        server.session() as session,
+        opened(f"sqlite:///{server.data_dir}/tenantry.db") as other,
+    ):
         v1 = Application(session, server)
         await v1.plan("trial")
         async with browser(server, await add_session(server, await add_user(server))) as api:
             assert (await api.post("/v1/tenants", NEW)).status == 201
-            await v1.patch("plans/trial", {"spec": {"maxNamespaces": 1}})
+            plan = await other.run(resources.get, "Plan", "", "trial")
+            assert plan is not None
+            changed = replace(plan, generation=plan.generation + 1, updated_at=plan.updated_at + 1)
+            await other.run(rewrite, plan, changed, write=True)
             assert (await api.post("/v1/tenants", NEW | {"name": "globex"})).status == 201
 
 
