@@ -91,7 +91,9 @@ class SignIn:
         user = await self._rehash(user, password)
         if (await self._factors.state(user.id)).since:
             return Halfway(await self._db.run(_halfway, user.id, ticket, write=True))
-        return await self.begin(actor, user, WITH_PASSWORD, user_agent=user_agent, ticket=ticket)
+        return _signed_in(
+            user, await self._sessions.begin(actor, user, WITH_PASSWORD, user_agent=user_agent, ticket=ticket)
+        )
 
     async def with_code(self, actor: Actor, token: str, code: str, *, user_agent: str = "") -> SignedIn:
         """Go on with a code of the user's authenticator app, or with a recovery code.
@@ -111,24 +113,14 @@ class SignIn:
             raise self._refuse(actor, user, "the code is wrong, or was used before")
         first, auth_time = (WITH_PASSWORD, None) if link.purpose is Purpose.SIGN_IN else (ELSEWHERE, link.auth_time)
         amr = (*first, *(BY_APP if step else BY_RECOVERY_CODE))
-        return await self.begin(actor, user, amr, auth_time=auth_time, user_agent=user_agent, ticket=ticket)
-
-    async def begin(  # noqa: PLR0913 - as there
-        self,
-        actor: Actor,
-        user: User,
-        amr: Sequence[str],
-        *,
-        auth_time: int | None = None,
-        user_agent: str = "",
-        ticket: Ticket = NO_TICKET,
-    ) -> SignedIn:
-        """Begin the session of a user who has proved who they are, as :meth:`Sessions.begin` says."""
         session = await self._sessions.begin(
             actor, user, amr, auth_time=auth_time, user_agent=user_agent, ticket=ticket
         )
-        metrics.SIGN_INS.count("ok")
-        return SignedIn(session=session, device=name_device(user))
+        return _signed_in(user, session)
+
+    async def begin(self, actor: Actor, user: User, amr: Sequence[str], *, user_agent: str = "") -> SignedIn:
+        """Begin the session of a user who has just proved who they are, as :meth:`Sessions.begin` says."""
+        return _signed_in(user, await self._sessions.begin(actor, user, amr, user_agent=user_agent))
 
     async def renew(
         self, actor: Actor, user: User, *, proved: Sequence[str] = (), gone: Sequence[str] = ()
@@ -179,6 +171,11 @@ class SignIn:
         metrics.SIGN_INS.count("refused")
         self._audit.note_denied(actor, "session.begin", "/login", error)
         return error
+
+
+def _signed_in(user: User, session: NewSession) -> SignedIn:
+    metrics.SIGN_INS.count("ok")
+    return SignedIn(session=session, device=name_device(user))
 
 
 def _halfway(unit: Unit, user_id: str, ticket: Ticket) -> str:
