@@ -74,13 +74,14 @@ def get(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
 def known(unit: Unit, kind: str, namespace: str, name: str) -> Resource | None:
     """As :func:`get`, for what many writes look at and few change; only its status may be older.
 
-    What is remembered is checked, and not read: with the statement that follows, or at the end.
+    A unit that writes checks what is remembered, and does not read it: with the statement that follows, or at the end.
+    One that only reads would not be computed again, and reads it.
 
     Raises, then:
         TenantryError: ``CONFLICT``, it has changed since, and is read the next time.
     """
     key, memory = (kind, namespace, name), unit.database.known
-    found: Resource | None = memory.get(key)
+    found: Resource | None = memory.get(key) if unit.write else None
     if found is not None:
         still = {name: getattr(found, name) for name in _STILL}
         unit.later(_IS_STILL, partial(_forgotten, memory, found), **still)

@@ -122,8 +122,7 @@ def _assess(  # noqa: PLR0913 - all that is known
 ) -> dict[str, Any]:
     old, time = orjson.loads(resource.status), timestamp(now)
     if isinstance(spec, TenantSpec):
-        find = resources.known if unit.write else resources.get
-        plan = find(unit, PLAN.name, "", spec.plan_ref.name)
+        plan = resources.known(unit, PLAN.name, "", spec.plan_ref.name)
         return status.tenant(
             spec,
             _plan_spec(plan.spec) if plan else None,
