@@ -111,13 +111,18 @@ def goes_first() -> str:
         known = _find_known(None)
     except kubeconfig.KubeconfigError:
         return ""
-    return os.pathsep.join(map(str, known.paths)) if known else ""
+    return _shown(known) if known else ""
 
 
 def _source(server: str | None, known: kubeconfig.Access | None) -> str:
     if known and not server:
-        return os.pathsep.join(map(str, known.paths))
+        return _shown(known)
     return "TENANTRY_SERVER" if server == os.environ.get("TENANTRY_SERVER") else "--server"
+
+
+def _shown(known: kubeconfig.Access) -> str:
+    """The files of a kubeconfig, as ``KUBECONFIG`` names them."""
+    return os.pathsep.join(map(str, known.paths))
 
 
 def _signed_in(url: str) -> Credential:

@@ -111,20 +111,19 @@ class MySQL:
         return database
 
     def translate(self, error: BaseException, fate: retry.Fate) -> BaseException:
-        """What the awaiter is told: ``UNAVAILABLE`` for what passes, the error itself for what does not."""
+        """What the awaiter is told: that it passes, that COMMIT may have done it, or else the error itself."""
+        code = Code.UNAVAILABLE
         if retry.has_code(error, _NO_SUCH_DATABASE):
             message = (
                 f"{self.address} has no database {self.name!r}: "
                 f"CREATE DATABASE `{self.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
             )
         elif any(isinstance(link, retry.CommitUnknownError) for link in retry.chain(error)):
+            code = Code.TIMEOUT
             message = (
                 f"the database at {self.address} went away in COMMIT (error {fate.code}), and may have done what it "
                 "was asked to: look first"
             )
-            unknown = TenantryError(Code.TIMEOUT, message, retry_after=1)
-            unknown.__cause__ = error
-            return unknown
         elif fate.code is None:
             return error
         else:
@@ -138,9 +137,9 @@ class MySQL:
                 state = f"keeps our user out of {self.name!r}"
                 advice = f": GRANT ALL ON `{self.name}`.* to the user of {PREFIX}DATABASE_URL"
             message = f"the database at {self.address} {state} (error {fate.code}){advice}"
-        unavailable = TenantryError(Code.UNAVAILABLE, message, retry_after=1)
-        unavailable.__cause__ = error
-        return unavailable
+        told = TenantryError(code, message, retry_after=1)
+        told.__cause__ = error
+        return told
 
 
 class _Thread:
