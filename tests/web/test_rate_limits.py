@@ -11,7 +11,6 @@ import pytest
 from tenantry import metrics
 from tenantry.model.credentials import new_token
 from tenantry.services import rate_exchange
-from tenantry.services.rate_limits import RateLimits
 from tests.cluster import tools
 from tests.cluster.databases import DatabaseServer
 from tests.support.application import KUBERNETES, Application
@@ -19,29 +18,7 @@ from tests.support.cluster import demand
 from tests.support.databases import emptied
 from tests.support.kubectl import Kubectl
 from tests.support.server import running_server
-
-
-class Still:
-    """A clock that a test moves."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        """It."""
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Still:
-    """The time of the limits."""
-    clock = Still()
-    make = RateLimits.__init__
-
-    def init(self: RateLimits, *args: object, **named: object) -> None:
-        make(self, *args, **{**named, "monotonic": clock})  # type: ignore[arg-type]
-
-    monkeypatch.setattr(RateLimits, "__init__", init)
-    return clock
+from tests.web.conftest import Still
 
 
 @pytest.fixture

@@ -1,0 +1,28 @@
+"""What tests of several pages share."""
+
+import pytest
+
+from tenantry.services.rate_limits import RateLimits
+
+
+class Still:
+    """A clock that a test moves."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        """It."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Still:
+    """The time of the limits."""
+    clock = Still()
+    make = RateLimits.__init__
+
+    def init(self: RateLimits, *args: object, **named: object) -> None:
+        make(self, *args, **{**named, "monotonic": clock})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(RateLimits, "__init__", init)
+    return clock
