@@ -8,8 +8,9 @@ import pytest
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import PLAN, TENANT, Address
 from tenantry.services.resources.records import Source
-from tests.support.application import Application
+from tests.support.application import KUBERNETES, Application
 
+APPLY = "application/apply-patch+yaml"
 CONFIGS = "namespaces/tenantry-system/configs"
 OBJECTS: dict[str, tuple[str, dict[str, Any]]] = {
     "tenants/acme": ("displayName", {"displayName": "1", "planRef": {"name": "pro"}}),
@@ -52,6 +53,29 @@ async def test_every_kind_has_a_history(v1: Application, path: str) -> None:
     assert difference == {"from": 1, "changes": [{"path": f"spec.{field}", "before": spec[field], "after": changed}]}
     assert (await v1.post(f"/v1/{path}/revisions/1:rollback")).body["spec"][field] == spec[field]
     assert (await v1.get(f"/v1/{path}/diff?from=1&to=3")).body == {"from": 1, "to": 3, "changes": []}
+
+
+async def test_an_apply_does_not_undo_a_rollback_unawares(v1: Application) -> None:
+    await v1.create("plans", "pro", {"displayName": "Pro"})
+    path = f"{KUBERNETES}/tenants/acme?fieldManager=ci"
+    file = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"}}
+    for name in ("Good", "Bad"):
+        spec = {"displayName": name, "planRef": {"name": "pro"}}
+        await v1.call("PATCH", path, file | {"spec": spec}, content_type=APPLY)
+    assert (await v1.post("/v1/tenants/acme/revisions/1:rollback")).body["spec"]["displayName"] == "Good"
+    refused = await v1.call("PATCH", path, file | {"spec": spec}, content_type=APPLY)
+    assert (refused.status, refused.body["details"]["causes"]) == (
+        409,
+        [
+            {
+                "reason": "FieldManagerConflict",
+                "message": 'conflict with "tenantry-rollback" using tenantry.dev/v1alpha1',
+                "field": ".spec.displayName",
+            }
+        ],
+    )
+    forced = await v1.call("PATCH", f"{path}&force=true", file | {"spec": spec}, content_type=APPLY)
+    assert forced.body["spec"]["displayName"] == "Bad"
 
 
 async def test_revisions_are_paged_newest_first(acme: Application) -> None:

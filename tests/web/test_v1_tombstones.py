@@ -13,6 +13,7 @@ from tests.support.application import KUBERNETES, Application
 from tests.support.people import seen
 
 PATH = "/v1/tombstones/acme"
+APPLY = "application/apply-patch+yaml"
 DOCUMENT = {
     "apiVersion": "tenantry.dev/v1alpha1",
     "kind": "Tenant",
@@ -47,6 +48,21 @@ async def test_a_deleted_tenant_comes_back_as_it_was(stored_v1: Application) -> 
         "patch",
         "create",
     ]
+
+
+async def test_its_fields_belong_to_whom_they_belonged(v1: Application) -> None:
+    await v1.create("plans", "pro", {"displayName": "Pro"})
+    apply = f"{KUBERNETES}/tenants/acme?fieldManager=ci"
+    made = await v1.call("PATCH", apply, DOCUMENT, content_type=APPLY)
+    assert made.status == 201, made.body
+    await v1.patch("tenants/acme", {"metadata": {"labels": {"ring": "internal"}}})
+    before = (await v1.get(f"{KUBERNETES}/tenants/acme")).body["metadata"]["managedFields"]
+    await v1.delete("tenants/acme")
+    assert (await v1.post(f"{PATH}:undelete")).status == 200
+    assert (await v1.get(f"{KUBERNETES}/tenants/acme")).body["metadata"]["managedFields"] == before
+    changed = DOCUMENT | {"spec": {"displayName": "Newer", "planRef": {"name": "pro"}}}
+    again = await v1.call("PATCH", apply, changed, content_type=APPLY)
+    assert (again.status, again.body["spec"]["displayName"]) == (200, "Newer")
 
 
 async def test_of_rivals_one_brings_it_back(stored_v1: Application) -> None:

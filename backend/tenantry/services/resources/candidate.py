@@ -38,7 +38,7 @@ _DEEPER = 6
 class Writer:
     """Who writes which part of an object, when, and how.
 
-    ``applies`` tells that managed fields were settled by a server-side apply already.
+    ``applies`` tells that managed fields are settled: by a server-side apply, or long ago.
     """
 
     manager: str  # metadata.managedFields[].manager
@@ -377,7 +377,7 @@ def _unqualified(meta: Document, live: Document | None) -> list[str]:
 
 
 def _entries(kind: Kind, live: Document | None, new: Document, entries: Any, writer: Writer) -> Any:
-    """``metadata.managedFields`` after the write; a server-side apply has settled them already."""
+    """``metadata.managedFields`` after the write, where they are not settled already."""
     if writer.applies:
         return entries
     if entries is not None:

@@ -24,8 +24,8 @@ from tenantry.services.resources.crud import ResourceService, check_writable
 from tenantry.storage import revisions
 from tenantry.storage.db import Database
 
-#: field manager of what a rollback changes
-MANAGER = "tenantry"
+#: field manager of what a rollback changes: an apply that would undo it meets it in a conflict, as it would kubectl's
+MANAGER = "tenantry-rollback"
 
 
 class History:

@@ -26,7 +26,7 @@ from tenantry.storage import audit, changes, tombstones
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
-#: field manager of what an undelete brings back
+#: field manager of what an undelete brings back, where the tombstone does not tell whose it was
 MANAGER = "tenantry"
 Check = Callable[[Tombstone], None]
 
@@ -45,7 +45,7 @@ class Tombstones:
         return found
 
     async def undelete(self, actor: Actor, name: str, check: Check, once: Once[Resource] | None) -> Resource:
-        """Bring the tenant back as it was last, with its identity, keys and history.
+        """Bring the tenant back as it was last, with its identity, keys, history and managed fields.
 
         Args:
             actor: who asks.
@@ -93,7 +93,8 @@ def _revived(buried: Tombstone) -> Candidate:
     last = orjson.loads(buried.last_doc)
     metadata = {**last["metadata"], "name": buried.slug}
     document = {"apiVersion": API_VERSION, "kind": TENANT.name, "metadata": metadata, "spec": last["spec"]}
-    new = candidate.create(TENANT, document, "", Writer(manager=MANAGER, now=ids.now_micros()))
+    writer = Writer(manager=MANAGER, now=ids.now_micros(), applies="managedFields" in metadata)
+    new = candidate.create(TENANT, document, "", writer)
     return replace(new, resource=replace(new.resource, tenant_id=buried.tenant_id))
 
 

@@ -263,7 +263,7 @@ def _revision(resource: Resource, actor: Actor, message: str) -> Revision:
 
 def _tombstone(current: Resource, now: int) -> Tombstone:
     meta = current.meta_dict()
-    kept = {key: meta[key] for key in ("labels", "annotations") if key in meta}
+    kept = {key: meta[key] for key in ("labels", "annotations", "managedFields") if key in meta}
     spec = TenantSpec.model_validate(orjson.loads(current.spec))
     return Tombstone(
         slug=current.name,

@@ -55,7 +55,8 @@ async def get_tombstone(call: Call[Nothing, Nothing]) -> Reply:
 async def undelete(call: Call[Nothing, Nothing]) -> Reply:
     """Bring a deleted tenant back.
 
-    It has its last spec, labels and annotations, its identity, keys and history. `If-Match` takes the tombstone's ETag.
+    It has its last spec, labels, annotations and managed fields, its identity, keys and history. `If-Match` takes the
+    tombstone's ETag.
     """
     resource = await call.services.tombstones.undelete(
         call.actor, call.path["name"], lambda found: call.check_match(_etag(found)), call.once(whole)
