@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.support.cluster",
     "tests.support.signing",
     "tests.support.server",
+    "tests.support.limits",
     "tests.support.cli",
     "tests.support.databases",
     "tests.support.application",

@@ -191,7 +191,7 @@ SIGNING_KEYS_UNREADABLE = LoopGauge(
 SIGN_INS = LoopCounter("tenantry_sign_ins", "Sign-ins of people, by how that ended.", ("outcome",))
 #: outcome: sent, failed, dropped
 MAILS = LoopCounter("tenantry_mails", "Mails to people, by how that ended.", ("outcome",))
-#: by: credential, tenant, address
+#: by: credential, tenant, address, form
 RATE_LIMITED = LoopCounter("tenantry_rate_limited", "Requests refused because there were too many.", ("by",))
 #: outcome: delivered, refused (an answer that is not 2xx), unreachable, unsigned (its secret cannot be read)
 WEBHOOK_ATTEMPTS = LoopCounter(

@@ -14,26 +14,16 @@ from tenantry.model.rate import Rate
 from tenantry.services import rate_limits
 from tenantry.services.rate_limits import RateLimits
 from tenantry.settings import Settings
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        """It."""
-        return self.now
+from tests.support.limits import Still
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> Still:
     """The time."""
-    return Clock()
+    return Still()
 
 
-def limits(clock: Clock, **settings: Any) -> RateLimits:
+def limits(clock: Still, **settings: Any) -> RateLimits:
     return RateLimits(Settings(**{"rate_limit": 5, "rate_limit_anonymous": 2, **settings}), monotonic=clock)
 
 
@@ -54,7 +44,7 @@ def refused_by() -> dict[str, float]:
     return {str(labels[0]): count for labels, count in metrics.RATE_LIMITED._counts.items()}
 
 
-def test_a_credential_gets_its_burst_and_then_its_rate(clock: Clock) -> None:
+def test_a_credential_gets_its_burst_and_then_its_rate(clock: Still) -> None:
     buckets, robot = limits(clock), Actor(name="key:1")
     before = refused_by().get("credential", 0)
     assert admitted(buckets, robot, 60) == 50
@@ -65,7 +55,7 @@ def test_a_credential_gets_its_burst_and_then_its_rate(clock: Clock) -> None:
     assert admitted(buckets, Actor(name="key:2"), 60) == 50  # another has its own
 
 
-def test_it_tells_in_whole_seconds_when_to_come_again(clock: Clock) -> None:
+def test_it_tells_in_whole_seconds_when_to_come_again(clock: Still) -> None:
     buckets, robot = limits(clock, rate_limit=1), Actor(name="key:1")
     assert admitted(buckets, robot, 10) == 10
     with pytest.raises(TenantryError, match="by this credential: at most 1 a second, 10 at once") as refused:
@@ -75,7 +65,7 @@ def test_it_tells_in_whole_seconds_when_to_come_again(clock: Clock) -> None:
     assert admitted(buckets, robot, 2) == 1
 
 
-def test_the_credentials_of_a_tenant_share_what_its_plan_gives(clock: Clock) -> None:
+def test_the_credentials_of_a_tenant_share_what_its_plan_gives(clock: Still) -> None:
     buckets = limits(clock)
     first, second, other = (
         Actor(name=f"key:{name}", tenant_id=tenant, rate=Rate(2, 8)) for name, tenant in ((1, "a"), (2, "a"), (3, "b"))
@@ -91,18 +81,18 @@ def test_the_credentials_of_a_tenant_share_what_its_plan_gives(clock: Clock) -> 
     assert admitted(buckets, unlimited, 60) == 50
 
 
-def test_an_operator_may_ask_more_often(clock: Clock) -> None:
+def test_an_operator_may_ask_more_often(clock: Still) -> None:
     operator = Actor(name="serviceaccount:east:tenantry-system:operator", permissions=SCOPES["platform:reconcile"])
     assert admitted(limits(clock), operator, 1100) == 1000
 
 
-def test_a_persons_clients_do_not_use_up_what_they_have_themselves(clock: Clock) -> None:
+def test_a_persons_clients_do_not_use_up_what_they_have_themselves(clock: Still) -> None:
     buckets = limits(clock)
     assert admitted(buckets, Actor(name="user:1", client_id="greedy"), 60) == 50
     assert admitted(buckets, Actor(name="user:1"), 60) == 50
 
 
-def test_strangers_are_counted_by_address_and_by_half_of_an_ipv6_one(clock: Clock) -> None:
+def test_strangers_are_counted_by_address_and_by_half_of_an_ipv6_one(clock: Still) -> None:
     buckets = limits(clock)
 
     def passed(*addresses: str) -> int:
@@ -123,7 +113,22 @@ def test_strangers_are_counted_by_address_and_by_half_of_an_ipv6_one(clock: Cloc
     assert passed("192.0.2.1", "192.0.2.1") == 1
 
 
-def test_nothing_is_limited_by_a_setting_of_0(clock: Clock) -> None:
+def test_forms_have_a_limit_of_their_own_by_network(clock: Still) -> None:
+    buckets = limits(clock, rate_limit_anonymous=0)
+
+    def passed(address: str, count: int) -> int:
+        return sum(passes(partial(buckets.admit_form, address)) for _ in range(count))
+
+    assert passed("2001:db8:1:2::1", 50) + passed("2001:db8:1:2::2", 50) == 60
+    with pytest.raises(TenantryError, match="too many forms from this address: at most 1 a second, 60 at once") as told:
+        buckets.admit_form("2001:db8:1:2::3")
+    assert told.value.retry_after == 1
+    assert passed("192.0.2.1", 1) == 1
+    clock.now += 2
+    assert passed("2001:db8:1:2::1", 5) == 2
+
+
+def test_nothing_is_limited_by_a_setting_of_0(clock: Still) -> None:
     buckets = limits(clock, rate_limit=0, rate_limit_anonymous=0)
     assert admitted(buckets, Actor(name="key:1"), 10_000) == 10_000
     for _ in range(10_000):
@@ -132,7 +137,7 @@ def test_nothing_is_limited_by_a_setting_of_0(clock: Clock) -> None:
     assert buckets._full_at == {}
 
 
-def test_memory_is_bounded(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded(clock: Still, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate_limits, "SIZE", 100)
     buckets, robot = limits(clock), Actor(name="key:1")
     for number in range(1000):

@@ -7,7 +7,7 @@ import pytest
 
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
-from tenantry.services.throttle import ACCOUNT, PASSWORDS, Limit, Throttle, network_of
+from tenantry.services.throttle import ACCOUNT, PASSWORDS, Limit, Throttle, Ticket, count_password, network_of
 from tenantry.storage import throttle
 from tenantry.storage.db import Database
 
@@ -22,6 +22,13 @@ async def refused(attempt: Awaitable[object]) -> int:
     except TenantryError as error:
         return error.retry_after or 0 if error.code is Code.TOO_MANY_REQUESTS else -1
     return 0
+
+
+async def password(limiter: Throttle, database: Database, email: str, address: str, device: str = "") -> Ticket:
+    """An attempt to sign in with a password."""
+    attempt = await database.run(count_password, email, address, device, write=True)
+    await limiter.slow_down(attempt)
+    return attempt.ticket
 
 
 @pytest.fixture
@@ -56,15 +63,15 @@ async def test_twenty_at_once_are_twenty(database: Database) -> None:
 async def test_a_good_attempt_counts_no_more(database: Database) -> None:
     limiter = Throttle(database)
     for _ in range(3 * PASSWORDS.attempts):
-        await limiter.give_back(await limiter.admit_password(EMAIL, "192.0.2.1"))
+        await limiter.give_back(await password(limiter, database, EMAIL, "192.0.2.1"))
 
 
 async def test_one_network_is_refused_and_no_other(database: Database) -> None:
     limiter = Throttle(database)
-    tries = [await refused(limiter.admit_password(EMAIL, "192.0.2.1")) for _ in range(PASSWORDS.attempts + 5)]
+    tries = [await refused(password(limiter, database, EMAIL, "192.0.2.1")) for _ in range(PASSWORDS.attempts + 5)]
     assert list(map(bool, tries)) == [False] * PASSWORDS.attempts + [True] * 5
-    assert not await refused(limiter.admit_password(EMAIL, "192.0.2.2"))
-    assert not await refused(limiter.admit_password("bob@example.com", "192.0.2.1"))
+    assert not await refused(password(limiter, database, EMAIL, "192.0.2.2"))
+    assert not await refused(password(limiter, database, "bob@example.com", "192.0.2.1"))
 
 
 async def test_an_account_is_never_locked_but_becomes_slow_for_strangers(database: Database) -> None:
@@ -75,28 +82,28 @@ async def test_an_account_is_never_locked_but_becomes_slow_for_strangers(databas
 
     limiter = Throttle(database, sleep=sleep)
     for number in range(ACCOUNT.attempts):
-        assert not await refused(limiter.admit_password(EMAIL, f"192.0.2.{number}"))
+        assert not await refused(password(limiter, database, EMAIL, f"192.0.2.{number}"))
     assert waits == []
     for number in range(8):
-        assert not await refused(limiter.admit_password(EMAIL, f"198.51.100.{number}"))
+        assert not await refused(password(limiter, database, EMAIL, f"198.51.100.{number}"))
     assert waits == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0]
-    assert not await refused(limiter.admit_password(EMAIL, "203.0.113.1", "a device"))
-    assert not await refused(limiter.admit_password("bob@example.com", "203.0.113.1"))
+    assert not await refused(password(limiter, database, EMAIL, "203.0.113.1", "a device"))
+    assert not await refused(password(limiter, database, "bob@example.com", "203.0.113.1"))
     assert len(waits) == 8
 
 
 async def test_one_network_alone_does_not_make_an_account_slow(database: Database) -> None:
     limiter = Throttle(database, sleep=_never)
     for _ in range(3 * ACCOUNT.attempts):
-        await refused(limiter.admit_password(EMAIL, "192.0.2.1"))
-    assert not await refused(limiter.admit_password(EMAIL, "192.0.2.2"))
+        await refused(password(limiter, database, EMAIL, "192.0.2.1"))
+    assert not await refused(password(limiter, database, EMAIL, "192.0.2.2"))
 
 
 async def test_a_known_browser_has_a_limit_of_its_own(database: Database) -> None:
     limiter = Throttle(database)
     for _ in range(2 * PASSWORDS.attempts):
-        await refused(limiter.admit_password(EMAIL, "192.0.2.1"))
-    tries = [await refused(limiter.admit_password(EMAIL, "192.0.2.1", "a device")) for _ in range(12)]
+        await refused(password(limiter, database, EMAIL, "192.0.2.1"))
+    tries = [await refused(password(limiter, database, EMAIL, "192.0.2.1", "a device")) for _ in range(12)]
     assert list(map(bool, tries)) == [False] * PASSWORDS.attempts + [True] * 2
 
 

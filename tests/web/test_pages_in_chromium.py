@@ -94,7 +94,7 @@ async def _fail(_: web.Request) -> web.Response:
     raise RuntimeError
 
 
-@pytest.mark.usefixtures("clock")  # a second that passes lets one more request in
+@pytest.mark.usefixtures("limits_clock")  # a second that passes lets one more request in
 async def test_how_what_goes_wrong_looks(tmp_path: Path, chromium: Browser, look: tuple[str, dict[str, Any]]) -> None:
     name, options = look
     routes = [*ROUTES, Route("GET", "/fail", _fail, needs=Permission.PUBLIC, session=Cookie.FORM)]

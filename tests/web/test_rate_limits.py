@@ -17,19 +17,19 @@ from tests.support.application import KUBERNETES, Application
 from tests.support.cluster import demand
 from tests.support.databases import emptied
 from tests.support.kubectl import Kubectl
+from tests.support.limits import Still
 from tests.support.server import running_server
-from tests.web.conftest import Still
 
 
 @pytest.fixture
-async def api(tmp_path: Path, clock: Still) -> AsyncIterator[Application]:
+async def api(tmp_path: Path, limits_clock: Still) -> AsyncIterator[Application]:
     """A server with small limits: 20 at once for a credential, 10 for an address."""
-    del clock
+    del limits_clock
     async with running_server(tmp_path, rate_limit=2, rate_limit_anonymous=1) as server, server.session() as session:
         yield Application(session, server)
 
 
-async def test_one_too_many_is_refused_before_anything_is_done(api: Application, clock: Still) -> None:
+async def test_one_too_many_is_refused_before_anything_is_done(api: Application, limits_clock: Still) -> None:
     async with api.as_key("platform:admin") as robot:
         for _ in range(20):
             assert (await robot.get("/v1/me")).status == 200
@@ -41,7 +41,7 @@ async def test_one_too_many_is_refused_before_anything_is_done(api: Application,
         assert (refused.body["kind"], refused.body["reason"]) == ("Status", "TooManyRequests")
         assert refused.body["details"]["retryAfterSeconds"] == 1
         assert (await api.get(f"{KUBERNETES}/plans")).body["items"] == []  # and others go on
-        clock.now += 1
+        limits_clock.now += 1
         assert [(await robot.get("/v1/me")).status for _ in range(3)] == [200, 200, 429]
         # what is the same for everybody is free
         for path in ("/apis/tenantry.dev/v1alpha1", "/version", "/openapi.json"):
@@ -62,7 +62,7 @@ async def test_a_watch_goes_on(api: Application) -> None:
                 event = orjson.loads(await watch.content.readline())
 
 
-async def test_a_plan_limits_the_credentials_of_a_tenant_together(api: Application, clock: Still) -> None:
+async def test_a_plan_limits_the_credentials_of_a_tenant_together(api: Application, limits_clock: Still) -> None:
     spec = {"displayName": "Pro", "rateLimit": {"requestsPerSecond": 1, "burst": 4}}
     await api.create("plans", "pro", spec)
     own = (await api.tenant("acme"))["status"]["tenantID"]
@@ -78,7 +78,7 @@ async def test_a_plan_limits_the_credentials_of_a_tenant_together(api: Applicati
             int((await api.get(f"{KUBERNETES}/plans")).body["metadata"]["resourceVersion"])
         )
         assert [(await each.get("/v1/me")).status for each in (one, two, one)] == [200, 200, 429]
-        clock.now += 1
+        limits_clock.now += 1
         assert [(await each.get("/v1/me")).status for each in (one, two)] == [200, 429]
 
 
@@ -124,7 +124,7 @@ async def test_an_expired_key_is_no_way_around(api: Application) -> None:
 
 
 async def test_servers_over_one_database_tell_one_another(
-    tmp_path: Path, database_server: DatabaseServer, clock: Still, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database_server: DatabaseServer, limits_clock: Still, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rate_exchange, "SECONDS", 0.05)
     url = await emptied(database_server)
@@ -141,7 +141,7 @@ async def test_servers_over_one_database_tell_one_another(
             async with other.get("/v1/me") as answer:
                 assert answer.status == 200
             own += 1
-            owed = max(two.services.rate_limits._full_at.values()) - clock.now
+            owed = max(two.services.rate_limits._full_at.values()) - limits_clock.now
 
 
 @pytest.mark.cluster

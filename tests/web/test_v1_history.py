@@ -59,11 +59,11 @@ async def test_an_apply_does_not_undo_a_rollback_unawares(v1: Application) -> No
     await v1.create("plans", "pro", {"displayName": "Pro"})
     path = f"{KUBERNETES}/tenants/acme?fieldManager=ci"
     file = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"}}
-    for name in ("Good", "Bad"):
-        spec = {"displayName": name, "planRef": {"name": "pro"}}
-        await v1.call("PATCH", path, file | {"spec": spec}, content_type=APPLY)
+    good, bad = (file | {"spec": {"displayName": name, "planRef": {"name": "pro"}}} for name in ("Good", "Bad"))
+    await v1.call("PATCH", path, good, content_type=APPLY)
+    await v1.call("PATCH", path, bad, content_type=APPLY)
     assert (await v1.post("/v1/tenants/acme/revisions/1:rollback")).body["spec"]["displayName"] == "Good"
-    refused = await v1.call("PATCH", path, file | {"spec": spec}, content_type=APPLY)
+    refused = await v1.call("PATCH", path, bad, content_type=APPLY)
     assert (refused.status, refused.body["details"]["causes"]) == (
         409,
         [
@@ -74,7 +74,7 @@ async def test_an_apply_does_not_undo_a_rollback_unawares(v1: Application) -> No
             }
         ],
     )
-    forced = await v1.call("PATCH", f"{path}&force=true", file | {"spec": spec}, content_type=APPLY)
+    forced = await v1.call("PATCH", f"{path}&force=true", bad, content_type=APPLY)
     assert forced.body["spec"]["displayName"] == "Bad"
 
 

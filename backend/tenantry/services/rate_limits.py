@@ -25,6 +25,15 @@ from tenantry.settings import Settings
 SIZE = 100_000
 #: an operator looks at each tenant of its cluster whenever something has changed
 _OPERATOR = 20
+#: what a stranger sends with a form may cost a password's hash, or a mail
+FORMS = Rate(per_second=1, burst=60)
+#: what one that is refused is told
+_TOLD = {
+    "credential": "requests by this credential",
+    "tenant": "requests by this tenant",
+    "address": "requests by this address",
+    "form": "forms from this address",
+}
 
 #: seconds that a bucket may be in debt by what other replicas admitted
 _LONGEST_DEBT = 5.0
@@ -35,7 +44,7 @@ _network_of = lru_cache(maxsize=4096)(network_of)
 
 
 class Key(NamedTuple):
-    """Whose bucket: ``by`` is credential, tenant or address."""
+    """Whose bucket: ``by`` is credential, tenant, address, or form for what an address sends with forms."""
 
     by: str
     name: str
@@ -86,6 +95,14 @@ class RateLimits:
         """
         self._take((Key("address", _network_of(address)), self._address))
 
+    def admit_form(self, address: str) -> None:
+        """Count a form that somebody sends who is not signed in.
+
+        Raises:
+            TenantryError: ``TOO_MANY_REQUESTS``, from that address.
+        """
+        self._take((Key("form", _network_of(address)), FORMS))
+
     def is_exhausted(self, address: str) -> bool:
         """Whether :meth:`admit_stranger` would refuse that address."""
         now, full_at = self._monotonic(), self._full_at.get(Key("address", _network_of(address)))
@@ -134,9 +151,7 @@ class RateLimits:
                 if (wait := _wait(full_at[key], rate, now)) > 0:
                     metrics.RATE_LIMITED.count(key.by)
                     seconds = max(1, math.ceil(wait))
-                    message = (
-                        f"too many requests by this {key.by}: at most {rate.per_second} a second, {rate.burst} at once"
-                    )
+                    message = f"too many {_TOLD[key.by]}: at most {rate.per_second} a second, {rate.burst} at once"
                     raise TenantryError(Code.TOO_MANY_REQUESTS, message, retry_after=seconds)
         self._full_at.update(full_at)
         if self._shared:

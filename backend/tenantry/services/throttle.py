@@ -30,8 +30,6 @@ class Limit:
     seconds: int
 
 
-#: forms that need no sign-in, by network
-FORMS = Limit("forms", 60, 60)
 #: passwords of one account, from one network, or from one browser that has signed in to it before
 PASSWORDS = Limit("passwords", 10, 900)
 #: passwords of one account from everywhere: beyond them each waits
@@ -67,6 +65,14 @@ class Ticket:
 NO_TICKET = Ticket(())
 
 
+@dataclass(frozen=True, slots=True)
+class Try:
+    """An attempt to sign in that was counted."""
+
+    ticket: Ticket
+    count: int  # of those at the account, 0 where that does not matter
+
+
 class Throttle:
     """Counts attempts over one database."""
 
@@ -86,27 +92,36 @@ class Throttle:
             raise _too_many(ends_at)
         return Ticket((key,))
 
-    async def admit_password(self, email: str, address: str, device: str = "") -> Ticket:
-        """Count an attempt to sign in with a password, and wait when there were too many at that account.
-
-        Args:
-            email: of the account, whether there is one or not.
-            address: where the request comes from.
-            device: what names a browser that has signed in to the account before; such a one never waits.
-
-        Raises:
-            TenantryError: ``TOO_MANY_REQUESTS``, from that network or browser.
-        """
-        key = _key(PASSWORDS, f"{email} {device or network_of(address)}")
-        account = "" if device else _key(ACCOUNT, email)
-        count = await self._db.run(_count_password, key, account, ids.now_micros(), write=True)
-        if count > ACCOUNT.attempts:
-            await self._sleep(min(0.25 * 2 ** min(count - ACCOUNT.attempts, 10), _LONGEST_DELAY))
-        return Ticket((key, account) if account else (key,))
+    async def slow_down(self, attempt: Try) -> None:
+        """Wait when there were too many at that account."""
+        if attempt.count > ACCOUNT.attempts:
+            await self._sleep(min(0.25 * 2 ** min(attempt.count - ACCOUNT.attempts, 10), _LONGEST_DELAY))
 
     async def give_back(self, ticket: Ticket) -> None:
         """Count what was good no more."""
         await self._db.run(give_back, ticket, write=True)
+
+
+def count_password(unit: Unit, email: str, address: str, device: str) -> Try:
+    """Count an attempt to sign in with a password; :meth:`Throttle.slow_down` is to follow.
+
+    Args:
+        unit: of what is known of the account.
+        email: of the account, whether there is one or not.
+        address: where the request comes from.
+        device: what names a browser that has signed in to the account before; such a one never waits.
+
+    Raises:
+        TenantryError: ``TOO_MANY_REQUESTS``, from that network or browser.
+    """
+    key, now = _key(PASSWORDS, f"{email} {device or network_of(address)}"), ids.now_micros()
+    count, ends_at = throttle.count(unit, key, now, PASSWORDS.seconds)
+    if count > PASSWORDS.attempts:
+        raise _too_many(ends_at)
+    if device:
+        return Try(Ticket((key,)), 0)
+    account = _key(ACCOUNT, email)
+    return Try(Ticket((key, account)), throttle.count(unit, account, now, ACCOUNT.seconds)[0])
 
 
 def give_back(unit: Unit, ticket: Ticket) -> None:
@@ -137,11 +152,3 @@ def _too_many(ends_at: int) -> TenantryError:
     return TenantryError(
         Code.TOO_MANY_REQUESTS, f"there were too many attempts: try again in {wait}", retry_after=seconds
     )
-
-
-def _count_password(unit: Unit, key: str, account: str, at: int) -> int:
-    """How many attempts there were at the account, 0 where that does not matter."""
-    count, ends_at = throttle.count(unit, key, at, PASSWORDS.seconds)
-    if count > PASSWORDS.attempts:
-        raise _too_many(ends_at)
-    return throttle.count(unit, account, at, ACCOUNT.seconds)[0] if account else 0

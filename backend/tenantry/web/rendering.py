@@ -20,7 +20,6 @@ from aiohttp import web
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.permissions import Permission
-from tenantry.services.throttle import FORMS, network_of
 from tenantry.web import csrf, errors
 from tenantry.web.authentication import ANONYMOUS, SESSION_COOKIE, origin
 from tenantry.web.routes import ACTOR, SERVICES, Cookie, Route
@@ -73,7 +72,7 @@ def page(
             return await handle(request, {})
         form = await _read_form(request)
         if needs is Permission.PUBLIC:
-            await request.app[SERVICES].throttle.admit(FORMS, network_of(request[ACTOR].ip))
+            request.app[SERVICES].rate_limits.admit_form(request[ACTOR].ip)
         return await handle(request, form)
 
     return Route(method, path, handler, needs, session=Cookie.FORM, fresh=fresh)

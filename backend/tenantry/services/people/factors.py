@@ -64,7 +64,7 @@ class Factors:
 
     async def state(self, user_id: str) -> State:
         """Whether the user has a factor that counts."""
-        return await self._db.run(_state, user_id)
+        return await self._db.run(state, user_id)
 
     async def enrol(self, actor: Actor, password: str) -> Enrolment:
         """Begin with a new app, which counts once :meth:`confirm` has got a code of it.
@@ -141,7 +141,8 @@ def use(unit: Unit, user_id: str, step: int, code: str) -> bool:
     return factors.use_code(unit, user_id, hash_recovery_code(code), ids.now_micros())
 
 
-def _state(unit: Unit, user_id: str) -> State:
+def state(unit: Unit, user_id: str) -> State:
+    """As :meth:`Factors.state`."""
     factor = factors.get(unit, user_id)
     if factor is None or not factor.confirmed_at:
         return State()

@@ -61,10 +61,10 @@ class Sessions:
             user_agent: of the browser, for the list of sessions.
             ticket: attempts that count no more with it.
         """
-        made = _new(actor, user, amr, user_agent)
+        made = new_session(actor, user, amr, user_agent)
         if auth_time is not None:
             made = replace(made, session=replace(made.session, auth_time=auth_time))
-        return replace(made, session=await self._db.run(_begin, actor, made.session, ticket, write=True))
+        return replace(made, session=await self._db.run(begin, actor, made.session, ticket, write=True))
 
     async def renew(
         self, actor: Actor, user: User, *, proved: Sequence[str] = (), gone: Sequence[str] = ()
@@ -80,7 +80,7 @@ class Sessions:
             proved: what they have just proved who they are by, too (RFC 8176).
             gone: what counts no more.
         """
-        made = _new(actor, user, proved, "")
+        made = new_session(actor, user, proved, "")
         return replace(made, session=await self._db.run(_renew, actor, made.session, gone, write=True))
 
     async def end(self, actor: Actor, session_id: str) -> None:
@@ -128,7 +128,8 @@ def _living(unit: Unit, user_id: str) -> list[Session]:
     ]
 
 
-def _new(actor: Actor, user: User, amr: Sequence[str], user_agent: str) -> NewSession:
+def new_session(actor: Actor, user: User, amr: Sequence[str], user_agent: str) -> NewSession:
+    """A session of ``user`` that :func:`begin` is to store, in no tenant yet."""
     cookie, identifier, secret_sha = new_token(Prefix.SESSION)
     now = ids.now_micros()
     session = Session(
@@ -146,7 +147,8 @@ def _new(actor: Actor, user: User, amr: Sequence[str], user_agent: str) -> NewSe
     return NewSession(session, cookie, user.must_review)
 
 
-def _begin(unit: Unit, actor: Actor, session: Session, ticket: Ticket) -> Session:
+def begin(unit: Unit, actor: Actor, session: Session, ticket: Ticket) -> Session:
+    """As :meth:`Sessions.begin`, in a unit: the session as it is stored."""
     give_back(unit, ticket)
     places = memberships.of_user(unit, session.user_id)
     if len(places) == 1:

@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 from tenantry import metrics
 from tenantry.model import email_address, ids
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.identity import SEVERAL_FACTORS, Actor, User, UserStatus
+from tenantry.model.identity import SEVERAL_FACTORS, Actor, Session, User, UserStatus
 from tenantry.model.links import Link, Purpose
 from tenantry.services.audit.log import AuditLog
 from tenantry.services.people import factors, links
 from tenantry.services.people.devices import known_device, name_device
 from tenantry.services.people.factors import Factors
 from tenantry.services.people.passwords import Passwords
-from tenantry.services.people.sessions import NewSession, Sessions
+from tenantry.services.people.sessions import NewSession, Sessions, begin, new_session
 from tenantry.services.standing import notice
-from tenantry.services.throttle import CODES, CODES_OF_LOGIN, NO_TICKET, Throttle, Ticket, give_back
+from tenantry.services.throttle import CODES, CODES_OF_LOGIN, Throttle, Ticket, Try, count_password, give_back
 from tenantry.storage import changes, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -83,17 +83,13 @@ class SignIn:
         Raises:
             TenantryError: ``UNAUTHENTICATED``, it is wrong; ``TOO_MANY_REQUESTS``; ``UNAVAILABLE``.
         """
-        email = email_address.normalise(email)
-        known = await self._db.run(users.with_address, email)
-        user, ticket = await self._admit(actor, email, known, password, device)
+        known, user, ticket = await self._find(actor, email_address.normalise(email), password, device)
         if user is None or user.status is not UserStatus.ACTIVE:
             raise self._refuse(actor, user or next(iter(known), None))
         user = await self._rehash(user, password)
-        if (await self._factors.state(user.id)).since:
-            return Halfway(await self._db.run(_halfway, user.id, ticket, write=True))
-        return _signed_in(
-            user, await self._sessions.begin(actor, user, WITH_PASSWORD, user_agent=user_agent, ticket=ticket)
-        )
+        new = new_session(actor, user, WITH_PASSWORD, user_agent)
+        went = await self._db.run(_go_on, actor, new.session, ticket, write=True)
+        return Halfway(went) if isinstance(went, str) else _signed_in(user, replace(new, session=went))
 
     async def with_code(self, actor: Actor, token: str, code: str, *, user_agent: str = "") -> SignedIn:
         """Go on with a code of the user's authenticator app, or with a recovery code.
@@ -129,24 +125,22 @@ class SignIn:
         session = await self._sessions.renew(actor, user, proved=proved, gone=gone)
         return SignedIn(session=session, device=name_device(user))
 
-    async def _admit(
-        self, actor: Actor, email: str, known: Sequence[User], password: str, device: str
-    ) -> tuple[User | None, Ticket]:
-        """Who of the users with an address has that password, of whom one may know the browser, and what was counted.
+    async def _find(
+        self, actor: Actor, email: str, password: str, device: str
+    ) -> tuple[Sequence[User], User | None, Ticket]:
+        """The users with an address, who of them has that password, and what was counted.
 
-        To the others, who may be anybody, it is a stranger: else who has one account would guess at another's.
+        To those who do not know the browser, who may be anybody, it is a stranger: else who has one account would guess
+        at another's.
         """
-        friends = [user for user in known if known_device(user, device)]
-        others = [user for user in known if user not in friends]
-        parts = [(friends, known_device(friends[0], device))] if friends else []
-        if others or not friends:
-            parts.append((others, ""))
-        for part, name in parts:
-            ticket = await self._throttle.admit_password(email, actor.ip, name)
-            user = await self._whose(part, password)
-            if user:
-                return user, ticket
-        return None, NO_TICKET
+        known, friends, attempt = await self._db.run(_look_up, email, actor.ip, device, write=True)
+        await self._throttle.slow_down(attempt)
+        user = await self._whose(friends or known, password)
+        if user is None and friends and len(known) > len(friends):
+            attempt = await self._db.run(count_password, email, actor.ip, "", write=True)
+            await self._throttle.slow_down(attempt)
+            user = await self._whose([each for each in known if each not in friends], password)
+        return known, user, attempt.ticket
 
     async def _whose(self, known: Sequence[User], password: str) -> User | None:
         """Who of the users with an address has that password.
@@ -178,9 +172,20 @@ def _signed_in(user: User, session: NewSession) -> SignedIn:
     return SignedIn(session=session, device=name_device(user))
 
 
-def _halfway(unit: Unit, user_id: str, ticket: Ticket) -> str:
+def _look_up(unit: Unit, email: str, address: str, device: str) -> tuple[Sequence[User], Sequence[User], Try]:
+    """The users with an address, those of them who know the browser, and the attempt that is counted."""
+    known = users.with_address(unit, email)
+    names = {user.id: known_device(user, device) for user in known}
+    friends = [user for user in known if names[user.id]]
+    return known, friends, count_password(unit, email, address, names[friends[0].id] if friends else "")
+
+
+def _go_on(unit: Unit, actor: Actor, session: Session, ticket: Ticket) -> Session | str:
+    """Begin ``session``; or, where its user has a second factor, the token of what is halfway."""
+    if not factors.state(unit, session.user_id).since:
+        return begin(unit, actor, session, ticket)
     give_back(unit, ticket)
-    return links.make(unit, Purpose.SIGN_IN, user_id)
+    return links.make(unit, Purpose.SIGN_IN, session.user_id)
 
 
 def _use(unit: Unit, link: Link, step: int, code: str) -> bool:

@@ -1,4 +1,4 @@
-"""What tests of several pages share."""
+"""The rate limits of a server, on a clock of the test's."""
 
 import pytest
 
@@ -16,7 +16,7 @@ class Still:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Still:
+def limits_clock(monkeypatch: pytest.MonkeyPatch) -> Still:
     """The time of the limits."""
     clock = Still()
     make = RateLimits.__init__
