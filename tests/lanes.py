@@ -1,4 +1,4 @@
-"""How long each lane of a test run took, printed at the end, and which tests share a worker.
+"""How long each lane of a test run took, printed at the end, which tests share a worker, and where their files are.
 
 A test is in the lane of the first marker of `LANES` that it has. What the lane's servers need to start counts for the
 test that asked first; what is built or installed once stands in a line of its own.
@@ -6,13 +6,18 @@ test that asked first; what is built or installed once stands in a line of its o
 Workers run tests side by side, but all that need a machine of their own (a node, an engine, a control plane) on one of
 them, and all that need a database server on one, so that each of those starts once and nothing disturbs it.
 
+Files of tests are small, short-lived and synced at every commit: where there is room they are in memory, so that nobody
+waits for a disk that is busy with something else.
+
 How long a whole run took is kept for `make bench-shipping`: as a cold one when something had to be built or installed.
 """
 
 import json
+import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -23,6 +28,8 @@ from tests.worktree import ROOT
 RUNS = ROOT / ".tenantry" / "test-runs.json"
 #: seconds of preparation from which on a run was cold
 COLD = 60.0
+#: what a system keeps in memory, and how many bytes must be free there
+MEMORY, ROOM = "/dev/shm", 4 * 1024**3  # noqa: S108 - pytest makes a directory there that is its user's alone
 #: marker -> which worker's its tests are; the others are anybody's
 LANES = {"node": "machine", "image": "machine", "cluster": "machine", "browser": "", "database": "database", "slow": ""}
 
@@ -91,6 +98,15 @@ def runs() -> dict[str, float]:
     return json.loads(RUNS.read_text()) if RUNS.exists() else {}
 
 
+def _has_room() -> bool:
+    with suppress(OSError):
+        found = os.statvfs(MEMORY)
+        return found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC
+    return False
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Start to count."""
     config.pluginmanager.register(Lanes())
+    if _has_room():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", MEMORY)
