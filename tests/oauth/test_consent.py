@@ -1,17 +1,18 @@
 """What a person is asked before a client gets anything, and what they have said: whom it counts for, and how long."""
 
 import io
+import re
 from datetime import datetime
 
 import pytest
 
 from tenantry.model.oauth import CLI, ClientKind, GrantType
-from tenantry.model.permissions import Role
+from tenantry.model.permissions import MEANINGS, OF_TENANTS, Permission, Role
 from tenantry.storage import users
 from tenantry.web import csrf
 from tests.support.application import Application
 from tests.support.oauth import CALLBACK, add_client, status
-from tests.support.oauth_http import Wire, error
+from tests.support.oauth_http import Sent, Wire, error
 from tests.support.people import add_member, add_session, browser
 
 OPEN = "openid offline_access resources:read"
@@ -143,6 +144,39 @@ async def test_a_form_of_a_client_is_judged_as_a_query_is(wire: Wire, body: byte
     sent = await wire.call("POST", path, data=io.BytesIO(body), headers=headers)
     assert sent.status == 400, sent.text
     assert sent.headers["Content-Type"].startswith("text/html")
+
+
+async def test_people_are_told_each_right_once_and_where_it_is(v1: Application, wire: Wire) -> None:
+    """In a tenant a scope of the platform brings what a tenant has; outside of all, it alone brings anything."""
+    scopes = ("openid", "resources:read", "keys:write", "platform:read", "platform:admin")
+    client, secret = await add_client(v1.server, scopes=scopes)
+    in_acme = Wire(wire.http, client.id, secret, wire.cookie)
+    user = await v1.server.services.db.run(users.find, "ada@example.com")
+    assert user
+    outside = Wire(wire.http, client.id, secret, await add_session(v1.server, user))
+    read, see_users = MEANINGS[Permission.RESOURCES_READ], MEANINGS[Permission.USERS_READ]
+    everywhere = "(on the whole platform)"
+
+    page = await in_acme.authorize(scope="openid resources:read keys:write platform:read platform:admin")
+    told = listed(page)
+    assert len(told) == len(set(told)) == 1 + len(MEANINGS.keys() & OF_TENANTS)
+    assert {"Know who you are", read} <= set(told)
+    assert everywhere not in page.text
+    assert "code" in (await in_acme.decide(page)).parameters
+
+    page = await outside.authorize(scope="openid keys:write platform:read")
+    told = [f"{read} {everywhere}", f"{MEANINGS[Permission.AUDIT_READ]} {everywhere}"]
+    assert listed(page) == ["Know who you are", *told]
+    assert "code" in (await outside.decide(page)).parameters
+    held = listed(await wire.browse("/account/grants"))
+    assert len(held) == len(set(held)) == 1 + len(MEANINGS.keys() & OF_TENANTS) + len(told)
+    assert {read, *told} <= set(held)
+    assert not any(text.startswith(see_users) for text in held)
+
+
+def listed(page: Sent) -> list[str]:
+    """What may be done, as the page lists it."""
+    return re.findall(r"<li>([^<\n]+)</li>", page.text)
 
 
 async def test_what_was_allowed_can_be_taken_back(v1: Application, wire: Wire) -> None:

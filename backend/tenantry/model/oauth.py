@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tenantry.model.credentials import Prefix, split_token
-from tenantry.model.permissions import MEANINGS, OF_THE_PLATFORM, SCOPES
+from tenantry.model.permissions import MEANINGS, OF_THE_PLATFORM, SCOPES, permissions_for
 
 
 class GrantType(StrEnum):
@@ -59,6 +59,16 @@ def meaning_of(scope: str) -> str:
     if scope in IDENTITY_SCOPES:
         return IDENTITY_SCOPES[scope]
     return "; ".join(MEANINGS[permission] for permission in MEANINGS if permission in SCOPES[scope])
+
+
+def meanings_of(scopes: Iterable[str], tenant_id: str) -> list[str]:
+    """All that a person lets a client do by ``scopes``, for people: in that tenant, or in none when it is empty."""
+    granted = permissions_for(scopes, tenant_id)
+    where = "" if tenant_id else " (on the whole platform)"
+    return [
+        *(meaning for scope, meaning in IDENTITY_SCOPES.items() if scope in scopes),
+        *(f"{meaning}{where}" for permission, meaning in MEANINGS.items() if permission in granted),
+    ]
 
 
 def lifetime_of(scopes: Iterable[str]) -> str:

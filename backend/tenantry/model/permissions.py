@@ -127,6 +127,15 @@ SCOPES: dict[str, frozenset[Permission]] = {
 OF_THE_PLATFORM = frozenset(scope for scope in SCOPES if scope.startswith("platform:"))
 
 
+def permissions_for(scopes: Iterable[str], tenant_id: str) -> frozenset[Permission]:
+    """What a person who grants these scopes lets through in that tenant, or outside of all when it is empty.
+
+    A tenant has no part in the platform's rights; and ``members:write`` was granted for one tenant: for the platform
+    acts only what was granted the platform.
+    """
+    return permissions_of(scopes) & OF_TENANTS if tenant_id else permissions_of(OF_THE_PLATFORM & {*scopes})
+
+
 def permissions_of(scopes: Iterable[str]) -> frozenset[Permission]:
     """What a credential with these scopes lets through; one that nobody knows lets nothing through."""
     granted = (SCOPES[scope] for scope in scopes if scope in SCOPES)

@@ -17,12 +17,12 @@ from tenantry.model.identity import (
 from tenantry.model.oauth import AccessToken, OAuthClient
 from tenantry.model.permissions import (
     OF_TENANTS,
-    OF_THE_PLATFORM,
     READS,
     ROLES,
     SCOPES,
     Permission,
     Role,
+    permissions_for,
     permissions_of,
 )
 from tenantry.services.machines.keys import LOCAL_ADMIN
@@ -93,8 +93,7 @@ class Rights:
         client = await self._check_grant(token, actor)
         actor = replace(actor, scopes=token.scopes & frozenset(client.scopes))
         if token.user_id:
-            # members:write was granted for one tenant: for the platform acts only what was granted the platform
-            within = permissions_of(actor.scopes if token.tenant_id else actor.scopes & OF_THE_PLATFORM)
+            within = permissions_for(actor.scopes, token.tenant_id)
             user = await self._standing.user(token.user_id)
             if user is None or user.auth_version != token.auth_version:
                 raise refusal("token", "revoked", "the access was ended: sign in again", actor)

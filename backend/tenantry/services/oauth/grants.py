@@ -68,13 +68,12 @@ _BATCH = 100
 class Grant:
     """What a person lets a client have, in all tenants together.
 
-    ``tenant_ids`` are those in which it acts, an empty one standing for none. ``expires_at`` is when it loses what it
-    has now, 0 while it has nothing.
+    ``places`` are the tenants in which it acts and the scopes that it has there, an empty one standing for none.
+    ``expires_at`` is when it loses what it has now, 0 while it has nothing.
     """
 
     client_id: str
-    tenant_ids: tuple[str, ...]
-    scopes: tuple[str, ...]
+    places: dict[str, tuple[str, ...]]
     created_at: int  # epoch microseconds, as below
     expires_at: int
 
@@ -439,10 +438,9 @@ def _grants(unit: Unit, user_id: str) -> list[Grant]:
     found: dict[str, Grant] = {}
     for each in consents.of_user(unit, user_id):
         known = found.get(each.client_id)
-        scopes = dict.fromkeys([*(known.scopes if known else ()), *each.scopes])
-        places = *(known.tenant_ids if known else ()), each.tenant_id
+        places = {**(known.places if known else {}), each.tenant_id: each.scopes}
         since = known.created_at if known else each.created_at
-        found[each.client_id] = Grant(each.client_id, places, tuple(scopes), since, ends.get(each.client_id, 0))
+        found[each.client_id] = Grant(each.client_id, places, since, ends.get(each.client_id, 0))
     return list(found.values())
 
 

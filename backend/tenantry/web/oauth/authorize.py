@@ -18,7 +18,7 @@ from authlib.oidc.core.errors import ConsentRequiredError, LoginRequiredError
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Session, User
-from tenantry.model.oauth import CLI, lifetime_of, meaning_of
+from tenantry.model.oauth import CLI, lifetime_of, meanings_of
 from tenantry.model.permissions import Permission
 from tenantry.services.oauth.grants import OAuthStore, tenant_of
 from tenantry.web import rendering
@@ -202,7 +202,7 @@ async def _ask(request: web.Request, asked: _Asked, since: str) -> web.Response:
         tenant=tenant.name if tenant else "",
         user=asked.user,
         target=urlsplit(asked.grant.redirect_uri).netloc or asked.grant.redirect_uri,
-        meanings=[meaning_of(scope) for scope in asked.scopes],
+        meanings=meanings_of(asked.scopes, acts_in),
         lifetime=lifetime_of(asked.scopes),
         request_query=urlencode(parameters),
     )

@@ -14,7 +14,7 @@ from aiohttp import web
 from authlib.oauth2.rfc6749.errors import InvalidScopeError, UnauthorizedClientError
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, IDENTITY_SCOPES, GrantType, lifetime_of, meaning_of
+from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, IDENTITY_SCOPES, GrantType, lifetime_of, meanings_of
 from tenantry.model.permissions import OF_THE_PLATFORM, Permission
 from tenantry.services.throttle import DEVICE_CODES, network_of
 from tenantry.web import rendering
@@ -88,7 +88,7 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
             tenant=tenant.name if tenant else "",
             user_code=_spell(device.user_code),
             asked_at=datetime.fromtimestamp(device.created_at / 1_000_000, UTC),
-            meanings=[meaning_of(scope) for scope in device.scopes],
+            meanings=meanings_of(device.scopes, acts_in),
             lifetime=lifetime_of({"offline_access"}),  # a device has no session of a browser to end with
         )
     yes, client = decision == "allow", found.client

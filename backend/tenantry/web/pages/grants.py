@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from tenantry.model.oauth import meaning_of
+from tenantry.model.oauth import meanings_of
 from tenantry.model.permissions import Permission
 from tenantry.services.oauth.grants import Grant
 from tenantry.web import rendering
@@ -29,14 +29,15 @@ async def _withdraw(request: web.Request, form: Form) -> web.Response:
 
 
 async def _row(services: Services, grant: Grant) -> dict[str, object]:
+    meanings = (meaning for tenant_id, scopes in grant.places.items() for meaning in meanings_of(scopes, tenant_id))
     found = await services.standing.client(grant.client_id)
     return {
         "id": grant.client_id,
         "name": found.client.name if found else "An application that is gone",
-        "places": [await _place(services, tenant_id) for tenant_id in grant.tenant_ids],
+        "places": [await _place(services, tenant_id) for tenant_id in grant.places],
         "granted": rendering.moment(grant.created_at),
         "until": rendering.moment(grant.expires_at),
-        "meanings": [meaning_of(scope) for scope in grant.scopes],
+        "meanings": list(dict.fromkeys(meanings)),
     }
 
 

@@ -44,7 +44,7 @@ async def list_grants(call: Call[Nothing, Nothing]) -> Reply:
         view = GrantView(
             client_id=grant.client_id,
             client_name=found.client.name if found else None,
-            scopes=list(grant.scopes),
+            scopes=list(dict.fromkeys(scope for scopes in grant.places.values() for scope in scopes)),
             granted_at=timestamp(grant.created_at),
             expires_at=timestamp(grant.expires_at) if grant.expires_at else None,
         )
