@@ -155,7 +155,8 @@ async def test_the_address_behind_a_trusted_proxy_reaches_the_handler(tmp_path: 
             TENANTS,
             (
                 'tenants.tenantry.dev is forbidden: User "{user}" cannot create resource "tenants" in API group '
-                '"tenantry.dev" at the cluster scope'
+                '"tenantry.dev" at the cluster scope: the permission resources:write is missing, which comes with the '
+                "scope platform:admin or platform:reconcile"
             ),
         ),
         (
@@ -163,7 +164,8 @@ async def test_the_address_behind_a_trusted_proxy_reaches_the_handler(tmp_path: 
             f"{TENANTS}/acme",
             (
                 'tenants.tenantry.dev "acme" is forbidden: User "{user}" cannot delete resource "tenants" in API group '
-                '"tenantry.dev" at the cluster scope'
+                '"tenantry.dev" at the cluster scope: the permission resources:write is missing, which comes with the '
+                "scope platform:admin or platform:reconcile"
             ),
         ),
         (
@@ -171,7 +173,8 @@ async def test_the_address_behind_a_trusted_proxy_reaches_the_handler(tmp_path: 
             "/apis/tenantry.dev/v1alpha1/namespaces/web/configs/a/status",
             (
                 'configs.tenantry.dev "a" is forbidden: User "{user}" cannot update resource "configs/status" in '
-                'API group "tenantry.dev" in the namespace "web"'
+                'API group "tenantry.dev" in the namespace "web": the permission resources:write is missing, which '
+                "comes with the scope platform:admin or platform:reconcile"
             ),
         ),
     ],

@@ -62,7 +62,7 @@ async def _may_know(standing: Standing, actor: Actor, name: str) -> bool:
 
 
 def _forbidden(request: web.Request, actor: Actor, lack: str) -> TenantryError:
-    """The words are those of apiserver's ``responsewriters.ForbiddenStatusError``, and elsewhere what is missing."""
+    """The words are those of apiserver's ``responsewriters.ForbiddenStatusError``; its reason is what is missing."""
     user = f"User {quote(actor.name)} cannot"
     parts = request.path.removeprefix(_PREFIX).split("/")
     namespace = ""
@@ -70,12 +70,12 @@ def _forbidden(request: web.Request, actor: Actor, lack: str) -> TenantryError:
         namespace, parts = parts[1], parts[2:]
     kind = BY_PLURAL.get(parts[0])
     if kind is None or not request.path.startswith(_PREFIX):
-        message = f"{user} {request.method.lower()} path {quote(request.path)}: {lack}"
-        return TenantryError(Code.FORBIDDEN, message)
+        return TenantryError(Code.FORBIDDEN, f"{user} {request.method.lower()} path {quote(request.path)}: {lack}")
     name, *subresource = [*parts[1:], ""]
     resource = "/".join([parts[0], *filter(None, subresource)])
     where = f"in the namespace {quote(namespace)}" if namespace else "at the cluster scope"
-    message = f"{user} {_verb(request, name)} resource {quote(resource)} in API group {quote(GROUP)} {where}"
+    what = f"resource {quote(resource)} in API group {quote(GROUP)} {where}"
+    message = f"{user} {_verb(request, name)} {what}: {lack}"
     return TenantryError(Code.FORBIDDEN, message, kind=kind.name, name=name)
 
 
