@@ -64,7 +64,7 @@ async def test_one_acts_by_its_keys_as_its_role_is_now(v1: Application) -> None:
         me = (await api.get("/v1/me")).body
         assert me["name"] == f"service-account:{made.body['id']}"
         assert (me["tenant"]["id"], me["tenant"]["role"], me["user"]) == (tenant, "developer", None)
-        assert me["permissions"] == ["authenticated", "resources:read", "webhooks:write"]
+        assert key["permissions"] == me["permissions"] == ["authenticated", "resources:read", "webhooks:write"]
         assert (await api.get("/v1/tenants/beta")).code == "not_found"
         assert (await v1.call("PATCH", path, {"role": "admin"}, if_match=made.etag)).status == 200
         await seen(v1.server)

@@ -141,7 +141,7 @@ class ServiceAccounts:
         self,
         actor: Actor,
         tenant: str,
-        account_id: str,
+        account: ServiceAccount,
         name: str,
         scopes: Sequence[str],
         *,
@@ -152,16 +152,15 @@ class ServiceAccounts:
         """Make a key by which it acts, within ``scopes``, of which each is one of :func:`_usable`.
 
         Raises:
-            TenantryError: ``NOT_FOUND``; else as of :meth:`Keys.create`.
+            TenantryError: as of :meth:`Keys.create`.
         """
-        found = await self.get(actor, tenant, account_id)
         return await self._keys.create(
             actor,
             name,
             scopes,
             tenant=tenant,
-            owner=owner_of(found),
-            supported=_usable(found),
+            owner=owner_of(account),
+            supported=_usable(account),
             needs=Permission.SERVICE_ACCOUNTS_WRITE,
             lifetime=lifetime,
             allowed_cidrs=allowed_cidrs,

@@ -9,8 +9,9 @@ from pydantic import Field
 
 from tenantry.model.fields import Model, View
 from tenantry.model.identity import ServiceAccount, UserStatus
-from tenantry.model.permissions import Permission, Role
+from tenantry.model.permissions import Permission, Role, permissions_of
 from tenantry.model.resource import timestamp
+from tenantry.services.machines.keys import NewKey
 from tenantry.services.machines.service_accounts import Wanted
 from tenantry.web.routes import Route
 from tenantry.web.v1.conventions import Call, Nothing, PageQuery, Reply, endpoint
@@ -59,6 +60,14 @@ class ServiceAccountView(View):
     """Who made it."""
     created_at: str
     """When, as RFC 3339."""
+
+
+class CreatedServiceAccountKey(CreatedKey):
+    """A new API key of a service account, with its secret."""
+
+    permissions: list[str]
+    """What its scopes and the rights of the service account share now: what it may do, as its `/v1/me`
+    will tell."""
 
 
 class ServiceAccountList(View):
@@ -131,22 +140,32 @@ async def delete_service_account(call: Call[Nothing, Nothing]) -> Reply:
 async def create_service_account_key(call: Call[Nothing, NewKeyBody]) -> Reply:
     """Make an API key by which a service account acts.
 
-    It may what the service account may at that moment, within its scopes. In a tenant none of them is of the platform,
-    and on the platform each shares something with those of the account. Its token is shown this once. It is revoked
-    like any other key, below `/v1/keys`.
+    It may what the service account may at that moment, within its scopes: those that its role does not bring wait for
+    one that does. In a tenant none of them is of the platform, and on the platform each shares something with those of
+    the account. Its token is shown this once. It is revoked like any other key, below `/v1/keys`.
     """
     body = call.body
+    account = await call.services.service_accounts.get(call.actor, _tenant(call), call.path["id"])
+
+    def created(made: NewKey) -> Reply:
+        body = CreatedServiceAccountKey(
+            key=view(made.key),
+            token=made.token,
+            permissions=sorted(account.permissions() & permissions_of(made.key.scopes)),
+        )
+        return replace(created_key(made), body=body)
+
     made = await call.services.service_accounts.create_key(
         call.actor,
         _tenant(call),
-        call.path["id"],
+        account,
         body.name,
         body.scopes,
         lifetime=body.lifetime_seconds,
         allowed_cidrs=body.allowed_cidrs,
-        once=call.once(created_key),
+        once=call.once(created),
     )
-    return created_key(made)
+    return created(made)
 
 
 async def list_service_account_keys(call: Call[PageQuery, Nothing]) -> Reply:
@@ -208,7 +227,7 @@ def _routes(path: str, of: str) -> list[Route]:
             f"{one}/keys",
             create_service_account_key,
             needs=writes,
-            answer=CreatedKey,
+            answer=CreatedServiceAccountKey,
             body=NewKeyBody,
             status=201,
         ),
