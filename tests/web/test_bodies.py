@@ -167,6 +167,11 @@ async def test_yaml_is_read_or_refused_with_its_lines(session: ClientSession) ->
         assert await answer.json() == {"a": [1]}
     async with session.post("/apis/yaml", data=b'{"a": 0.5, "b": "on"}', headers=headers) as answer:
         assert await answer.json() == {"a": 0.5, "b": "on"}
+    async with session.post("/apis/yaml", data=b"\n{a: &x [1], b: {c: *x, 'd': \"e\"}}", headers=headers) as answer:
+        assert await answer.json() == {"a": [1], "b": {"c": [1], "d": "e"}}
+    for body in (b'{"a": 1, "a": 2}', b'{a: 1, "a": 2}', b"{a: yes}", b"{a: [}", b"{" * 9, b"{a: " * 99 + b"}" * 99):
+        async with session.post("/apis/yaml", data=body, headers=headers) as answer:
+            assert answer.status == 400, await answer.text()
     async with session.post("/apis/yaml", data=b"a: 1\nb: yes\n", headers=headers) as answer:
         assert answer.status == 400
         assert "line 2: yes is a boolean to some readers of YAML" in (await answer.json())["message"]

@@ -6,6 +6,7 @@ of the same text; so such bodies are refused, or told of.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -91,8 +92,9 @@ def _json_of(body: bytes) -> Any:
 
 
 def _yaml_of(body: bytes) -> Any:
-    if body.lstrip()[:1] == b"{":  # kubectl sends JSON as YAML
-        return _json_of(body)
+    if body.lstrip()[:1] == b"{":  # kubectl sends JSON as YAML; what is not, may be a mapping in YAML's flow style
+        with contextlib.suppress(_SyntaxError):
+            return _json_of(body)
     try:
         documents = yamldoc.load(body)
     except yamldoc.YamlError as error:
@@ -116,7 +118,7 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
-        raise _bad(f"it is not UTF-8 at byte {error.start}") from None
+        raise _BadJsonError(f"it is not UTF-8 at byte {error.start}") from None
     if has_more_values(text, MAX_VALUES):
         if is_deeper(text, MAX_DEPTH):  # then kube-apiserver speaks of that
             raise _too_deep()
@@ -132,7 +134,7 @@ def parse_json(body: bytes) -> tuple[Any, list[str]]:
             parse_constant=_refuse_constant,
         )
     except json.JSONDecodeError as error:
-        raise _bad(f"{error.msg} in line {error.lineno}, column {error.colno}") from None
+        raise _SyntaxError(f"{error.msg} in line {error.lineno}, column {error.colno}") from None
     except RecursionError:
         raise _too_deep() from None
     # only a text with so many brackets can be so deep
@@ -179,20 +181,25 @@ def _integer(text: str) -> int | float:
 def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise _bad(f"the number {text[:32]} is too large")
+        raise _BadJsonError(f"the number {text[:32]} is too large")
     return number
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    raise _bad(f"{text} is not JSON")
+    raise _BadJsonError(f"{text} is not JSON")
 
 
-def _bad(message: str) -> TenantryError:
-    return TenantryError(Code.BAD_REQUEST, f"the body is not JSON as it is taken here: {message}")
+class _BadJsonError(TenantryError):
+    def __init__(self, message: str) -> None:
+        super().__init__(Code.BAD_REQUEST, f"the body is not JSON as it is taken here: {message}")
+
+
+class _SyntaxError(_BadJsonError):
+    """It is no JSON at all, and may be YAML."""
 
 
 def _too_deep() -> TenantryError:
-    return _bad(f"it is nested more than {MAX_DEPTH} deep")
+    return _BadJsonError(f"it is nested more than {MAX_DEPTH} deep")
 
 
 def _too_large() -> TenantryError:

@@ -109,6 +109,8 @@ async def _refused(talk: Conversation) -> None:
     await talk.apply(f"{CONFIGS}/none?{ALICE}", config("none", meta={"namespace": "other"}))
     text = "apiVersion: tenantry.dev/v1alpha1\nkind: Plan\nmetadata: {name: $run-yaml}\nspec: {displayName: Yaml}\n"
     await talk.apply(f"plans/$run-yaml?{ALICE}", text)
+    flow = "{apiVersion: tenantry.dev/v1alpha1, kind: Plan, metadata: {name: $run-flow}, spec: {displayName: Flow}}"
+    await talk.apply(f"plans/$run-flow?{ALICE}", flow)
 
 
 async def _status(talk: Conversation) -> None:

@@ -34,6 +34,8 @@ async def _bodies(talk: Conversation) -> None:
     await talk.post("plans", plan("charset"), content_type=f"{JSON}; charset=utf-8")
     yaml = "apiVersion: tenantry.dev/v1alpha1\nkind: Plan\nmetadata: {name: $run-yaml}\nspec: {displayName: Yaml}\n"
     await talk.post("plans", yaml, content_type="application/yaml")
+    flow = "{apiVersion: tenantry.dev/v1alpha1, kind: Plan, metadata: {name: $run-flow}, spec: {displayName: Flow}}"
+    await talk.post("plans", flow, content_type="application/yaml")
     await talk.put(GOLD, "{", show=verdict)
     await talk.put(GOLD, "[]", show=verdict)
 
