@@ -8,9 +8,7 @@ import orjson
 from aiohttp import web
 
 from tenantry.model.permissions import Permission
-from tenantry.web.authentication import ANONYMOUS
-from tenantry.web.permissions import refusal
-from tenantry.web.routes import ACTOR, PLACE, Route
+from tenantry.web.routes import PLACE, Route
 
 _PAGE = "/docs"
 
@@ -23,8 +21,6 @@ def route(told: Iterable[Route]) -> Route:
     async def answer(request: web.Request) -> web.Response:
         if "text/html" in request.headers.get("Accept", ""):
             raise web.HTTPFound(_PAGE, headers={"Vary": "Accept"})
-        if not request[ACTOR].may(Permission.AUTHENTICATED):
-            raise await refusal(request, ANONYMOUS, "/", Permission.AUTHENTICATED)
         return web.Response(body=document, content_type="application/json", headers={"Vary": "Accept"})
 
-    return Route("GET", "/", answer, needs=Permission.PUBLIC)  # a browser has no token yet
+    return Route("GET", "/", answer, needs=Permission.PUBLIC)  # as discovery, and a browser has no token yet
