@@ -42,7 +42,9 @@ async def test_the_first_administrator_comes_in_by_the_setup_link_and_again_by_p
         made = await browser.submit(page, email=" Ada@Example.com ", name="Ada", password=PASSWORD, repeated=PASSWORD)
         assert (made.status, made.location) == (303, "/account")
         assert await whoami(server, browser) == 200
-        assert (await browser.get(f"/setup/{token}")).status == 404
+        used = await browser.get(f"/setup/{token}")
+        assert used.status == 404
+        assert "sign in if you have used it" in used.text
         left = await browser.submit(await browser.get("/logout"))
         assert left.location == "/login?notice=signed-out"
         assert SESSION_COOKIE not in browser.cookies
@@ -193,8 +195,13 @@ async def test_a_login_form_of_another_site_is_refused(server: ServerInProcess) 
     async with browsing(server) as browser:
         page = await browser.get("/login")
         fields = {**page.forms[0][1], "email": "ada@example.com", "password": PASSWORD}
-        for headers in ({"Origin": "https://mallory.example"}, {"Origin": "null"}):
-            assert (await browser.post("/login", fields, **headers)).status == 403
+        for origin in ("https://mallory.example", "null"):
+            refused = await browser.post("/login", fields, Origin=origin)
+            assert refused.status == 403
+            assert "from another site: send it from a page of this one" in refused.text
+        refused = await browser.post("/login", fields, Origin="")
+        assert refused.status == 403
+        assert "does not say which site it comes from: send Origin or Sec-Fetch-Site" in refused.text
         assert (await browser.post("/login", fields | {"csrf": "0" * 64})).status == 403
         assert DEVICE_COOKIE not in browser.cookies
         browser.cookies.clear()

@@ -45,11 +45,11 @@ def check_origin(request: web.Request, origins: AbstractSet[str]) -> None:
     Raises:
         TenantryError: ``FORBIDDEN``.
     """
-    named = request.headers.get("Origin")
-    if named is None:
-        is_ours = request.headers.get("Sec-Fetch-Site") == "same-origin"
-    else:
-        own = f"{request.scheme}://{request.host}".lower()
-        is_ours = named.lower() in (origins or {own}) or named.lower() == own
-    if not is_ours:
-        raise TenantryError(Code.FORBIDDEN, "the request comes from another site")
+    named, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+    own = f"{request.scheme}://{request.host}".lower()
+    if named.lower() in {own, *origins} if named is not None else site == "same-origin":
+        return
+    if named or site:
+        raise TenantryError(Code.FORBIDDEN, "the request comes from another site: send it from a page of this one")
+    message = "the request does not say which site it comes from: send Origin or Sec-Fetch-Site, as every browser does"
+    raise TenantryError(Code.FORBIDDEN, message)

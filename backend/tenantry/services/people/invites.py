@@ -385,7 +385,8 @@ def _check_open(opened: Invitation) -> None:
 
 def _spent() -> TenantryError:
     """Why a link does not work; which of these it is, is nobody's business."""
-    return TenantryError(Code.NOT_FOUND, "the invite was used, was taken back, has expired or was never one: ask again")
+    what = "the invite was used, was taken back, has expired or was never one"
+    return TenantryError(Code.NOT_FOUND, f"{what}: sign in if you have used it, or ask for a new one")
 
 
 def _audit(unit: Unit, actor: Actor, action: str, invite: Invite, message: str = "") -> None:

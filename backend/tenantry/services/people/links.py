@@ -65,4 +65,5 @@ def redeem(unit: Unit, link: Link) -> None:
 
 def spent() -> TenantryError:
     """Why a link does not work; what exactly is wrong with it is nobody's business."""
-    return TenantryError(Code.NOT_FOUND, "the link was used already, has expired or was never valid: ask for a new one")
+    what = "the link was used already, has expired or was never valid"
+    return TenantryError(Code.NOT_FOUND, f"{what}: sign in if you have used it, or ask for a new one")
