@@ -74,6 +74,20 @@ async def test_the_setup_page_says_what_is_wrong_beside_the_field(server: Server
             assert fields["password"] not in answer.html
 
 
+async def test_a_page_begins_at_the_first_field_with_a_mistake(server: ServerInProcess) -> None:
+    token = await server.services.accounts.setup_link(ACTOR)
+    focused = re.compile(r'<input id="(\w+)"[^>]* autofocus')
+    async with browsing(server) as browser:
+        page = await browser.get(f"/setup/{token}")
+        assert focused.findall(page.html) == ["email"]
+        for fields, first in (
+            ({"email": "ada", "password": "short", "repeated": "short"}, "email"),
+            ({"email": "ada@example.com", "name": "a" * 101, "password": "short", "repeated": "another"}, "name"),
+            ({"email": "ada@example.com", "password": "short", "repeated": "another"}, "password"),
+        ):
+            assert focused.findall((await browser.submit(page, 0, **fields)).html) == [first]
+
+
 async def test_the_audit_log_has_the_failed_sign_ins_of_each_account(server: ServerInProcess) -> None:
     accounts = [await add_account(server, f"{name}@example.com") for name in ("ada", "bob")]
     async with browsing(server) as browser:
