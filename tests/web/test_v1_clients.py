@@ -137,6 +137,22 @@ async def test_the_audit_log_tells_what_was_changed_of_a_client(v1: Application)
     assert "scopes" in {change["path"].partition("[")[0] for change in row["changes"]}
 
 
+async def test_all_that_is_wrong_with_a_client_is_told_at_once(v1: Application) -> None:
+    wrong = {
+        "grantTypes": ["authorization_code", "password"],
+        "redirectURIs": ["ftp://app.example.com"],
+        "redirectUris": ["https://app.example.com/callback"],
+        "postLogoutURIs": ["/bye"],
+        "scopes": ["openid", "everything"],
+    }
+    paths = {"grantTypes[1]", "redirectURIs[0]", "redirectUris", "postLogoutURIs[0]", "scopes[1]"}
+    told = await v1.post("/v1/clients", wrong)
+    assert {error["path"] for error in told.body["errors"]} == {"name", *paths}
+    client, _ = await make(v1, SITE)
+    told = await v1.call("PATCH", f"/v1/clients/{client['id']}", wrong)
+    assert {error["path"] for error in told.body["errors"]} == paths
+
+
 RSA = RSAKey.generate_key(2048)
 GOOD = RSA.as_dict(private=False)
 #: of 4,104 bits: who verifies by it pays with the square

@@ -10,8 +10,9 @@ from pydantic import Field
 
 from tenantry.model import ids
 from tenantry.model.fields import Model, View
-from tenantry.model.oauth import ClientKind, ClientSecret, OAuthClient, Registered
+from tenantry.model.oauth import ALL_SCOPES, ClientKind, ClientSecret, GrantType, OAuthClient, Registered
 from tenantry.model.permissions import Permission
+from tenantry.model.redirect_uri import RedirectURI
 from tenantry.model.resource import timestamp
 from tenantry.services.oauth.clients import NewSecret
 from tenantry.web.v1.conventions import Call, Nothing, PageQuery, Reply, endpoint
@@ -21,8 +22,9 @@ _PATH = "/v1/clients"
 _OF_TENANT = "/v1/tenants/{tenant}/clients"
 _CENTURY = 100 * 365 * 86_400  # seconds
 
-_Text = Annotated[str, Field(max_length=500)]
-_Texts = Annotated[list[_Text], Field(max_length=64)]
+_Grants = Annotated[list[Annotated[GrantType, Field(strict=False)]], Field(min_length=1, max_length=64)]
+_URIs = Annotated[list[RedirectURI], Field(max_length=64)]
+_Scopes = Annotated[list[Literal[ALL_SCOPES]], Field(max_length=64)]  # type: ignore[valid-type]
 
 
 class ClientBody(Model):
@@ -32,13 +34,13 @@ class ClientBody(Model):
     """For people: who is asked for consent sees it."""
     kind: Literal["Confidential", "Public"] = "Confidential"
     """`Public` for a program that cannot keep a secret: in a browser, on a phone, on a desk."""
-    grant_types: Annotated[_Texts, Field(min_length=1)]
-    """`authorization_code`, `refresh_token`, `client_credentials`, `urn:ietf:params:oauth:grant-type:device_code`."""
-    redirect_uris: _Texts = Field(default=[], alias="redirectURIs")
+    grant_types: _Grants
+    """What it may use to come to a token."""
+    redirect_uris: _URIs = Field(default=[], alias="redirectURIs")
     """Where a browser may be sent back to. They are matched to the letter, but for the port of a loopback address."""
-    post_logout_uris: _Texts = Field(default=[], alias="postLogoutURIs")
+    post_logout_uris: _URIs = Field(default=[], alias="postLogoutURIs")
     """Where a browser may be sent after it was signed out."""
-    scopes: _Texts = Field(default=[])
+    scopes: _Scopes = Field(default=[])
     """What its tokens may be used for at most; a person's token never does more than the person may."""
     jwks: dict[str, Any] | None = None
     """Its public keys (RFC 7517), for `private_key_jwt` in the place of a secret."""
@@ -54,13 +56,13 @@ class ClientChange(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     """For people."""
-    grant_types: Annotated[_Texts, Field(min_length=1)] | None = None
+    grant_types: _Grants | None = None
     """What it may use."""
-    redirect_uris: Annotated[_Texts | None, Field(alias="redirectURIs")] = None
+    redirect_uris: Annotated[_URIs | None, Field(alias="redirectURIs")] = None
     """Where a browser may be sent back to."""
-    post_logout_uris: Annotated[_Texts | None, Field(alias="postLogoutURIs")] = None
+    post_logout_uris: Annotated[_URIs | None, Field(alias="postLogoutURIs")] = None
     """Where a browser may be sent after it was signed out."""
-    scopes: _Texts | None = None
+    scopes: _Scopes | None = None
     """What its tokens may be used for at most."""
     jwks: dict[str, Any] | None = None
     """Its public keys; `{}` for none any more."""
