@@ -55,12 +55,14 @@ def test_what_is_scraped_is_valid(promtool: str, name: str) -> None:
     subprocess.run([promtool, "check", "config", path], capture_output=True, check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metrics", [api, operator], ids=["server", "operator"])
 def test_every_label_has_a_closed_set_of_values(metrics: ModuleType) -> None:
     labels = [(metric.name, label) for metric in metrics.METRICS for label in metric.labels]
     assert [each for each in labels if not values(*each)] == []
 
 
+@pytest.mark.slow
 async def test_no_client_makes_a_new_series(server: ServerInProcess) -> None:
     """Whatever it asks for, by whatever method and with whatever credential."""
     asked = ["/", "/apis/tenantry.dev/v1alpha1/tenants/0190c6f2", "/v1/nothing/7", "/apis/x/y", "/version?a=1"]

@@ -61,6 +61,7 @@ def test_a_package_says_what_it_is_and_re_exports_nothing(path: Path) -> None:
     assert [line for line in below if not line.startswith("__version__ = ")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", FORBIDDEN)
 def test_no_tracked_file_holds_a(what: str) -> None:
     pattern = re.compile(FORBIDDEN[what])
@@ -93,6 +94,7 @@ def test_text_ends_where_it_should() -> None:
     assert [named(path) for path in tracked() if (text := path.read_bytes()) and not text.endswith(b"\n")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", YAML, ids=named)
 def test_yaml_can_be_read(path: Path) -> None:
     assert list(yaml.safe_load_all(path.read_text()))

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tenantry.client.resources import PAGE
@@ -98,6 +99,7 @@ async def test_a_part_can_be_exported(tenantry: Tenantry) -> None:
     assert [each["metadata"]["name"] for each in internal] == ["acme"]
 
 
+@pytest.mark.slow
 async def test_more_than_a_page_is_shown_and_exported(tenantry: Tenantry) -> None:
     plan = "{apiVersion: tenantry.dev/v1alpha1, kind: Plan, metadata: {name: p%03d}, spec: {displayName: P}}"
     manifests = "\n---\n".join(plan % number for number in range(PAGE + 1))

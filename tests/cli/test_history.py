@@ -91,6 +91,7 @@ async def test_a_rollback_that_ends_or_begins_a_suspension_says_so(tenantry: Ten
     assert begun.stderr == "tenantry: spec.state was Active and is Suspended (ReadOnly) now, as in revision 2\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
@@ -115,6 +116,7 @@ async def test_what_is_not_there_is_said(edited: Tenantry, words: list[str], cod
     assert code == 2 or result.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [["acme"], ["tenant", "acme"], ["tnt/acme"]], ids=" ".join)
 async def test_a_deleted_tenant_comes_back(tenantry: Tenantry, named: list[str]) -> None:
     await tenantry("apply", "-f", "-", given=TENANT)

@@ -51,6 +51,7 @@ def write(path: Path, like: ServerInProcess, user: dict[str, Any], **cluster: An
     return path
 
 
+@pytest.mark.slow
 async def test_which_one_counts(server: ServerInProcess, nowhere: Path) -> None:
     theirs = write(nowhere / "theirs", server, {"token": "t"}, server="https://127.0.0.1:1")
     lost = "tenantry: https://127.0.0.1:1 cannot be reached: "

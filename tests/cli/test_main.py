@@ -45,6 +45,7 @@ def test_serve_loads_neither_the_client_nor_what_draws() -> None:
     assert loaded & {"rich", "kopf", "tenantry.client", "tenantry_operator"} == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["explain", "validate", "completion", "version"])
 def test_what_needs_no_server_loads_no_client(module: str) -> None:
     loaded = loaded_by(f"import tenantry.cli.{module}")

@@ -53,6 +53,7 @@ async def test_it_ends_when_it_is_told_to(tmp_path: Path) -> None:
         assert await process.wait() == 143
 
 
+@pytest.mark.slow
 def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
     settings = {"DATABASE_URL": f"mysql://u@127.0.0.1:{free_port()}/x", "DATA_DIR": str(tmp_path)}
     result = run("migrate", "--wait", "1", **settings)

@@ -83,6 +83,7 @@ def test_a_generated_name_is_valid() -> None:
     assert run("validate", "-f", "-", given=f"{text}---\n{text}").stderr == "2 valid, 0 wrong\n"
 
 
+@pytest.mark.slow
 def test_a_large_file_is_no_mistake_and_a_small_one_that_grows_is() -> None:
     plans = [GOOD.replace("gold", f"gold-{number}") for number in range(25_000)]
     assert run("validate", "-f", "-", given="---\n".join(plans)).stderr == "25000 valid, 0 wrong\n"
@@ -97,6 +98,7 @@ def test_an_empty_file_name_is_not_the_working_directory() -> None:
     assert "it is empty; the working directory is `.`" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_object_may_have_so_many_values_and_a_list_of_them_more() -> None:
     head = "apiVersion: tenantry.dev/v1alpha1\nkind: Config\nmetadata: {name: NAME}\nspec: {configSet: web, "
     head += "scope: {global: {}}, values: {a: [VALUES]}}\n"

@@ -40,6 +40,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON, st.sampled_from([None, 2]))
 def test_values_are_counted_in_text_as_in_the_tree(tree: Any, indent: int | None) -> None:
     text = json.dumps(tree, indent=indent)

@@ -299,6 +299,7 @@ ENTRIES = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(old=JSON, new=JSON, entries=st.lists(ENTRIES, max_size=2))
 def test_whatever_comes_is_stored_or_refused(old: Any, new: Any, entries: list[Any]) -> None:
     live = stored({**thing(), "spec": old})

@@ -165,6 +165,7 @@ def test_aliases_stand_for_what_they_name_within_limits() -> None:
         yamldoc.load(bomb)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["[{}]", "a: [{}]", "? a\n: [{}]", "a: &k b\n*k : [{}]"])
 def test_as_many_values_as_may_be_are_read(text: str) -> None:
     empty = yamldoc.load(text.format(""))[0].tree
@@ -230,6 +231,7 @@ TREES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(TREES)
 def test_what_is_dumped_is_loaded_as_the_same(tree: Any) -> None:
     text = yamldoc.dump({"tree": tree})

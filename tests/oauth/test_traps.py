@@ -187,6 +187,7 @@ async def test_hostile_values_are_quoted_by_nobody(wire: Wire) -> None:
         assert error(await wire.post("/oauth/token", grant_type=value)) == (400, "unsupported_grant_type")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [

@@ -114,6 +114,7 @@ def test_what_is_one(address: str) -> None:
     assert is_public(ip_address(address))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "host",
     [

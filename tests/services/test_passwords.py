@@ -53,6 +53,7 @@ async def test_one_that_many_people_take_is_refused(hasher: Passwords, password:
     assert [field.path for field in caught.value.fields] == ["new"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "password",
     [
@@ -91,6 +92,7 @@ async def test_as_much_is_done_for_an_account_that_is_none(hasher: Passwords, mo
     assert done == ["$argon2id$v=19$m=19456,t=2,p=1"] * 4
 
 
+@pytest.mark.slow
 async def test_a_storm_is_told_to_come_back(hasher: Passwords) -> None:
     hashed = await hasher.hash(PASSWORD)
     tries = [hasher.verify(hashed, PASSWORD) for _ in range(passwords._WAITING + 8)]

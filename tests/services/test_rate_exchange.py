@@ -52,6 +52,7 @@ def rows(unit: Unit) -> list[int]:
     return [spent for (spent,) in unit.execute(tables.RateSpending.select(tables.RateSpending.spent)).fetchall()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("actor", [Actor(name="key:1"), Actor(name="key:2", tenant_id="a", rate=Rate(10, 20))])
 async def test_three_together_admit_what_one_would_in_the_long_run(database: Database, actor: Actor) -> None:
     clock = Clock()

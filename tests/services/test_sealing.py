@@ -164,6 +164,7 @@ CHANGED = "position 2 was changed, inserted or moved"
 ENDS = "what tells where it begins and ends was changed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tamper", "told"),
     [
@@ -312,6 +313,7 @@ async def test_two_who_seal_at_once_make_one_chain(database_url: str) -> None:
         assert not await fault(two)
 
 
+@pytest.mark.slow
 async def test_one_of_two_has_the_turn_and_the_other_goes_on_when_it_ends(database_url: str) -> None:
     async with opened(database_url) as one, opened(database_url) as two:
         sealers = [Sealer(database, SEALS) for database in (one, two)]

@@ -138,6 +138,7 @@ async def test_a_unit_does_not_begin_after_its_deadline(database_url: str) -> No
         assert await database.run(count) == 0
 
 
+@pytest.mark.slow
 async def test_a_write_that_takes_too_long_is_given_up_and_still_done(database: Database) -> None:
     gate, committed = Gate(), asyncio.Event()
     database.on_commit(lambda _: committed.set())
@@ -149,6 +150,7 @@ async def test_a_write_that_takes_too_long_is_given_up_and_still_done(database: 
     assert await database.run(count, write=True) == 1
 
 
+@pytest.mark.slow
 async def test_a_database_that_answers_nobody_is_not_waited_for_long(database: Database) -> None:
     stuck = [Gate(), Gate(), Gate()]
     for gate, seconds in zip(stuck, (2, 1, 2), strict=True):

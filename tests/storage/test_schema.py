@@ -179,6 +179,7 @@ async def test_a_migration_that_another_runs_is_waited_for(
         assert await schema.migrate(database) == ["9901_extra"]
 
 
+@pytest.mark.slow
 async def test_the_lease_is_renewed_while_a_file_takes_its_time(
     new_database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ def pages(unit: Unit, limit: int, namespace: str | None, labels: Selector, field
         after = page[-1].namespace, page[-1].name
 
 
+@pytest.mark.slow
 async def test_sql_selects_what_the_model_matches(database: Database) -> None:
     stored = await database.run(create, *[*stock(), tenant("t-00", {"ring": "a", "size": "1"})], write=True)
     configs = sorted((item for item in stored if item.kind == "Config"), key=lambda item: (item.namespace, item.name))
@@ -88,6 +89,7 @@ async def test_sql_selects_what_the_model_matches(database: Database) -> None:
                 assert all(len(page) == 4 for page in found[:-1])
 
 
+@pytest.mark.slow
 async def test_a_long_selector_selects_the_same(database: Database) -> None:
     stored = await database.run(create, *[*stock(), *(tenant(f"x-{n}", kind="Config") for n in range(3))], write=True)
     configs = sorted(stored, key=lambda item: (item.namespace, item.name))
@@ -113,6 +115,7 @@ async def test_a_long_selector_selects_the_same(database: Database) -> None:
         assert [item for page in found for item in page] == expected, (text, field_text)
 
 
+@pytest.mark.slow
 async def test_what_few_match_is_found_however_many_there_are(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +135,7 @@ async def test_names_can_be_a_list(database: Database) -> None:
     assert [item.name for item in found] == ["t-1", "t-3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "bound", "by", "sorts"),
     [

@@ -181,6 +181,7 @@ def _flipped(token: str, at: int) -> str:
     return token[:at] + ("a" if token[at] != "a" else "b") + token[at + 1 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "header",
     [

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from yarl import URL
@@ -282,6 +283,7 @@ def encoded(tree: Any) -> bytes:
     return json.dumps(tree).encode()
 
 
+@pytest.mark.slow
 def test_any_document_is_stored_or_refused(tmp_path: Path) -> None:
     with prey(tmp_path) as server:
 
@@ -304,6 +306,7 @@ def test_any_document_is_stored_or_refused(tmp_path: Path) -> None:
         put_or_apply()
 
 
+@pytest.mark.slow
 def test_any_patch_is_applied_or_refused(tmp_path: Path) -> None:
     targets = st.sampled_from([f"{PLANS}/pro", f"{TENANTS}/acme", f"{CONFIGS}/web", f"{TENANTS}/acme/status"])
     with prey(tmp_path) as server:
@@ -322,6 +325,7 @@ def test_any_patch_is_applied_or_refused(tmp_path: Path) -> None:
         operate()
 
 
+@pytest.mark.slow
 def test_any_bytes_parameters_and_headers_are_answered(tmp_path: Path) -> None:
     methods = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE"])
     paths = st.sampled_from([PLANS, f"{PLANS}/new", CONFIGS, f"{CONFIGS}/new", "configs", f"{TENANTS}/new/status"])

@@ -92,6 +92,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_any_json_is_read_as_written(tree: Any) -> None:
     assert bodies.parse_json(orjson.dumps(tree)) == (tree, [])
@@ -147,6 +148,7 @@ async def test_a_chunked_body_has_the_same_limit(session: ClientSession) -> None
         assert (await answer.json())["reason"] == "RequestEntityTooLarge"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 async def test_a_compressed_body_is_refused_unopened(session: ClientSession, encoding: str, pack: Any) -> None:
     bomb = pack(b"[" + b" " * 50_000_000 + b"]")

@@ -139,6 +139,7 @@ async def test_asking_for_an_account_tells_nobody_who_has_one(mailing: tuple[App
     ]
 
 
+@pytest.mark.slow
 async def test_one_who_has_not_proved_an_address_keeps_its_owner_out_of_nothing(
     mailing: tuple[Application, Mailbox],
 ) -> None:

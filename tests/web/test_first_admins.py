@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tenantry.model.permissions import Role
 from tenantry.storage import work
 from tenantry.storage.statement import Statement
@@ -41,6 +43,7 @@ async def by_address(v1: Application, email: str) -> dict[str, Any]:
     return next(dict(each) for each in await v1.items(INVITES) if each["email"] == email)
 
 
+@pytest.mark.slow
 async def test_whoever_is_listed_is_invited_once(stored_v1: Application) -> None:
     v1 = stored_v1
     await v1.tenant("acme", admins=["Ada@Example.com", BOB, "ada@example.com"])
@@ -64,6 +67,7 @@ async def test_whoever_is_listed_is_invited_once(stored_v1: Application) -> None
     assert await invited(v1) == before | {EVE: "Pending"}
 
 
+@pytest.mark.slow
 async def test_where_no_mail_is_a_link_is_made_by_hand(stored_v1: Application) -> None:
     v1 = stored_v1
     await v1.plan("pro")
@@ -108,6 +112,7 @@ async def test_an_old_link_is_renewed_too(v1: Application) -> None:
     assert (renewed.status, made["state"], made["role"]) == (201, "Pending", "viewer")
 
 
+@pytest.mark.slow
 async def test_where_mail_is_a_new_link_is_mailed(tmp_path: Path) -> None:
     with mailbox(tmp_path) as box:
         async with running_server(tmp_path, **box.settings) as server, server.session() as session:
@@ -126,6 +131,7 @@ async def test_where_mail_is_a_new_link_is_mailed(tmp_path: Path) -> None:
             assert (shown["mailed"], "/invite/tni_" in shown["link"]) == (False, True)
 
 
+@pytest.mark.slow
 async def test_a_link_is_renewed_by_who_could_make_it_and_stands_behind_it(v1: Application) -> None:
     await v1.tenant("beta")
     acme = (await v1.tenant("acme", admins=[ADA]))["status"]["tenantID"]
@@ -147,6 +153,7 @@ async def test_a_link_is_renewed_by_who_could_make_it_and_stands_behind_it(v1: A
         assert refused.status == 404, refused.text
 
 
+@pytest.mark.slow
 async def test_of_those_who_renew_at_once_one_has_a_link(stored_v1: Application) -> None:
     await stored_v1.tenant("acme", admins=[ADA])
     await invited(stored_v1)
@@ -156,6 +163,7 @@ async def test_of_those_who_renew_at_once_one_has_a_link(stored_v1: Application)
     assert sorted(each["state"] for each in await stored_v1.items(INVITES)) == ["Pending", "Revoked"]
 
 
+@pytest.mark.slow
 async def test_who_is_removed_loses_what_still_waits(stored_v1: Application) -> None:
     v1 = stored_v1
     await v1.tenant("acme", admins=[ADA])
@@ -170,6 +178,7 @@ async def test_who_is_removed_loses_what_still_waits(stored_v1: Application) -> 
     assert await patch(v1, state="Active", admins=[ADA]) == both | {ADA: "Revoked"}
 
 
+@pytest.mark.slow
 async def test_members_are_not_invited_by_an_address_that_they_have_proved(v1: Application) -> None:
     acme = (await v1.tenant("acme"))["status"]["tenantID"]
     for email, proved in ((ADA, True), (BOB, False)):
@@ -179,6 +188,7 @@ async def test_members_are_not_invited_by_an_address_that_they_have_proved(v1: A
     assert await patch(v1, admins=[ADA, BOB, EVE]) == {BOB: "Pending", EVE: "Pending"}
 
 
+@pytest.mark.slow
 async def test_a_suspended_tenant_invites_once_it_is_active(v1: Application) -> None:
     await v1.tenant("acme", state="Suspended", admins=[ADA])
     assert await invited(v1) == {}
@@ -186,6 +196,7 @@ async def test_a_suspended_tenant_invites_once_it_is_active(v1: Application) -> 
     assert await patch(v1, state="Active") == {ADA: "Pending", BOB: "Pending"}
 
 
+@pytest.mark.slow
 async def test_a_tenant_that_is_being_deleted_invites_nobody(v1: Application) -> None:
     spec = {"displayName": "Acme", "planRef": {"name": "pro"}}
     await v1.create("tenants", "acme", spec, finalizers=["example.com/wait"])
@@ -193,11 +204,13 @@ async def test_a_tenant_that_is_being_deleted_invites_nobody(v1: Application) ->
     assert await patch(v1, admins=[ADA]) == {}
 
 
+@pytest.mark.slow
 async def test_an_address_that_no_account_can_have_is_passed_over(v1: Application) -> None:
     await v1.tenant("acme", admins=["jürgen@example.com", "a,b@example.com", ADA])
     assert await invited(v1) == {ADA: "Pending"}
 
 
+@pytest.mark.slow
 async def test_the_link_is_mailed_where_that_is_configured(tmp_path: Path) -> None:
     with mailbox(tmp_path) as box:
         async with (

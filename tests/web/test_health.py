@@ -120,6 +120,7 @@ async def test_a_database_of_a_newer_release_is_not_ready(
         assert "start the release that migrated it\n" in text
 
 
+@pytest.mark.slow
 async def test_an_error_that_nobody_thought_of_fails_readiness_and_ends_no_loop(
     server: ServerInProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,6 +201,7 @@ async def test_a_plan_that_another_process_has_changed_is_no_conflict(server: Se
         assert (status, answer["reason"]) == (409, "Conflict")  # of its own
 
 
+@pytest.mark.slow
 async def test_a_tenant_that_moves_is_counted_where_it_is(server: ServerInProcess) -> None:
     async with server.session() as http:
         api = Api(http)
@@ -215,6 +216,7 @@ async def test_a_tenant_that_moves_is_counted_where_it_is(server: ServerInProces
         await api.until(f"{PLANS}/pro", lambda item: item["status"]["tenants"] == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leaves", ["by its deletion", "by an edit"])
 async def test_a_hostname_goes_to_one_tenant_and_then_to_one_that_waits(server: ServerInProcess, leaves: str) -> None:
     async with server.session() as http:

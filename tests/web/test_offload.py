@@ -184,6 +184,7 @@ async def report(api: Application, size: int) -> None:
     await send(api, "PUT", f"{path}/status", sent | {"status": status})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ask", "called"),
     [

@@ -89,6 +89,7 @@ def count(code: int) -> float:
     return metrics.REGISTRY.get_sample_value("tenantry_http_requests_total", labels) or 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/v1/me", TENANTS])
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 async def test_what_never_reaches_a_route_is_answered_counted_and_logged_all_the_same(

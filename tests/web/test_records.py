@@ -122,6 +122,7 @@ async def test_a_record_for_another_database_is_neither_read_nor_written(cluster
     assert await cluster.records.instance() == cluster.instance
 
 
+@pytest.mark.slow
 async def test_a_record_invites_the_first_administrators(cluster: Cluster) -> None:
     async def invited() -> list[tuple[str, str]]:
         await cluster.rested(work.ADMINS)
@@ -323,6 +324,7 @@ async def test_a_rival_is_named_as_who_manages_it_calls_it(cluster: Cluster) -> 
     assert message(late, "Published").endswith(" belongs to Config tenantry-system/web of the API")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_first", [True, False], ids=["before the tenant", "after the tenant"])
 async def test_orphans_go_with_their_tenant(cluster: Cluster, *, is_first: bool) -> None:
     await cluster.put(ACME, tenant())
@@ -366,6 +368,7 @@ async def test_what_becomes_free_is_for_the_clusters_object_that_waits(cluster: 
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("namespace", "owner", "spec", "path"),
     [

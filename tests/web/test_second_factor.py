@@ -72,6 +72,7 @@ async def test_the_page_with_the_recovery_codes_can_sign_out(server: ServerInPro
         assert (await browser.post("/logout", {"csrf": token})).location == "/login?notice=signed-out"
 
 
+@pytest.mark.slow
 async def test_it_is_turned_on_asked_for_and_turned_off(server: ServerInProcess) -> None:
     await add_account(server)
     async with browsing(server) as browser, browsing(server) as other:
@@ -115,6 +116,7 @@ async def test_a_session_tells_by_what_it_was_begun(server: ServerInProcess) -> 
         assert event.message == amr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["app", "recovery"])
 async def test_a_code_works_once(server: ServerInProcess, kind: str) -> None:
     secret, codes = await enrolled(server)
@@ -149,6 +151,7 @@ async def test_an_older_code_does_not_work_after_a_newer_one(server: ServerInPro
     assert statuses == [303, 422]
 
 
+@pytest.mark.slow
 async def test_a_sign_in_has_so_many_tries_and_an_account_too(server: ServerInProcess) -> None:
     secret, _ = await enrolled(server)
     tried = 0

@@ -91,6 +91,7 @@ async def test_a_request_is_finished_and_a_stream_closed_before_the_end(tmp_path
             await session.get(f"{running.url}/a")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variable", ["PORT", "TLS_PORT", "OPS_PORT"])
 async def test_a_port_that_is_taken_is_named(tmp_path: Path, variable: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
@@ -165,6 +166,7 @@ def test_an_unusable_file_that_a_setting_names_is_one_line(tmp_path: Path, run: 
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lock", "ca.crt", "tls.key"])
 def test_an_unusable_file_of_the_data_directory_is_one_line(
     tmp_path: Path, run: Callable[..., Result], name: str

@@ -147,6 +147,7 @@ async def test_a_wrong_sign_in_looks_the_same_whoever_it_is(server: ServerInProc
     assert "The e-mail address or the password is wrong" in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wanted", "got"),
     [
@@ -224,6 +225,7 @@ async def test_a_login_form_of_another_site_is_refused(server: ServerInProcess) 
         assert "cookie" in refused.text
 
 
+@pytest.mark.slow
 async def test_a_browser_that_knows_one_account_is_a_stranger_to_another_with_the_address(
     server: ServerInProcess,
 ) -> None:
@@ -298,6 +300,7 @@ async def test_the_same_is_done_whoever_it_is(server: ServerInProcess, monkeypat
     assert work == {"_look_up verify"}
 
 
+@pytest.mark.slow
 async def test_too_many_attempts_are_told_when_to_come_back(server: ServerInProcess) -> None:
     await add_account(server)
     async with browsing(server) as known, browsing(server) as browser:

@@ -93,6 +93,7 @@ async def ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         yield Ending(await stack.enter_async_context(running_server(tmp_path, ROUTES)), stack)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 @pytest.mark.parametrize(
     ("sent", "shown"),

@@ -89,6 +89,7 @@ async def test_appliers_stop_where_their_fields_would_be_too_many(stored_v1: App
     assert sum(entry["operation"] == "Apply" for entry in stored["metadata"]["managedFields"]) == count > 1
 
 
+@pytest.mark.slow
 async def test_an_object_that_is_patched_beyond_the_limit_loses_its_managed_fields_first(v1: Application) -> None:
     await send(v1, "POST", CONFIGS, config({"a": "x" * HALF}))
     tracked, count = True, 0

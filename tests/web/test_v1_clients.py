@@ -159,6 +159,7 @@ GOOD = RSA.as_dict(private=False)
 LARGE = {"kty": "RSA", "e": "AQAB", "n": urlsafe_b64encode(b"\xff" * 513).decode().rstrip("=")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "path"),
     [

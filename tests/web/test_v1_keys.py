@@ -63,6 +63,7 @@ async def test_a_revocation_is_answered_once(v1: Application) -> None:
     assert answers[0].body == answers[1].body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "paths"),
     [

@@ -57,6 +57,7 @@ async def test_members_are_listed_and_got(v1: Application) -> None:
     assert len(await v1.items(MEMBERS)) == 4  # for the platform
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("caller", "target", "role", "status"),
     [
@@ -175,6 +176,7 @@ async def test_one_leaves_by_oneself_and_stays_signed_in(v1: Application, role: 
     assert [row["actor"] for row in await v1.items("/v1/audit?action=member.leave")] == [f"user:{user}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["undelete", "release", "purge"])
 @pytest.mark.usefixtures("often_tidied")
 async def test_who_belonged_to_a_tenant_comes_back_with_it_or_is_forgotten(v1: Application, end: str) -> None:

@@ -3,6 +3,8 @@
 import time
 from http.cookies import SimpleCookie
 
+import pytest
+
 from tenantry.model import ids, totp
 from tenantry.model.permissions import Role
 from tenantry.services.throttle import CONFIRMATIONS
@@ -119,6 +121,7 @@ async def test_a_second_factor_is_turned_on_and_off(v1: Application) -> None:
         assert (await api.get("/v1/me/sessions")).body["items"][0]["methods"] == ["pwd"]
 
 
+@pytest.mark.slow
 async def test_a_stolen_session_cannot_try_passwords_for_ever(v1: Application) -> None:
     user = await add_account(v1.server)
     async with browser(v1.server, await add_session(v1.server, user)) as api:

@@ -141,6 +141,7 @@ async def test_no_key_is_made_that_it_could_never_use(v1: Application) -> None:
         assert await v1.items(f"{path}/keys") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "paths"),
     [

@@ -37,6 +37,7 @@ async def of_role(v1: Application, tenant: dict[str, Any], role: Role) -> str:
     return await add_session(v1.server, user, tenant_id)
 
 
+@pytest.mark.slow
 async def test_an_owner_changes_what_is_theirs_and_nothing_else(stored_v1: Application) -> None:
     v1 = stored_v1
     tenant = await v1.tenant("acme", hostnames=["acme.example.com"], admins=[BOB])
@@ -165,6 +166,7 @@ async def test_a_suspended_tenant_is_not_changed_by_its_owner(v1: Application) -
     assert (await change(v1, {"displayName": "Two"})).status == 200  # the platform does
 
 
+@pytest.mark.slow
 async def test_whom_an_owner_lists_is_invited_by_them_as_long_as_they_may_invite(stored_v1: Application) -> None:
     v1 = stored_v1
     tenant = await v1.tenant("acme", admins=[BOB])
@@ -219,6 +221,7 @@ async def test_no_list_of_an_owner_invites_in_the_name_of_the_platform_later(v1:
     assert await invited(v1) == {}
 
 
+@pytest.mark.slow
 async def test_lists_of_owners_have_the_limits_of_invites(v1: Application, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caps, "INVITES", replace(caps.INVITES, most=2))
     tenant = await v1.tenant("acme")
@@ -231,6 +234,7 @@ async def test_lists_of_owners_have_the_limits_of_invites(v1: Application, monke
     assert await invited(v1) == {ADA: "Pending", BOB: "Pending"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["owner", "platform"])
 async def test_beyond_what_a_tenant_may_mail_lists_invite_without_mail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str

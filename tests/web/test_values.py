@@ -56,6 +56,7 @@ async def send(api: Application, method: str, path: str, body: bytes, kind: str 
         return Answer(status=answer.status, headers=answer.headers, body=await answer.json())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "path", "kind", "make", "status"),
     [
@@ -91,6 +92,7 @@ async def test_a_body_may_have_so_many_values(  # noqa: PLR0913, PLR0917 - a tab
     assert taken.status == status, taken.body
 
 
+@pytest.mark.slow
 async def test_a_patch_cannot_make_more_of_an_object_than_can_be_stored(v1: Application) -> None:
     made = await v1.post(CONFIGS, config())
     room = MAX_STORED_VALUES - values_of(made.body)

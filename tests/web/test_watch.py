@@ -142,6 +142,7 @@ async def test_the_initial_state_ends_with_its_bookmark(server: ServerInProcess)
     assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
+@pytest.mark.slow
 async def test_a_watch_ends_when_its_time_is_up(server: ServerInProcess) -> None:
     async with server.session() as http, http.get(PLANS, params={"watch": "true", "timeoutSeconds": "1"}) as watch:
         async with asyncio.timeout(SECONDS):
@@ -240,6 +241,7 @@ async def test_a_watch_from_before_the_log_is_told_so(tmp_path: Path) -> None:
             assert names(await events(watch, 1)) == [("DELETED", "a")]
 
 
+@pytest.mark.slow
 async def test_a_slow_replay_that_the_log_overtakes_ends_with_an_error(tmp_path: Path) -> None:
     async with running_server(tmp_path) as server:
         await fill(server, 300)
@@ -280,6 +282,7 @@ async def stalled_watches(server: ServerInProcess, count: int, **parameters: str
     return clients
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parameters", [{}, {"resourceVersion": "1"}], ids=["state", "replay"])
 async def test_nothing_is_kept_for_clients_that_do_not_read_but_what_they_are_sent_next(
     tmp_path: Path, parameters: dict[str, str]
@@ -296,6 +299,7 @@ async def test_nothing_is_kept_for_clients_that_do_not_read_but_what_they_are_se
             client.close()
 
 
+@pytest.mark.slow
 async def test_who_waits_longest_is_cut_off_when_too_much_waits_for_all(
     server: ServerInProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -318,6 +322,7 @@ async def test_who_waits_longest_is_cut_off_when_too_much_waits_for_all(
         client.close()
 
 
+@pytest.mark.slow
 async def test_a_client_that_never_reads_the_state_goes_when_its_time_is_up(server: ServerInProcess) -> None:
     open_watches = metrics.WATCHES.labels("Plan")
     await fill(server, 100)

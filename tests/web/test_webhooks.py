@@ -200,6 +200,7 @@ async def wait_no_more(api: Application) -> None:
     await api.server.services.db.run(hasten, write=True)
 
 
+@pytest.mark.slow
 async def test_as_many_wait_as_may_and_the_log_tells_of_the_others(
     stored: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,6 +262,7 @@ async def test_a_tenant_fills_no_more_than_its_part(
     assert dropped["error"] == "it was not sent: 2 messages wait for webhooks of the tenant already"
 
 
+@pytest.mark.slow
 async def test_what_waits_and_how_tries_end_is_measured(
     v1: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +330,7 @@ async def test_who_is_slow_keeps_nobody_from_their_turn(
         assert len(slow.seen) < 60
 
 
+@pytest.mark.slow
 async def test_receivers_that_hang_leave_room_for_other_tenants(
     v1: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
