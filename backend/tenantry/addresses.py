@@ -29,6 +29,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def named_alike(url: str) -> str:
+    """``url`` with one name for loopback: a server says ``localhost``, its kubeconfig the address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://localhost:{parts.port}{parts.path}" if is_loopback(parts.hostname or "") else url
+
+
 def unwrap(address: Address) -> Address:
     """The IPv4 address that an IPv6 one leads to: mapped (RFC 4291), 6to4 (RFC 3056), NAT64 (RFC 6052)."""
     if isinstance(address, IPv4Address):

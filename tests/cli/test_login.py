@@ -147,7 +147,12 @@ async def test_who_signs_in_beside_a_data_directory_is_told_what_goes_first(mach
     own.parent.mkdir()
     own.write_text(machine.server.kubeconfig.read_text())
     _, err = await machine.run("login", "--server", url(machine), "--ca-file", str(machine.server.ca))
-    assert err.endswith("Commands of this program go by .tenantry/kubeconfig here, and not by this sign-in.\n")
+    told = f"Commands of this program go by .tenantry/kubeconfig here; with --server {url(machine)} by this sign-in.\n"
+    assert err.endswith(told)
+    own.write_text(own.read_text().replace(machine.server.token, "other"))
+    await machine.run("get", "tenants", code=Exit.DENIED)
+    out, _ = await machine.run("get", "tenants", "--server", url(machine))
+    assert "acme" in out
 
 
 async def test_who_signs_in_by_a_code_compares_it_in_any_browser(machine: Machine) -> None:
@@ -229,8 +234,14 @@ async def test_who_signs_out_is_known_nowhere_any_more(machine: Machine) -> None
     await sign_in(machine)
     kept = machine.logins.find(url(machine))
     assert kept
-    out, _ = await machine.run("logout", "--server", url(machine))
-    assert "signed out" in out
+    _, err = await machine.run("logout", "--server", machine.server.base_url)
+    assert err == f"Nobody is signed in at {machine.server.base_url} (signed in at: {url(machine)}).\n"
+    _, err = await machine.run("token", "--server", machine.server.base_url, code=Exit.DENIED)
+    assert f"not signed in at {machine.server.base_url} (signed in at: {url(machine)}): tenantry login" in err
+    _, err = await machine.run("get", "tenants", "--server", machine.server.base_url, code=Exit.DENIED)
+    assert f"no token for {machine.server.base_url} is known (signed in at: {url(machine)}): give one" in err
+    out, _ = await machine.run("logout", "--server", url(machine).replace("localhost", "127.0.0.1"))
+    assert out == f"You are signed out of {url(machine)}.\n"
     assert machine.logins.find(url(machine)) is None
     _, err = await machine.run("token", "--server", url(machine), code=Exit.DENIED)
     assert f"tenantry login --server {url(machine)}" in err
@@ -240,6 +251,8 @@ async def test_who_signs_out_is_known_nowhere_any_more(machine: Machine) -> None
     assert "Nobody is signed in" in err
     machine.logins.add(kept)  # what somebody has copied before
     machine.expire()
+    _, err = await machine.run("get", "tenants", "--server", url(machine), code=Exit.DENIED)
+    assert err == f"tenantry: the sign-in has ended: tenantry login --server {url(machine)}\n"
     _, err = await machine.run("token", "--server", url(machine), code=Exit.DENIED)
     assert "the sign-in has ended" in err
 

@@ -92,7 +92,7 @@ async def login(server: str | None, ca_file: Path | None, *, device: bool) -> No
     click.echo(f"You are signed in at {url} as {_name(me)}. For kubectl:\n\n  export KUBECONFIG={logins.kubeconfig}\n")
     first = goes_first()
     if first and first != str(logins.kubeconfig):
-        click.echo(f"Commands of this program go by {first} here, and not by this sign-in.", err=True)
+        click.echo(f"Commands of this program go by {first} here; with --server {url} by this sign-in.", err=True)
 
 
 @click.command()
@@ -109,12 +109,12 @@ async def logout(server: str | None) -> None:
     logins = Logins()
     found = logins.find(url)
     if found is None:
-        click.echo(f"Nobody is signed in at {url}.", err=True)
+        click.echo(f"Nobody is signed in at {url}{logins.elsewhere()}.", err=True)
         return
-    async with AuthorizationServer(url, found.ca) as issuer:
+    async with AuthorizationServer(found.server, found.ca) as issuer:
         await issuer.revoke(found.revocation_endpoint, found.refresh)
-    logins.remove(url)
-    click.echo(f"You are signed out of {url}.")
+    logins.remove(found.server)
+    click.echo(f"You are signed out of {found.server}.")
 
 
 @click.command()

@@ -91,9 +91,10 @@ def main() -> None:
       tenantry get tenants
       tenantry explain tenant acme         why it is Ready, or why not
 
-    Commands that talk to a server find it by --server and --token, or TENANTRY_SERVER and TENANTRY_TOKEN; else by the
-    kubeconfig which `tenantry serve` wrote into TENANTRY_DATA_DIR, if that is set; else by the current context of
-    KUBECONFIG, which may be several files; else by .tenantry/kubeconfig; else by that of `tenantry login`.
+    Commands that talk to a server find it by --server and --token, or TENANTRY_SERVER and TENANTRY_TOKEN: with a
+    server alone by the sign-in there, if there is one; else by the kubeconfig which `tenantry serve` wrote into
+    TENANTRY_DATA_DIR, if that is set; else by the current context of KUBECONFIG, which may be several files; else by
+    .tenantry/kubeconfig; else by that of `tenantry login`.
     """
 
 

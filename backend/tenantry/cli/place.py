@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tenantry.addresses import is_loopback
+from tenantry.addresses import is_loopback, named_alike
 from tenantry.client import kubeconfig
 from tenantry.client.credentials import NONE, Credential
 from tenantry.client.logins import Logins
@@ -47,11 +47,15 @@ class Place:
 def find(server: str | None, token: str | None, ca_file: Path | None) -> Place:
     """The server that the options name; what they leave out comes from a kubeconfig, if one is of the same server.
 
+    Who names a server and has signed in there is meant, and no kubeconfig.
+
     Raises:
         UnknownPlaceError: there is none, or it cannot be talked to like that.
     """
+    logins = Logins()
+    signed_in = bool(server and not token and logins.find(server.rstrip("/")))
     try:
-        known = _find_known(server)
+        known = None if signed_in else _find_known(server)
     except kubeconfig.KubeconfigError as error:
         if not (server and token):
             raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
@@ -66,7 +70,8 @@ def find(server: str | None, token: str | None, ca_file: Path | None) -> Place:
     except kubeconfig.KubeconfigError as error:
         raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
     if credential is NONE:
-        message = f"no token for {url} is known: give one with --token or TENANTRY_TOKEN, or sign in: tenantry login"
+        give = "give one with --token or TENANTRY_TOKEN, or sign in: tenantry login"
+        message = f"no token for {url} is known{logins.elsewhere()}: {give}"
         raise UnknownPlaceError(Exit.DENIED, message)
     return Place(
         server=url,
@@ -161,18 +166,12 @@ def _find_known(server: str | None) -> kubeconfig.Access | None:
                 raise kubeconfig.KubeconfigError(f"KUBECONFIG: there is no {missing}") from None
             continue
         except kubeconfig.KubeconfigError:
-            if paths == (logins.kubeconfig,) and logins.is_empty():  # everybody has signed out
+            if paths == (logins.kubeconfig,) and not logins.servers():  # everybody has signed out
                 continue
             raise
-        if server is None or _named_alike(access.server) == _named_alike(server.rstrip("/")):
+        if server is None or named_alike(access.server) == named_alike(server.rstrip("/")):
             return access
     return None
-
-
-def _named_alike(url: str) -> str:
-    """``url`` with one name for loopback: the server says ``localhost``, its kubeconfig the address."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://localhost:{parts.port}{parts.path}" if is_loopback(parts.hostname or "") else url
 
 
 def _own_kubeconfig() -> Path:

@@ -53,6 +53,8 @@ def call(
             fail(_explain(place, error), exit_of(error))
     except UnknownPlaceError as error:
         fail(error, error.code)
+    except TenantryError as error:  # of the sign-in there
+        fail(error, exit_of(error))
     except KeyboardInterrupt:
         fail("interrupted", Exit.INTERRUPTED)
 

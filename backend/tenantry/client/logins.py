@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from tenantry.addresses import named_alike
 from tenantry.client.oauth import AuthorizationServer, Tokens
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.names import PLATFORM_NAMESPACE
@@ -60,12 +61,17 @@ class Logins:
         return self._folder / "kubeconfig"
 
     def find(self, server: str) -> Login | None:
-        """The sign-in at ``server``, if there is one."""
-        return self._read().get(server)
+        """The sign-in at ``server``, if there is one, under whichever name of loopback."""
+        return _find(self._read(), server)
 
-    def is_empty(self) -> bool:
-        """Whether nobody is signed in anywhere."""
-        return not self._read()
+    def servers(self) -> list[str]:
+        """Where somebody is signed in."""
+        return list(self._read())
+
+    def elsewhere(self) -> str:
+        """Where somebody is signed in, for who asked about another server; empty when that is nowhere."""
+        servers = ", ".join(self.servers())
+        return f" (signed in at: {servers})" if servers else ""
 
     def add(self, login: Login) -> None:
         """Keep ``login``, and make it the current context of the kubeconfig."""
@@ -85,19 +91,20 @@ class Logins:
         """
         with self._locked():
             logins = self._read()
-            login = logins.get(server)
+            login = _find(logins, server)
             if login is None:
-                raise TenantryError(Code.UNAUTHENTICATED, f"not signed in: tenantry login --server {server}")
+                message = f"not signed in at {server}{self.elsewhere()}: tenantry login --server {server}"
+                raise TenantryError(Code.UNAUTHENTICATED, message)
             if login.expires_at - EARLY_SECONDS <= time.time():
                 try:
-                    async with AuthorizationServer(server, login.ca) as issuer:
+                    async with AuthorizationServer(login.server, login.ca) as issuer:
                         login = login.with_tokens(await issuer.refresh(login.token_endpoint, login.refresh))
                 except TenantryError as error:
                     if error.code is Code.UNAUTHENTICATED:
                         message = f"the sign-in has ended: tenantry login --server {server}"
                         raise TenantryError(Code.UNAUTHENTICATED, message) from None
                     raise
-                self._write({**logins, server: login})
+                self._write({**logins, login.server: login})
             return login.access, login.expires_at - EARLY_SECONDS
 
     @contextmanager
@@ -137,6 +144,11 @@ class Logins:
         with os.fdopen(handle, "w") as file:
             file.write(text)
         Path(temporary).replace(path)
+
+
+def _find(logins: dict[str, Login], server: str) -> Login | None:
+    alike = (login for login in logins.values() if named_alike(login.server) == named_alike(server))
+    return logins.get(server) or next(alike, None)
 
 
 def _context(server: str) -> str:
