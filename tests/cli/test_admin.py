@@ -85,6 +85,14 @@ def test_signing_keys_are_rotated_listed_and_dropped(data: Path) -> None:
     assert (second[0], second[1:3]) == (upcoming.stdout.split()[1], ["RS256", "next"])
 
 
+def test_a_signing_key_that_no_key_here_has_encrypted_is_unreadable(data: Path) -> None:
+    assert run("admin", "signing-keys", "rotate", DATA_DIR=str(data)).exit_code == 0
+    key_file = data / "keys"
+    key_file.write_text(b64encode(bytes(32)).decode())
+    listed = run("admin", "signing-keys", "list", DATA_DIR=str(data), KEY_FILE=str(key_file))
+    assert listed.stdout.splitlines()[1].split()[2] == "unreadable"
+
+
 def test_secrets_are_encrypted_anew(data: Path) -> None:
     arguments = ("admin", "reencrypt")
     assert run("admin", "signing-keys", "rotate", DATA_DIR=str(data)).exit_code == 0

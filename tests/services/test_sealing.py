@@ -220,10 +220,13 @@ async def test_whatever_is_done_to_a_row_is_found(
         assert (await check(database))[ACME].fault
 
 
-async def test_a_row_of_another_key_is_found(database: Database) -> None:
+async def test_a_row_of_another_key_is_found(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     await write(database, row(), row())
     await Sealer(database, Seals([b"x" * 32])).seal()
     assert "signed with a key that is not there" in await fault(database)
+    await write(database, row())
+    await Sealer(database, SEALS).seal()
+    assert "not as it was sealed, or was with a key that TENANTRY_KEY_FILE does not have, and no row" in caplog.text
 
 
 async def test_a_new_key_goes_before_the_old_one(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,14 +13,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tenantry.model.errors import Code, TenantryError
+from tenantry.services.oauth.signing_keys import LOST
 from tenantry.settings import Settings
 from tenantry.storage import schema
 from tenantry.web import server as server_module
 from tests.cluster.databases import DatabaseServer, MariaDB
 from tests.support.application import KUBERNETES, Client
 from tests.support.databases import emptied, opened
-from tests.support.server import ServerInProcess, running_server
+from tests.support.server import START_SECONDS, ServerInProcess, running_server
 
+OTHER = b64encode(bytes(32)).decode()
 READY = "[+]shutdown ok\n[+]background ok\n[+]database ok\n[+]signing-keys ok\nreadyz check passed\n"
 
 
@@ -62,6 +65,25 @@ async def test_a_key_that_cannot_be_read_is_told_of_and_fails_nothing(server: Se
     status, text = await _get(f"{server.ops_url}/readyz")
     assert status == 200
     assert "[+]signing-keys ok; key abc cannot be read: the key in TENANTRY_KEY_FILE is another\n" in text
+
+
+async def test_a_server_with_the_key_of_another_database_waits_for_the_right_one(tmp_path: Path) -> None:
+    async with running_server(tmp_path) as first:
+        await first.services.signing_keys.ring()
+        data_dir, right = first.data_dir, (first.data_dir / "encryption-key").read_text()
+    key_file = tmp_path / "keys"
+    # a new key goes before the one that there was
+    for lines, code in (([OTHER], 503), ([OTHER, right], 200)):
+        key_file.write_text("\n".join(lines))
+        settings = Settings(data_dir=data_dir, port=0, tls_port=0, ops_port=0, key_file=key_file)
+        async with server_module.run(settings) as running:
+            async with asyncio.timeout(START_SECONDS):
+                keys = running.services.signing_keys
+                while not (keys.are_lost or running.started.is_set()):  # noqa: ASYNC110 - the server's, at its first try
+                    await asyncio.sleep(0.01)
+            status, text = await _get(f"{running.ops_url}/readyz")
+            assert (status, f"[-]signing-keys failed: {LOST}" in text) == (code, code == 503)
+            assert running.started.is_set() == (code == 200)
 
 
 async def test_a_server_waits_for_its_database_and_says_so(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tenantry.datadir import PAGES_URL, DataDirectoryError
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import ApiKey
+from tenantry.model.oauth import SigningKey
 from tenantry.model.permissions import SCOPES
 from tenantry.services.machines.keys import LIFETIME, Keys
 from tenantry.services.machines.local_admin import ACTOR
@@ -194,14 +195,20 @@ def signing_keys() -> None:
 async def list_signing_keys(settings: Settings) -> None:
     """Print the keys that are published, and what each does now."""
     async with open_existing(settings) as services:
-        rows = await services.signing_keys.list()
+        with suppress(TenantryError):  # what cannot be read is told row by row
+            await services.signing_keys.check()
+        rows, unreadable = await services.signing_keys.list(), services.signing_keys.unreadable
     now = ids.now_micros()
-    signer = max((row.active_from for row in rows if row.active_from <= now), default=0)
-    states = ["next" if row.active_from > now else "active" if row.active_from == signer else "retired" for row in rows]
-    lines = [
-        [row.id, row.alg, state, f"{_time(row.active_from):%Y-%m-%d %H:%M}"]
-        for row, state in zip(rows, states, strict=True)
-    ]
+    signer = max((row.active_from for row in rows if row.active_from <= now and row.id not in unreadable), default=0)
+
+    def state(row: SigningKey) -> str:
+        if row.id in unreadable:
+            return "unreadable"
+        if row.active_from > now:
+            return "next"
+        return "active" if row.active_from == signer else "retired"
+
+    lines = [[row.id, row.alg, state(row), f"{_time(row.active_from):%Y-%m-%d %H:%M}"] for row in rows]
     click.echo(table.render(["ID", "Algorithm", "State", "Active from"], lines))
 
 

@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from tenantry import metrics
 from tenantry.model.errors import TenantryError
+from tenantry.services.oauth.signing_keys import LOST
 from tenantry.storage import schema
 from tenantry.storage.db import READY_SECONDS
 from tenantry.wiring import Services
@@ -59,7 +60,9 @@ async def _check_database(services: Services, _: Lifecycle) -> str:
 
 
 async def _check_signing_keys(services: Services, _: Lifecycle) -> str:
-    """Tell of keys that cannot be read; it never fails, since the others sign and all else is served."""
+    """Tell of keys that cannot be read; while others sign it does not fail, since all is served."""
+    if services.signing_keys.are_lost:
+        raise NotYetError(LOST)
     lost = services.signing_keys.unreadable
     return "".join(f"; key {key_id} cannot be read: {why}" for key_id, why in lost.items())
 

@@ -133,7 +133,8 @@ class Sealer:
     def _complain(self, tenant_id: str, what: str) -> None:
         self._broken.add(tenant_id)
         log.error(
-            "the audit chain of %s is not as it was sealed, and %s: run tenantry audit verify",
+            "the audit chain of %s is not as it was sealed, or was with a key that TENANTRY_KEY_FILE does not have, "
+            "and %s: run tenantry audit verify",
             tenant_id or "the platform",
             what,
         )

@@ -41,6 +41,11 @@ RETIRED_US = 3600 * 1_000_000
 LEASE, LEASE_SECONDS = "signing-keys", 10.0
 RSA_BITS = 2048
 
+#: what there is to do about an encryption key that reads none of them
+LOST = (
+    "the encryption key is not the one of this database's secrets: put that into TENANTRY_KEY_FILE (on loopback "
+    "without it: encryption-key in the data directory); if it is lost, run tenantry admin signing-keys drop-active"
+)
 #: who acts when the clock does
 _WORKER = Actor(name="worker")
 _CHANGED = Notice(kind="SigningKey", name="all")
@@ -121,6 +126,22 @@ class SigningKeys:
         if not ring.keys:
             raise TenantryError(Code.UNAVAILABLE, self.unreadable[rows[-1].id])
         return ring
+
+    @property
+    def are_lost(self) -> bool:
+        """Whether there are keys, as far as was seen, and none of them can be read here."""
+        rows, ring = self._loaded
+        return bool(rows) and not ring.keys
+
+    async def check(self) -> None:
+        """See that one of the keys can be read, if there are any: else the encryption key is that of another database.
+
+        Raises:
+            TenantryError: ``UNAVAILABLE``, none can, or the database is away.
+        """
+        self._read(await self.list())
+        if self.are_lost:
+            raise TenantryError(Code.UNAVAILABLE, LOST)
 
     async def rotate_when_due(self) -> None:
         """Make the next key before the active one is too old, and delete those of which nothing is good any more.
