@@ -20,7 +20,7 @@ ON_A_TERMINAL = re.compile(r"Nobody can sign in yet\..*?/setup/\.\.\.\n\n", re.D
 ELSEWHERE = """\
 There is no account yet. A link for the first one, which works once, is printed by:
 
-  tenantry admin setup-link
+  .venv/bin/tenantry admin setup-link
 
 """
 

@@ -5,10 +5,13 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
+from tenantry.settings import Settings
+from tenantry.web import server as server_module
 from tests.support.cli import run
 from tests.support.people import add_user
 from tests.support.server import running_server, server_process
@@ -76,9 +79,32 @@ async def test_a_pipe_gets_no_link_and_is_told_where_one_is(tmp_path: Path) -> N
     async with server_process(tmp_path) as server:
         assert "/setup/" not in server.output
         assert "There is no account yet." in server.output
-        assert "\n  tenantry admin setup-link\n" in server.output
-        made = await asyncio.to_thread(run, "admin", "setup-link", DATA_DIR=str(server.data_dir))
-        assert made.stdout.startswith(f"{server.base_url}/setup/tnl_")
+        (command,) = re.findall(r"^  (.* setup-link)$", server.output, re.MULTILINE)
+        made = await asyncio.create_subprocess_shell(command, stdout=asyncio.subprocess.PIPE)
+        assert (await made.communicate())[0].startswith(f"{server.base_url}/setup/tnl_".encode())
+
+
+@pytest.mark.parametrize(
+    ("settings", "argument", "command"),
+    [
+        ({}, ".venv/bin/tenantry", ".venv/bin/tenantry"),
+        ({"data_dir": Path("my data")}, ".venv/bin/tenantry", "TENANTRY_DATA_DIR='my data' .venv/bin/tenantry"),
+        ({"host": "192.0.2.1", "external_url": "https://t.example.com"}, "/bin/tenantry", "tenantry"),
+    ],
+)
+def test_the_command_of_the_link_is_one_to_paste(
+    settings: dict[str, Any], argument: str, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [argument, "serve"])
+    assert server_module.as_here(Settings(**settings)) == command
+
+
+def test_a_program_that_the_shell_finds_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "tenantry"
+    program.touch(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(program), "serve"])
+    assert server_module.as_here(Settings()) == "tenantry"
 
 
 async def test_nobody_is_told_how_to_be_the_first_once_there_is_one(tmp_path: Path) -> None:

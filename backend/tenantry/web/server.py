@@ -6,6 +6,8 @@ import asyncio
 import gc
 import logging
 import re
+import shlex
+import shutil
 import signal
 import ssl
 import sys
@@ -257,10 +259,25 @@ async def _print_setup_link(server: Server) -> None:
 
 async def _print_way_in(server: Server) -> None:
     """Say who gets that link where others may read what is printed here: whoever can run a command beside us."""
+    settings = server.services.settings
+    same = ", with the same TENANTRY_DATABASE_URL," if settings.database_url.get_secret_value() else ""  # a secret
     with suppress(TenantryError):  # the database is away
         if await server.services.accounts.are_none():
             print(  # noqa: T201
-                "There is no account yet. A link for the first one, which works once, is printed by:\n\n"
-                "  tenantry admin setup-link\n",
+                f"There is no account yet. A link for the first one, which works once, is printed{same} by:\n\n"
+                f"  {as_here(settings)} admin setup-link\n",
                 flush=True,
             )
+
+
+def as_here(settings: Settings) -> str:
+    """This program as it was started, to be pasted on this machine; elsewhere others find it, and have its settings."""
+    if not settings.on_loopback:
+        return "tenantry"
+    words = [sys.argv[0]]
+    if Path(sys.argv[0]).name == "__main__.py":
+        words = [sys.executable, "-m", "tenantry"]
+    elif shutil.which("tenantry") == sys.argv[0]:
+        words = ["tenantry"]
+    folder = shlex.quote(str(settings.data_dir))
+    return ("" if folder == ".tenantry" else f"TENANTRY_DATA_DIR={folder} ") + shlex.join(words)
