@@ -370,9 +370,16 @@ async def test_a_device_gets_rights_in_a_tenant_only(v1: Application, wire: Wire
         waiting = (await device.post("/oauth/device_authorization", scope=scope)).body
         page = await device.browse("/device", {"csrf": csrf, "user_code": waiting["user_code"], "decision": "allow"})
         statuses.append((page.status, "you are in none: choose one" in page.text))
+        assert "without --device" not in page.text
         poll["device_code"] = waiting["device_code"]
     assert statuses == [(200, False), (422, True)]
     assert error(await device.post("/oauth/token", **poll)) == (400, "authorization_pending")
+    admin = await add_user(v1.server, "root@example.com", platform_admin=True)
+    root = Wire(wire.http, CLI.id, "", await add_session(v1.server, admin))
+    csrf = (await root.browse("/device")).field("csrf")
+    waiting = (await device.post("/oauth/device_authorization", scope="resources:read")).body
+    page = await root.browse("/device", {"csrf": csrf, "user_code": waiting["user_code"]})
+    assert "to administer that, run `tenantry login` without --device" in page.text
 
 
 async def test_the_page_for_devices_wants_a_fresh_sign_in(v1: Application, wire: Wire) -> None:

@@ -24,6 +24,15 @@ from tenantry.web.oauth.server import Answer, Request, Server, actor_of, client_
 from tenantry.web.rendering import Form
 from tenantry.web.routes import ACTOR, SERVICES
 
+_IN_NO_TENANT = (
+    "A device acts in one tenant, and you are in none: choose one at your account, or open an invite to one, "
+    "then type the code again."
+)
+_FOR_THE_PLATFORM = (
+    " It never acts for the platform: to administer that, run `tenantry login` without --device where your browser is, "
+    "or give the device an API key."
+)
+
 
 async def _authorize(request: web.Request, server: Server, sent: Request) -> Answer:
     client = sent.client.model
@@ -73,10 +82,8 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     acts_in = found.client.tenant_id or session.tenant_id
     tenant = await services.standing.tenant(acts_in) if acts_in else None
     if tenant is None and not IDENTITY_SCOPES.keys() >= set(device.scopes):
-        problem = (
-            "A device acts in one tenant, and you are in none: choose one at your account, or open an invite to one, "
-            "then type the code again."
-        )
+        user = await services.users.get(session.user_id)
+        problem = _IN_NO_TENANT + (_FOR_THE_PLATFORM if user.platform_admin else "")
         return rendering.show(request, "device.html", status=422, user_code=typed[:20], problem=problem)
     if decision not in {"allow", "deny"}:
         return rendering.show(
