@@ -25,7 +25,15 @@ async def test_a_table_has_the_columns_of_the_kind(samples: Tenantry) -> None:
     assert [row.split()[:3] for row in rows] == [["acme", "pro", "Active"], ["globex", "starter", "Active"]]
     assert heading.index("PLAN") == rows[0].index("pro")
     wide = (await samples("get", "tnt", "-o", "wide")).stdout.splitlines()[0]
-    assert wide.split()[-2:] == ["TENANT-ID", "MESSAGE"]
+    assert wide.split()[-3:] == ["TENANT-ID", "SUSPENSION", "MESSAGE"]
+
+
+async def test_why_a_tenant_is_suspended_is_in_the_wide_table(samples: Tenantry) -> None:
+    document = yaml.safe_load((await samples("get", "tenant", "acme", "-o", "yaml")).stdout)
+    document["spec"] |= {"state": "Suspended", "suspension": {"reason": "unpaid"}}
+    assert (await samples("apply", "-f", "-", given=yaml.safe_dump(document))).exit_code == 0
+    row = (await samples("get", "tenant", "acme", "-o", "wide")).stdout.splitlines()[1]
+    assert (row.split()[2], row.split()[-1]) == ("Suspended", "unpaid")
 
 
 async def test_several_kinds_are_several_tables(samples: Tenantry) -> None:

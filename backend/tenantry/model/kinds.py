@@ -51,8 +51,12 @@ class Kind:
         return f"{self.plural}.{GROUP}"
 
 
+def _condition(name: str, path: str) -> str:
+    return f'.status.conditions[?(@.type=="{name}")].{path}'
+
+
 def _ready(path: str) -> str:
-    return f'.status.conditions[?(@.type=="Ready")].{path}'
+    return _condition("Ready", path)
 
 
 TENANT = Kind(
@@ -70,6 +74,7 @@ TENANT = Kind(
         Column("Namespaces", ".status.namespacesReady"),
         Column("Age", ".metadata.creationTimestamp", "date"),
         Column("Tenant-ID", ".status.tenantID", priority=1),
+        Column("Suspension", _condition("Suspended", "message"), priority=1),
         Column("Message", _ready("message"), priority=1),
     ),
     description="A customer organisation: the plan it is on, and the namespaces, hostnames and credentials it owns.",

@@ -17,6 +17,7 @@ RUN = "labelSelector=run%3D$run"
 #: printer columns of what the server computes
 _COMPUTED = frozenset(
     {"Tenants", "Ready", "Revision", "Message", "Reason", "Namespaces", "Tenant-ID", "Scope", "Ref", "Rev", "Rollout"}
+    | {"Suspension"}
 )
 _AGE = re.compile(r"\d+s")
 
