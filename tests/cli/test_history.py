@@ -1,5 +1,7 @@
 """`tenantry history`, `diff`, `rollback`, `undelete` and `explain tenant`: what was, the way back, and why."""
 
+import re
+
 import pytest
 import yaml
 
@@ -134,6 +136,10 @@ async def test_a_deleted_tenant_comes_back(tenantry: Tenantry, named: list[str])
     assert after["spec"] == before["spec"]
     assert after["status"]["tenantID"] == before["status"]["tenantID"]
     assert (await tenantry("undelete")).stderr == "No deleted tenants.\n"
+    newest, first = (await tenantry("history", "tenant", "acme")).stdout.splitlines()[1:]
+    assert (newest.split()[0], first.split()[0]) == ("2", "1")
+    assert re.search(r"brought back; it was deleted at 20\d\d-\S+Z$", newest)
+    assert "deleted" not in first
 
 
 async def test_a_tenant_is_explained(tenantry: Tenantry) -> None:
