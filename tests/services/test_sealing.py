@@ -229,6 +229,24 @@ async def test_a_row_of_another_key_is_found(database: Database, caplog: pytest.
     assert "not as it was sealed, or was with a key that TENANTRY_KEY_FILE does not have, and no row" in caplog.text
 
 
+async def test_the_log_has_where_the_chains_end_in_as_few_lines_as_it_can(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealer = Sealer(database, SEALS)
+    await write(database, row(), row(""), row("other"))
+    with caplog.at_level(logging.INFO, logger=sealing.__name__):
+        await sealer.seal()
+        await sealer.tidy(ids.now_micros())
+        heads = [f"{owner or 'platform'}={found.head}" for owner, found in (await check(database)).items()]
+        (line,) = caplog.messages
+        assert sorted(line.removeprefix("audit chains end at ").split()) == sorted(heads)
+        monkeypatch.setattr(sealing, "_HEADS_OF_A_LINE", 2)
+        await write(database, row(), row(""), row("other"))
+        await sealer.seal()
+        await sealer.tidy(ids.now_micros())
+    assert len(caplog.messages) == 3
+
+
 async def test_a_new_key_goes_before_the_old_one(database: Database) -> None:
     await write(database, row(), row())
     await Sealer(database, SEALS).seal()

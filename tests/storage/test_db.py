@@ -182,7 +182,7 @@ async def test_a_slow_unit_is_named_in_the_log_once(
         del unit
         time.sleep(0.25)
 
-    with caplog.at_level(logging.INFO, logger="tenantry.storage"):
+    with caplog.at_level(logging.DEBUG, logger="tenantry.storage.lane"):
         for _ in range(2):
             await database.run(dawdle)
     assert [record.getMessage().split(" took ")[0] for record in caplog.records] == ["unit test_db.dawdle"]

@@ -64,7 +64,7 @@ class Job:
             _seconds(self.name, unit.dialect).observe(elapsed)
             if elapsed > self.slow and _named.get(self.name, -math.inf) < started - SLOW_LOG_INTERVAL:
                 _named[self.name] = started
-                logger.info("unit %s took %d ms", self.name, elapsed * 1000)
+                logger.debug("unit %s took %d ms", self.name, elapsed * 1000)
 
 
 @lru_cache(maxsize=512)

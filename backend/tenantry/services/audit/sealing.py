@@ -24,6 +24,7 @@ LEASE = "sealer"
 TICK = 1.0  # seconds between two looks: refusals are rows too, and of those no change log tells
 BATCH = 200
 HOUSEKEEPING = 600.0  # seconds between two times that it logs the heads and removes what is old
+_HEADS_OF_A_LINE = 100  # 11 KB: container engines cut lines beyond 16 KiB
 _DAY = 86_400 * 1_000_000
 
 log = logging.getLogger(__name__)
@@ -140,6 +141,7 @@ class Sealer:
         )
 
     def _log_heads(self) -> None:
-        for chain in self._heads.values():
-            log.info("an audit chain ends at %s=%s", chain.tenant_id or "platform", chain.head)
+        heads = [f"{chain.tenant_id or 'platform'}={chain.head}" for chain in self._heads.values()]
+        for first in range(0, len(heads), _HEADS_OF_A_LINE):
+            log.info("audit chains end at %s", " ".join(heads[first : first + _HEADS_OF_A_LINE]))
         self._heads.clear()
