@@ -50,8 +50,9 @@ from tenantry.model.resource import API
 PREFIX = "TENANTRY_"
 Port = Annotated[int, Field(ge=0, le=65535)]
 
-#: what Kubernetes puts into a pod's environment for a Service named ``tenantry``
-_SERVICE_LINK = re.compile(r"TENANTRY_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*)")
+#: what Kubernetes puts into a pod's environment for a Service named ``tenantry``, and what commands that talk to a
+#: server and the operator read
+_OF_OTHERS = re.compile(r"TENANTRY_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*|SERVER|TOKEN|CA_FILE|API_\w+)")
 
 
 class WrongSettingError(Exception):
@@ -519,10 +520,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 def _refuse_misspelt(environment: Mapping[str, str]) -> None:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     for name in sorted(environment):
-        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(name):
-            near = difflib.get_close_matches(name, known, 1, 0.85)
+        if name.startswith(PREFIX) and name not in known and not _OF_OTHERS.fullmatch(name):
+            near = " or ".join(difflib.get_close_matches(name, known, 3, 0.83))
             if near:
-                raise WrongSettingError(f"{name}: there is no such setting; did you mean {near[0]}?")
+                raise WrongSettingError(f"{name}: there is no such setting; did you mean {near}?")
 
 
 def _explain(error: ValidationError) -> str:

@@ -1,5 +1,7 @@
 """What an error of the database means, also when something else stands before it."""
 
+import socket
+
 import peewee
 import pymysql
 import pytest
@@ -68,3 +70,9 @@ def test_pauses_grow() -> None:
         pauses = [retry.pause(attempt) for _ in range(200)]
         assert 0 <= min(pauses) <= max(pauses) <= longest
         assert max(pauses) > longest / 2
+
+
+def test_what_the_system_said_is_found_below_what_masks_it() -> None:
+    unknown = socket.gaierror(-2, "Name or service not known")
+    assert retry.system_error(masking(unknown, NotConnectedError())) == "Name or service not known"
+    assert retry.system_error(of_server(2003)) == ""

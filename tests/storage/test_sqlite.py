@@ -183,10 +183,14 @@ async def test_a_full_file_refuses_writes_and_serves_reads(database: Database) -
     await check_that_all_is_there(database, [*names, "later"])
 
 
-async def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(TenantryError, match="unable to open database file") as failed:
-        await Database.open(f"sqlite:///{tmp_path}/nowhere/tenantry.db")
-    assert failed.value.code is Code.UNAVAILABLE
+async def test_a_folder_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    absolute, told = f"{tmp_path}/nowhere", "; a path after four slashes, sqlite:////, begins at the root"
+    for folder, hint in ((absolute, ""), ("nowhere", told)):
+        with pytest.raises(TenantryError) as failed:
+            await Database.open(f"sqlite:///{folder}/tenantry.db")
+        assert failed.value.code is Code.UNAVAILABLE
+        assert failed.value.message == f"{folder}/tenantry.db: there is no folder {absolute}{hint}"
 
 
 @pytest.mark.parametrize("url", ["sqlite:relative", "sqlite://host/x", "sqlite:///", "postgres://h/d", "mysql://h", ""])

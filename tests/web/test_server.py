@@ -210,7 +210,7 @@ def test_a_new_data_directory_is_hidden_from_git_and_an_old_one_left_as_it_is(tm
 def test_an_unreachable_database_ends_a_migration_in_one_line(run: Callable[..., Result]) -> None:
     result = run("migrate", DATABASE_URL="mysql://u:s3cr3t@127.0.0.1:1/x")
     assert result.exit_code == 69
-    assert result.stderr == "tenantry: the database at 127.0.0.1:1 is away or busy (error 2003)\n"
+    assert result.stderr == "tenantry: the database at 127.0.0.1:1 cannot be reached: Connection refused (error 2003)\n"
 
 
 def test_a_database_of_a_newer_release_is_one_line(

@@ -173,6 +173,10 @@ def test_a_file_that_tells_no_issuer_is_refused(
             {"DATABSE_URL": "mysql://x"},
             "TENANTRY_DATABSE_URL: there is no such setting; did you mean TENANTRY_DATABASE",
         ),
+        (
+            {"HTTP_PORT": "8080"},
+            "TENANTRY_HTTP_PORT: there is no such setting; did you mean TENANTRY_TLS_PORT or TENANTRY_OPS_PORT or ",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_in_one_line(
@@ -188,6 +192,10 @@ def test_a_wrong_setting_is_named_in_one_line(
 
 def test_what_kubernetes_sets_for_a_service_is_no_misspelling(monkeypatch: pytest.MonkeyPatch) -> None:
     _read(monkeypatch, SERVICE_HOST="10.0.0.1", SERVICE_PORT_HTTP="8080", PORT_8080_TCP_ADDR="10.0.0.1")
+
+
+def test_what_commands_find_their_server_by_is_no_misspelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    _read(monkeypatch, SERVER="https://t.example.com", TOKEN="t", CA_FILE="ca.crt", API_URL="https://t.example.com")
 
 
 def test_a_wrong_setting_ends_the_process_with_its_own_code(monkeypatch: pytest.MonkeyPatch) -> None:

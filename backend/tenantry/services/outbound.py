@@ -135,6 +135,7 @@ class Outbound:
         resolver: AbstractResolver | None = None,
     ) -> None:
         self._setting = f"{PREFIX}{setting}"
+        self._plain = f"must begin with https:// unless {self._setting} names its host"
         self._hosts = frozenset(item.lower() for item in allow if not _is_network(item))
         self._networks = tuple(ip_network(item) for item in allow if _is_network(item))
         self._resolver = resolver
@@ -151,7 +152,7 @@ class Outbound:
         """
         target = self._read(url)
         if target.scheme == "http" and target.host not in self._hosts and not _is_address(target.host or ""):
-            raise ValueError("must begin with https://")
+            raise ValueError(self._plain)
 
     async def request(  # noqa: PLR0913 - the parts of a request
         self,
@@ -216,7 +217,7 @@ class Outbound:
             address = ip_address(host)
         except ValueError:
             if target.scheme == "http" and host not in self._hosts and not self._networks:
-                raise ValueError("must begin with https://") from None
+                raise ValueError(self._plain) from None
             return target
         why = self._complaint(target, address)
         if why:
@@ -250,7 +251,7 @@ class Outbound:
             return ""
         if not is_public(address):
             return f"{inner} is no public address, and {self._setting} does not name it"
-        return "" if target.scheme == "https" else "must begin with https://"
+        return "" if target.scheme == "https" else self._plain
 
 
 @dataclass(frozen=True, slots=True)

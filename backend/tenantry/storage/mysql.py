@@ -43,6 +43,7 @@ _BEGIN_SNAPSHOT = (
 )
 _SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _NO_SUCH_DATABASE, _NO_ACCESS = 1049, 1044
+_CANNOT_CONNECT = 2003
 _WRONG_PASSWORD = frozenset({1045, 1698})
 
 
@@ -130,6 +131,8 @@ class MySQL:
             state, advice = "refuses to work for us" if fate.code in retry.REFUSED else "is away or busy", ""
             if any(isinstance(link, ssl.SSLCertVerificationError) for link in retry.chain(error)):
                 state = f"has a certificate that is not for {self.host}, or that ssl-ca did not sign"
+            elif fate.code == _CANNOT_CONNECT and (cause := retry.system_error(error)):
+                state = f"cannot be reached: {cause}"
             elif fate.code in _WRONG_PASSWORD:
                 state = "refuses our user or its password"
                 advice = f": see {PREFIX}DATABASE_URL and {PREFIX}DATABASE_PASSWORD_FILE"

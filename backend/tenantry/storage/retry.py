@@ -110,6 +110,12 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
+def system_error(error: BaseException) -> str:
+    """What the system or its resolver has said; empty when it was not asked."""
+    found = next((link for link in chain(error) if isinstance(link, OSError)), None)
+    return str(found.strerror or found) if found else ""
+
+
 def _codes(error: BaseException) -> list[int]:
     # both the driver's errors and peewee's begin with the server's code
     links = [link for link in chain(error) if isinstance(link, (peewee.PeeweeException, pymysql.MySQLError))]

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from tenantry.model.errors import Code, TenantryError
@@ -154,7 +155,14 @@ class SQLite:
         for link in chain(error):
             # peewee wraps the driver's exception, whose low byte is the primary result code
             if isinstance(link, sqlite3.Error) and getattr(link, "sqlite_errorcode", 0) & 0xFF in _ENVIRONMENT:
-                unavailable = TenantryError(Code.UNAVAILABLE, f"{self.path}: {link}", retry_after=1)
+                unavailable = TenantryError(Code.UNAVAILABLE, f"{self.path}: {self._reason(link)}", retry_after=1)
                 unavailable.__cause__ = error
                 return unavailable
         return error
+
+    def _reason(self, error: sqlite3.Error) -> str:
+        folder = Path(self.path).parent
+        if folder.is_dir():
+            return str(error)
+        where = "" if folder.is_absolute() else "; a path after four slashes, sqlite:////, begins at the root"
+        return f"there is no folder {folder.absolute()}{where}"
