@@ -16,12 +16,12 @@ from joserfc.jwk import ECKey, RSAKey
 
 from tenantry.model import ids
 from tenantry.model.identity import UserStatus
+from tenantry.model.notice import Notice
 from tenantry.model.oauth import OAuthClient
 from tenantry.model.permissions import Role
 from tenantry.services.machines.workloads import LEEWAY
 from tenantry.services.oauth.signing_keys import LoadedKey
 from tenantry.storage import changes, memberships
-from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
 from tests.support.application import Application
 from tests.support.oauth import add_client

@@ -58,12 +58,27 @@ async def test_every_replica_hears_of_a_change(database_url: str) -> None:
         await view.close()
 
 
+async def test_what_this_process_commits_counts_at_once(database: Database) -> None:
+    view = Standing(database, Feed(database), monotonic=lambda: 0.0)  # a feed that never reads, and all is fresh
+    user = await a_user(database)
+    assert await view.user(user.id) == user
+    await database.run(users.update, replace(user, name="Nobody"), user, write=True)  # of which no notice is given
+    assert await view.user(user.id) == user
+    await rename(database, replace(user, name="Nobody"), "Ada")
+    found = await view.user(user.id)
+    assert found
+    assert found.name == "Ada"
+
+
 class _Slow:
     """A database whose answers come when they are let."""
 
     def __init__(self, user: User) -> None:
         self.user, self.gate, self.asked = user, asyncio.Event(), 0
         self.away = False
+
+    def on_commit(self, _: object) -> None:
+        """It never commits."""
 
     async def run(self, *_: Any, **__: Any) -> User:
         self.asked += 1

@@ -7,9 +7,9 @@ from functools import partial
 
 import orjson
 
+from tenantry.model.notice import Notice
 from tenantry.model.resource import Change, Resource, Verb
 from tenantry.storage import changes, resources, tables
-from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
 from tenantry.storage.statement import insert_rows
 from tests.storage.samples import NOW, create, remove, rewrite, tenant

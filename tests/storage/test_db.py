@@ -4,11 +4,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.notice import Notice
 from tenantry.model.resource import Resource, Verb
 from tenantry.storage import changes, lane, resources, tables
 from tenantry.storage.db import Database
@@ -76,7 +77,7 @@ async def test_a_cancelled_awaiter_does_not_stop_the_commit(database: Database) 
     with pytest.raises(asyncio.CancelledError):
         await task
     committed = asyncio.Event()
-    database.on_commit(lambda _: committed.set())
+    database.on_commit(lambda *_: committed.set())
     gate.open.set()
     await asyncio.wait_for(committed.wait(), 10)
     assert await database.run(count) == 1
@@ -141,7 +142,7 @@ async def test_a_unit_does_not_begin_after_its_deadline(database_url: str) -> No
 @pytest.mark.slow
 async def test_a_write_that_takes_too_long_is_given_up_and_still_done(database: Database) -> None:
     gate, committed = Gate(), asyncio.Event()
-    database.on_commit(lambda _: committed.set())
+    database.on_commit(lambda *_: committed.set())
     with pytest.raises(TenantryError, match="did not answer within 1 s, and may still do") as late:
         await database.run(gate.hold, lambda unit: create(unit, tenant("late")), write=True, timeout=1.0)
     assert (late.value.code, late.value.retry_after) == (Code.TIMEOUT, 1)
@@ -163,11 +164,17 @@ async def test_a_database_that_answers_nobody_is_not_waited_for_long(database: D
         gate.open.set()
 
 
-async def test_a_commit_is_announced_with_its_highest_seq(database: Database) -> None:
+async def test_a_commit_is_announced_with_its_highest_seq_and_what_it_tells_of(database: Database) -> None:
     seqs: list[int] = []
-    database.on_commit(seqs.append)
+    names: list[str] = []
+
+    def hear(seq: int, news: Sequence[Notice]) -> None:
+        seqs.append(seq)
+        names.extend(each.name for each in news)
+
+    database.on_commit(hear)
     await database.run(create, tenant("one"), tenant("two"), write=True)
-    assert seqs == [2]
+    assert (seqs, names) == ([2], ["one", "two"])
     await database.run(count)
     await database.run(nothing, write=True)
     assert seqs == [2]

@@ -124,7 +124,7 @@ async def test_changes_from_before_it_was_kept_know_their_tenant(
             values = f"{seq}, 'Tenant', '', 'acme', '{uid}', 'ADDED', '{{}}', '{{}}', 1, 4"
             unit.database.run(f"INSERT INTO change_log ({columns}) VALUES ({values})")  # noqa: S608 - our own
         resources.insert(unit, item, {})
-        unit.seal({item.uid}, 2)
+        unit.seal({item.uid}, 2, ())
 
     with monkeypatch.context() as patched:
         patched.setattr(schema, "_DIRECTORY", older)

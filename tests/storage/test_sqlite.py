@@ -91,7 +91,7 @@ async def test_a_failed_commit_fails_every_unit_of_the_batch(
 
     monkeypatch.setattr(SQLiteConnection, "commit", fail)
     seqs: list[int] = []
-    database.on_commit(seqs.append)
+    database.on_commit(lambda seq, _: seqs.append(seq))
     tasks = await queue_behind(Gate(), database, creating("one"), creating("two"))
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [peewee.OperationalError] * 3

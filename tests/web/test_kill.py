@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
-from tenantry.model.resource import Change, Resource, Revision, Verb
+from tenantry.model.resource import Change, Resource, Verb
 from tenantry.services import worker
 from tenantry.storage import audit, changes, leases, resources, revisions
 from tenantry.storage.db import Database
@@ -81,13 +81,15 @@ def tenant(name: str, plan: str, hostnames: list[str]) -> dict[str, Any]:
     return {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": name}, "spec": spec}
 
 
-async def check(database: Database, writers: Writers) -> None:
-    """Everything acknowledged is there, and log, revisions and audit tell of everything once."""
-    log = await database.run(changes.read, 0, ALL)
+def check(unit: Unit, writers: Writers) -> None:
+    """Everything acknowledged is there, and log, revisions and audit tell of everything once.
+
+    The unit reads a snapshot: what was on its way when the server was killed may still be committed.
+    """
+    log = changes.read(unit, 0, ALL)
     assert [change.seq for change in log] == list(range(1, len(log) + 1))
-    stored = await database.run(lambda unit: resources.page(unit, "Tenant", limit=ALL))
-    found = {item.name: item for item in stored}
-    assert await database.run(changes.current_seq) == len(log)
+    found = {item.name: item for item in resources.page(unit, "Tenant", limit=ALL)}
+    assert changes.current_seq(unit) == len(log)
     for name, version in writers.versions.items():
         assert name in found or name in writers.deleting, name
         assert name not in found or found[name].seq >= version
@@ -96,13 +98,13 @@ async def check(database: Database, writers: Writers) -> None:
     assert {name: change.object for name, change in newest.items() if change.verb is not Verb.DELETED} == {
         name: item.to_json() for name, item in found.items()
     }
-    await check_audit(database, log)
-    await check_revisions(database, log, found)
+    check_audit(unit, log)
+    check_revisions(unit, log, found)
 
 
-async def check_audit(database: Database, log: list[Change]) -> None:
+def check_audit(unit: Unit, log: list[Change]) -> None:
     """Each change by a client has one audit row, and no row tells of a change that is not there."""
-    rows = await database.run(lambda unit: audit.page(unit, limit=ALL))
+    rows = audit.page(unit, limit=ALL)
     told = [(row.seq, row.name) for row in rows if row.kind in {"Tenant", "Plan"}]
     assert len(set(told)) == len(told)
     assert set(told) == {(change.seq, change.name) for change in log} - by_worker(log)
@@ -122,11 +124,7 @@ def by_worker(log: list[Change]) -> set[tuple[int, str]]:
     return found
 
 
-def all_revisions(unit: Unit, key: revisions.Key) -> list[Revision]:
-    return revisions.page(unit, key, limit=ALL)
-
-
-async def check_revisions(database: Database, log: list[Change], found: dict[str, Resource]) -> None:
+def check_revisions(unit: Unit, log: list[Change], found: dict[str, Resource]) -> None:
     """The revisions of each name are 1, 2, 3..., one for each spec that the log shows, the last one the present one."""
     specs: defaultdict[str, list[Any]] = defaultdict(list)
     identity = {}
@@ -137,8 +135,7 @@ async def check_revisions(database: Database, log: list[Change], found: dict[str
             if document["spec"] not in specs[change.name][-1:]:
                 specs[change.name].append(document["spec"])
     for name, wanted in specs.items():
-        key = ("Tenant", "", name, identity[name])
-        rows = await database.run(all_revisions, key)
+        rows = revisions.page(unit, ("Tenant", "", name, identity[name]), limit=ALL)
         assert [row.revision for row in rows] == list(range(len(rows), 0, -1))
         assert [orjson.loads(row.doc) for row in reversed(rows)] == wanted
         assert name not in found or rows[0].doc == found[name].spec
@@ -153,7 +150,7 @@ async def test_what_a_killed_server_acknowledged_is_there_once(tmp_path: Path, d
             async with server_process(tmp_path, environment) as server:
                 await put_plan(server, "Pro")
                 await writers.run(server)
-            await check(database, writers)
+            await database.run(check, writers, snapshot=True, timeout=SECONDS)
         assert len(writers.versions) > WRITERS
         assert writers.gone
         before = await database.run(leases.get, worker.LEASE)
@@ -165,7 +162,7 @@ async def test_what_a_killed_server_acknowledged_is_there_once(tmp_path: Path, d
         assert after is not None
         assert after.token > before.token
         assert after.holder != before.holder
-        await check(database, writers)
+        await database.run(check, writers, snapshot=True, timeout=SECONDS)
 
 
 async def put_plan(server: ServerProcess, title: str) -> None:

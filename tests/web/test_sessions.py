@@ -9,10 +9,10 @@ import pytest
 
 from tenantry.model import ids
 from tenantry.model.identity import SESSION_IDLE_US, SESSION_LIFE_US, Actor, User, UserStatus
+from tenantry.model.notice import Notice
 from tenantry.model.permissions import ROLES, SCOPES, Permission, Role
 from tenantry.services.standing import notice
 from tenantry.storage import changes, memberships, sessions, users
-from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
 from tenantry.web import csrf
 from tests.support.application import KUBERNETES, Application

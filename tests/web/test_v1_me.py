@@ -6,9 +6,9 @@ import aiohttp
 import pytest
 
 from tenantry.model import ids
+from tenantry.model.notice import Notice
 from tenantry.model.permissions import ROLES, Role
 from tenantry.storage import changes, memberships
-from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
 from tests.support.application import Application
 from tests.support.people import add_member, add_session, add_user, browser, seen

@@ -95,7 +95,7 @@ class Feed:
             if self.seq != seq:
                 await asyncio.sleep(REST)
 
-    def _note_commit(self, seq: int) -> None:
+    def _note_commit(self, seq: int, _: object) -> None:
         self._committed = max(seq, self._committed)
         self._wake.set()
 

@@ -2,7 +2,8 @@
 
 An entry is believed for as long as the change feed, which tells of every change of one, has been read a moment ago: so
 a right that is taken away counts within a second on every replica, and a request asks the database for nothing that it
-asked before. While the database is away, what is known is believed for a minute; after that nobody is.
+asked before. What this process commits itself it hears of before whoever waits for it, and so counts at once. While the
+database is away, what is known is believed for a minute; after that nobody is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar, TypeVarTuple, cast
@@ -21,6 +22,7 @@ import orjson
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import ApiKey, Membership, ServiceAccount, Session, TenantStanding, User
 from tenantry.model.kinds import PLAN, TENANT
+from tenantry.model.notice import Notice
 from tenantry.model.oauth import CLI, OAuthClient, Registered, Revocation, SigningKey
 from tenantry.model.rate import Rate
 from tenantry.model.resource import Change, Resource
@@ -37,7 +39,6 @@ from tenantry.storage import (
     signing_keys,
     users,
 )
-from tenantry.storage.changes import Notice
 from tenantry.storage.db import UNIT_SECONDS, Database
 from tenantry.storage.unit import Unit
 
@@ -76,6 +77,7 @@ class Standing:
         self._lacks_some = False  # what was told may have been pushed out, and its change is news all the same
         self._advanced = asyncio.Event()
         self.version = 0
+        db.on_commit(lambda _, news: self._hear(news))
 
     async def key(self, key_id: str) -> ApiKey | None:
         """The API key of that id."""
@@ -165,11 +167,14 @@ class Standing:
 
     def __call__(self, batch: list[Change]) -> None:
         """Take news from the feed."""
-        for change in batch:
-            self.forget(change.kind, change.tenant_id if change.kind == TENANT.name else change.name)
-            if change.kind == TENANT.name:
-                self.forget(_NAMESPACES, change.name)
-        purged = {change.tenant_id for change in batch if change.kind == _ALL}
+        self._hear(batch)
+
+    def _hear(self, news: Sequence[Change | Notice]) -> None:
+        for each in news:
+            self.forget(each.kind, each.tenant_id if each.kind == TENANT.name else each.name)
+            if each.kind == TENANT.name:
+                self.forget(_NAMESPACES, each.name)
+        purged = {each.tenant_id for each in news if each.kind == _ALL}
         if purged:
             self._forget_all(purged)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tenantry.model import ids
 from tenantry.model.identity import Actor, ApiKey
+from tenantry.model.notice import Notice
 from tenantry.model.oauth import USER_TOKEN_SECONDS, Revocation
 from tenantry.model.providers import Identity
 from tenantry.services.audit.log import event
@@ -28,7 +29,6 @@ from tenantry.storage import (
     sessions,
     webhooks,
 )
-from tenantry.storage.changes import Notice
 from tenantry.storage.unit import Unit
 
 _ALL = 2**31

@@ -15,6 +15,7 @@ import orjson
 import peewee
 
 from tenantry.model.audit import AuditEvent
+from tenantry.model.notice import Notice
 from tenantry.model.resource import Change, Resource, Verb
 from tenantry.storage import audit, tables
 from tenantry.storage.mapping import Rows
@@ -38,15 +39,6 @@ class PendingChange:
     prev_labels: dict[str, str]
     at: int  # epoch microseconds
     audit: AuditEvent | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """News for the replicas that is no change of a resource: what they know of ``kind`` ``name`` is out of date."""
-
-    kind: str  # a type of the model, such as User
-    name: str
-    tenant_id: str = ""
 
 
 _clock, _log = tables.Clock, tables.ChangeLog
@@ -99,7 +91,8 @@ def commit(
         unit.later(statement, **values)
     events = [dataclasses.replace(change.audit, seq=seq) for seq, change in enumerate(changes, first) if change.audit]
     audit.append(unit, *events)
-    unit.seal({resource.uid for resource in stamped}, last)
+    news = [Notice(kind=each.kind, name=each.name, tenant_id=each.tenant_id) for each in stamped]
+    unit.seal({resource.uid for resource in stamped}, last, [*news, *notices])
     return stamped
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar, TypeVarTuple
 
 from tenantry.addresses import MySQLAddress, read_database_url
+from tenantry.model.notice import Notice
 from tenantry.storage import schema
-from tenantry.storage.lane import Lane
+from tenantry.storage.lane import Lane, OnCommit
 from tenantry.storage.mysql import MySQL
 from tenantry.storage.sqlite import SQLite
 from tenantry.storage.statement import Statement
@@ -34,7 +35,7 @@ class Database:
     """
 
     def __init__(self, backend: SQLite | MySQL, *, threads: int, waiting: int) -> None:
-        self._listeners: list[Callable[[int], None]] = []
+        self._listeners: list[OnCommit] = []
         self._admin = Lane("db-admin", backend.serve_admin, threads=2, limit=8, slow=math.inf)
         self._reads, self._writes = backend.lanes(threads=threads, limit=threads + waiting, on_commit=self._announce)
 
@@ -96,8 +97,11 @@ class Database:
         """As :meth:`run`, on one of two threads kept for health and migrations; every statement commits by itself."""
         return await self._admin.run(fn, args, write=write, timeout=timeout)
 
-    def on_commit(self, listener: Callable[[int], None]) -> None:
-        """Call ``listener`` on the event loop with the highest seq of each commit that took seqs."""
+    def on_commit(self, listener: OnCommit) -> None:
+        """Call ``listener`` on the event loop with the highest seq of each commit that took seqs, and what it tells of.
+
+        Whoever waits for the commit hears of it after that.
+        """
         self._listeners.append(listener)
 
     async def ready(self) -> None:
@@ -112,9 +116,9 @@ class Database:
         """Let what was admitted finish, as far as somebody still waits for it, and close every connection."""
         await asyncio.gather(*(lane.close(UNIT_SECONDS) for lane in (self._reads, self._writes, self._admin)))
 
-    def _announce(self, seq: int) -> None:
+    def _announce(self, seq: int, news: Sequence[Notice]) -> None:
         for listener in self._listeners:
-            listener(seq)
+            listener(seq, news)
 
 
 def _begin(_: Unit) -> None:

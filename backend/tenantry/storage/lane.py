@@ -18,10 +18,12 @@ from prometheus_client import Histogram
 
 from tenantry import metrics
 from tenantry.model.errors import Code, TenantryError
+from tenantry.model.notice import Notice
 from tenantry.storage.unit import Unit
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+OnCommit = Callable[[int, Sequence[Notice]], None]
 
 #: A slow function is named in the log this often, in seconds; the metrics count all of them.
 SLOW_LOG_INTERVAL = 60.0
@@ -84,6 +86,8 @@ class Outcome:
     job: Job
     result: Any = None
     error: BaseException | None = None
+    seq: int = 0  # the highest that it has committed
+    news: Sequence[Notice] = ()  # what it has committed tells of
 
 
 class Lane:
@@ -95,7 +99,8 @@ class Lane:
         threads: how many.
         limit: jobs waiting or running; one more is refused.
         slow: seconds after which a function is named in the log.
-        on_commit: called on the loop with the highest seq of a commit that took some.
+        on_commit: called on the loop with the highest seq of a commit that took some, and what it tells of, before any
+            of those hear of it who wait for it.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per limit
@@ -106,7 +111,7 @@ class Lane:
         threads: int,
         limit: int,
         slow: float,
-        on_commit: Callable[[int], None] | None = None,
+        on_commit: OnCommit | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
@@ -177,10 +182,11 @@ class Lane:
             if not job.future.done():
                 job.future.set_exception(_overdue(job, timeout))
 
-    def _resolve(self, outcomes: Sequence[Outcome], seq: int) -> None:
+    def _resolve(self, outcomes: Sequence[Outcome]) -> None:
         self._admitted -= len(outcomes)
+        seq = max(outcome.seq for outcome in outcomes)
         if seq and self._on_commit:
-            self._on_commit(seq)
+            self._on_commit(seq, [each for outcome in outcomes for each in outcome.news])
         for outcome in outcomes:
             job, future = outcome.job, outcome.job.future
             if job.alarm:
@@ -219,13 +225,13 @@ class Lane:
             self._queue.put(None)  # for jobs()
         return None
 
-    def settle(self, outcomes: Sequence[Outcome], seq: int = 0) -> None:
-        """Hand over how jobs ended, and the highest seq that they committed."""
+    def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Hand over how jobs ended."""
         for outcome in outcomes:
             if isinstance(outcome.error, StopIteration):  # a future takes no StopIteration
                 outcome.error = RuntimeError(f"{outcome.job.name} raised StopIteration")
         with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever waited
-            self._loop.call_soon_threadsafe(self._resolve, outcomes, seq)
+            self._loop.call_soon_threadsafe(self._resolve, outcomes)
 
     def _begin(self, job: Job) -> bool:
         """Whether ``job`` is still wanted and in time; it has begun then."""

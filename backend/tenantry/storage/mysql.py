@@ -8,7 +8,6 @@ import math
 import random
 import ssl
 import time
-from collections.abc import Callable
 from typing import Any
 
 import peewee
@@ -20,7 +19,7 @@ from tenantry.model.errors import Code, TenantryError
 from tenantry.settings import PREFIX
 from tenantry.storage import retry
 from tenantry.storage.connection import MySQLConnection
-from tenantry.storage.lane import Job, Lane, Outcome
+from tenantry.storage.lane import Job, Lane, OnCommit, Outcome
 from tenantry.storage.unit import Unit
 
 CONNECT_SECONDS = 3
@@ -72,7 +71,7 @@ class MySQL:
             **({"ssl": _verifying(at.ssl_ca)} if at.ssl_ca else {"ssl_disabled": True}),
         }
 
-    def lanes(self, *, threads: int, limit: int, on_commit: Callable[[int], None]) -> tuple[Lane, Lane]:
+    def lanes(self, *, threads: int, limit: int, on_commit: OnCommit) -> tuple[Lane, Lane]:
         """The lane for jobs that read and the one for jobs that write, which may wait for each other's locks."""
         reads, writes = min(threads, READERS), min(threads, WRITERS)
         return (
@@ -91,8 +90,7 @@ class MySQL:
     def _serve(self, lane: Lane, *, transactions: bool) -> None:
         thread = _Thread(self)
         for job in lane.jobs():
-            outcome, seq = thread.run(job, transaction=transactions and job.write)
-            lane.settle([outcome], seq)
+            lane.settle([thread.run(job, transaction=transactions and job.write)])
         thread.discard()
 
     def connect(self, *, patient: bool) -> MySQLConnection:
@@ -154,8 +152,8 @@ class _Thread:
         self._patient = False
         self._expires = 0.0
 
-    def run(self, job: Job, *, transaction: bool) -> tuple[Outcome, int]:
-        """The outcome of ``job``, which is tried again where that may help, and the highest seq that it committed."""
+    def run(self, job: Job, *, transaction: bool) -> Outcome:
+        """The outcome of ``job``, which is tried again where that may help."""
         for attempt in itertools.count(1):
             try:
                 return self._try(job, transaction=transaction)
@@ -165,7 +163,7 @@ class _Thread:
                     self.discard()
                 wait = retry.pause(attempt)
                 if not fate.again or attempt > retry.LIMIT or time.monotonic() + wait > job.deadline:
-                    return Outcome(job, error=self._server.translate(error, fate)), 0
+                    return Outcome(job, error=self._server.translate(error, fate))
                 metrics.DB_RETRIES.labels(str(fate.code)).inc()
                 time.sleep(wait)
         raise AssertionError  # counting has no end
@@ -177,15 +175,15 @@ class _Thread:
             with contextlib.suppress(Exception):
                 database.driver.close()
 
-    def _try(self, job: Job, *, transaction: bool) -> tuple[Outcome, int]:
+    def _try(self, job: Job, *, transaction: bool) -> Outcome:
         database = self._connection(patient=math.isinf(job.deadline))  # to rewrite a large table takes its time
         begin = _BEGIN_SNAPSHOT if job.snapshot else _BEGIN if transaction else ()
         unit = Unit(database, dialect="mysql", write=job.write, begin=begin)
         if not begin:
-            return Outcome(job, job.call(unit)), 0
+            return Outcome(job, job.call(unit))
         with database.manual_commit():
             try:
-                return Outcome(job, job.call(unit)), unit.seq
+                return Outcome(job, job.call(unit), seq=unit.seq, news=unit.news)
             except BaseException as error:
                 fate = retry.fate(error)
                 if fate.discard and (unit.committing or (unit.commit_sent and fate.code in retry.SILENT)):

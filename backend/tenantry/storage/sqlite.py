@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.storage.connection import SQLiteConnection
-from tenantry.storage.lane import Job, Lane, Outcome
+from tenantry.storage.lane import Job, Lane, OnCommit, Outcome
 from tenantry.storage.retry import chain
 from tenantry.storage.unit import Unit
 
@@ -53,7 +52,7 @@ class SQLite:
         with suppress(OSError):  # SQLite says what is wrong
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
 
-    def lanes(self, *, threads: int, limit: int, on_commit: Callable[[int], None]) -> tuple[Lane, Lane]:
+    def lanes(self, *, threads: int, limit: int, on_commit: OnCommit) -> tuple[Lane, Lane]:
         """The lane for jobs that read and the one for jobs that write."""
         return (
             Lane("sqlite-read", self.serve_reads, threads=min(threads, READERS), limit=limit, slow=SLOW_SECONDS),
@@ -72,8 +71,8 @@ class SQLite:
         database = self._connection()
         for job in lane.jobs():
             outcomes = [Outcome(job)]
-            seq = self._run_batch(database, outcomes, lane)
-            lane.settle(outcomes, seq)
+            self._run_batch(database, outcomes, lane)
+            lane.settle(outcomes)
         database.close()
 
     def serve_admin(self, lane: Lane) -> None:
@@ -111,19 +110,18 @@ class SQLite:
         except BaseException as error:  # noqa: BLE001 - as above
             return Outcome(job, error=self._translate(error))
 
-    def _run_batch(self, database: SQLiteConnection, outcomes: list[Outcome], lane: Lane) -> int:
+    def _run_batch(self, database: SQLiteConnection, outcomes: list[Outcome], lane: Lane) -> None:
         """Run the job of the first outcome and those that wait behind it between BEGIN IMMEDIATE and COMMIT.
 
-        Returns the highest seq committed. Each unit is a SAVEPOINT, so that its error undoes only itself.
+        Each unit is a SAVEPOINT, so that its error undoes only itself.
         """
-        seq = 0
         try:
             database.connect(reuse_if_open=True)
             with database.manual_commit():
                 database.begin()
                 until = time.perf_counter() + BATCH_SECONDS
                 while True:
-                    seq = max(seq, self._run_savepoint(database, outcomes[-1]))
+                    self._run_savepoint(database, outcomes[-1])
                     full = len(outcomes) >= BATCH_UNITS or time.perf_counter() >= until
                     job = None if full else lane.next_waiting()
                     if job is None:
@@ -135,21 +133,19 @@ class SQLite:
                 database.rollback()
             translated = self._translate(error)
             outcomes[:] = [Outcome(outcome.job, error=translated) for outcome in outcomes]
-            return 0
-        return seq
 
-    def _run_savepoint(self, database: SQLiteConnection, outcome: Outcome) -> int:
+    def _run_savepoint(self, database: SQLiteConnection, outcome: Outcome) -> None:
         unit = Unit(database, dialect="sqlite", write=True)
         database.run("SAVEPOINT unit")
         try:
             outcome.result = outcome.job.call(unit)
+            outcome.seq, outcome.news = unit.seq, unit.news
         except BaseException as error:
             if not database.driver.in_transaction:
                 raise  # SQLite has rolled back the whole batch: disk full, I/O error
             outcome.error = self._translate(error)
             database.run("ROLLBACK TO unit")
         database.run("RELEASE unit")
-        return 0 if outcome.error else unit.seq
 
     def _translate(self, error: BaseException) -> BaseException:
         for link in chain(error):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import peewee
 
+from tenantry.model.notice import Notice
 from tenantry.storage.connection import Bound, Connection, Cursor
 from tenantry.storage.statement import Statement
 
@@ -45,6 +46,7 @@ class Unit:
         "committing",
         "database",
         "dialect",
+        "news",
         "seq",
         "write",
     )
@@ -54,6 +56,7 @@ class Unit:
         self.dialect = dialect
         self.write = write
         self.seq = 0  # the highest seq taken
+        self.news: Sequence[Notice] = ()  # what those seqs tell of
         self.commit_sent = False
         self.committing = False  # all that was sent before COMMIT is done
         self._changed: set[str] = set()
@@ -96,11 +99,14 @@ class Unit:
         """Note that the resource ``uid`` was inserted, updated or deleted and waits for its seq."""
         self._changed.add(uid)
 
-    def seal(self, uids: set[str], seq: int) -> None:
-        """Note that the resources ``uids`` have their seqs, ``seq`` being the highest, and refuse what follows."""
+    def seal(self, uids: set[str], seq: int, news: Sequence[Notice]) -> None:
+        """Note that the resources ``uids`` have their seqs, and ``news`` too, ``seq`` being the highest.
+
+        What follows is refused.
+        """
         if uids != self._changed:
             raise RuntimeError(f"changed {sorted(self._changed)} but published {sorted(uids)}")
-        self.seq = seq
+        self.seq, self.news = seq, news
         self._sealed = True
 
     def close(self) -> None:

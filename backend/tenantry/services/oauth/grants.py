@@ -17,6 +17,7 @@ from tenantry.model import ids
 from tenantry.model.credentials import Prefix, new_token, split_token
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Session, User, UserStatus
+from tenantry.model.notice import Notice
 from tenantry.model.oauth import (
     CODE,
     CODE_SECONDS,
@@ -52,7 +53,6 @@ from tenantry.storage import (
     sessions,
     users,
 )
-from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 

@@ -25,12 +25,12 @@ from tenantry import metrics
 from tenantry.model import ids
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
+from tenantry.model.notice import Notice
 from tenantry.model.oauth import SigningKey
 from tenantry.services.audit.log import event
 from tenantry.services.encryption import Encryption
 from tenantry.services.standing import Standing
 from tenantry.storage import audit, changes, leases, signing_keys
-from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 

@@ -10,6 +10,7 @@ from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.fielderrors import FieldErrors
 from tenantry.model.identity import Actor, User, UserStatus
 from tenantry.model.links import Link, Purpose
+from tenantry.model.notice import Notice
 from tenantry.services.audit.log import event
 from tenantry.services.people import links
 from tenantry.services.people.errands import Errands
@@ -21,7 +22,6 @@ from tenantry.services.throttle import CONFIRMATIONS, MAILS, NEWS, Throttle
 from tenantry.services.withdrawal import Held, access_of, withdraw_access, withdraw_grants
 from tenantry.storage import audit, changes, factors, users
 from tenantry.storage import links as link_rows
-from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 

@@ -11,6 +11,7 @@ from tenantry.model import ids
 from tenantry.model.audit import describe
 from tenantry.model.errors import Code, FieldCode, FieldError, TenantryError
 from tenantry.model.identity import Actor
+from tenantry.model.notice import Notice
 from tenantry.model.webhooks import (
     OVERLAP_US,
     Delivery,
@@ -29,7 +30,6 @@ from tenantry.services.webhooks.audit import note
 from tenantry.services.webhooks.events import ping
 from tenantry.services.webhooks.queue import Queue, message
 from tenantry.storage import changes, deliveries, webhooks
-from tenantry.storage.changes import Notice
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
