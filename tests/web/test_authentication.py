@@ -293,6 +293,9 @@ class _AwayDatabase:
     def __init__(self, key: ApiKey) -> None:
         self.key, self.away = key, False
 
+    def on_commit(self, _: object) -> None:
+        """It never commits."""
+
     async def run(self, function: Any, *_: Any, **__: Any) -> Any:
         if self.away:
             raise TenantryError(Code.UNAVAILABLE, "the database is away", retry_after=1)

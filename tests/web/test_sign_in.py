@@ -11,10 +11,11 @@ from argon2 import PasswordHasher
 from yarl import URL
 
 from tenantry.model.audit import Filter
-from tenantry.model.errors import TenantryError
+from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.permissions import Permission
 from tenantry.services.machines.local_admin import ACTOR
+from tenantry.services.people import sign_in as module
 from tenantry.services.rate_limits import FORMS
 from tenantry.services.throttle import PASSWORDS
 from tenantry.storage import users
@@ -301,6 +302,42 @@ async def test_the_same_is_done_whoever_it_is(server: ServerInProcess, monkeypat
 
 
 @pytest.mark.slow
+async def test_who_comes_at_once_is_looked_up_in_turn(server: ServerInProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, gate = server.services.db.run, asyncio.Event()
+    inside, most = 0, 0
+
+    async def watched(fn: Any, *args: Any, **options: Any) -> Any:
+        nonlocal inside, most
+        if fn.__name__ != "_look_up":
+            return await run(fn, *args, **options)
+        inside, most = inside + 1, max(most, inside + 1)
+        try:
+            await gate.wait()
+            return await run(fn, *args, **options)
+        finally:
+            inside -= 1
+
+    monkeypatch.setattr(server.services.db, "run", watched)
+
+    async def sign_in(number: int) -> Code:
+        actor = Actor(name="system:anonymous", ip="")
+        with pytest.raises(TenantryError) as caught:
+            await server.services.sign_in.with_password(actor, f"{number}@example.com", "wrong")
+        return caught.value.code
+
+    first, *others = [asyncio.create_task(sign_in(number)) for number in range(8)]
+    gate.set()
+    assert await asyncio.gather(first, *others) == [Code.UNAUTHENTICATED] * 8
+    assert most == 1
+    gate.clear()  # the database does not answer
+    monkeypatch.setattr(module, "UNIT_SECONDS", 0.1)
+    first, *others = [asyncio.create_task(sign_in(number)) for number in range(8)]
+    assert await asyncio.gather(*others) == [Code.UNAVAILABLE] * 7
+    gate.set()
+    assert await first == Code.UNAUTHENTICATED
+    assert await sign_in(8) == Code.UNAUTHENTICATED  # and the turn was given back
+
+
 async def test_too_many_attempts_are_told_when_to_come_back(server: ServerInProcess) -> None:
     await add_account(server)
     async with browsing(server) as known, browsing(server) as browser:

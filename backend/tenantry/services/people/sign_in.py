@@ -5,7 +5,9 @@ Whoever fails learns nothing about whether there is such an account: the same wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from tenantry import metrics
@@ -17,12 +19,12 @@ from tenantry.services.audit.log import AuditLog
 from tenantry.services.people import factors, links
 from tenantry.services.people.devices import known_device, name_device
 from tenantry.services.people.factors import Factors
-from tenantry.services.people.passwords import Passwords
+from tenantry.services.people.passwords import Passwords, too_many
 from tenantry.services.people.sessions import NewSession, Sessions, begin, new_session
 from tenantry.services.standing import notice
 from tenantry.services.throttle import CODES, CODES_OF_LOGIN, Throttle, Ticket, Try, count_password, give_back
 from tenantry.storage import changes, users
-from tenantry.storage.db import Database
+from tenantry.storage.db import UNIT_SECONDS, Database
 from tenantry.storage.unit import Unit
 
 #: how a session was begun (RFC 8176): the first step, and the second if there is one
@@ -67,6 +69,7 @@ class SignIn:
         self._sessions = sessions
         self._throttle = throttle
         self._audit = audit
+        self._looking_up = asyncio.Lock()
 
     async def with_password(
         self, actor: Actor, email: str, password: str, *, device: str = "", user_agent: str = ""
@@ -133,7 +136,8 @@ class SignIn:
         To those who do not know the browser, who may be anybody, it is a stranger: else who has one account would guess
         at another's.
         """
-        known, friends, attempt = await self._db.run(_look_up, email, actor.ip, device, write=True)
+        async with self._turn():
+            known, friends, attempt = await self._db.run(_look_up, email, actor.ip, device, write=True)
         await self._throttle.slow_down(attempt)
         user = await self._whose(friends or known, password)
         if user is None and friends and len(known) > len(friends):
@@ -141,6 +145,23 @@ class SignIn:
             await self._throttle.slow_down(attempt)
             user = await self._whose([each for each in known if each not in friends], password)
         return known, user, attempt.ticket
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One at a time is looked up: fifty who come at once would all have their share before anybody else has any.
+
+        Raises:
+            TenantryError: ``UNAVAILABLE``, too many wait, or the database does not answer.
+        """
+        try:
+            async with asyncio.timeout(UNIT_SECONDS):
+                await self._looking_up.acquire()
+        except TimeoutError:
+            raise too_many() from None
+        try:
+            yield
+        finally:
+            self._looking_up.release()
 
     async def _whose(self, known: Sequence[User], password: str) -> User | None:
         """Who of the users with an address has that password.
