@@ -33,6 +33,7 @@ def test_no_database_is_made(tmp_path: Path, arguments: list[str]) -> None:
     assert not data.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -47,6 +48,7 @@ def test_what_is_wrong_is_said_by_its_option(data: Path, arguments: list[str], s
     assert refused.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("days", ["-1", "36501"])
 def test_days_have_a_range(data: Path, days: str) -> None:
     refused = key(data, "create", "x", "--days", days)

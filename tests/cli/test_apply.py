@@ -35,6 +35,7 @@ spec: {displayName: Initech, planRef: {name: gold}}
 """
 
 
+@pytest.mark.slow
 async def test_a_directory_is_applied_and_then_unchanged(tenantry: Tenantry) -> None:
     first = await tenantry("apply", "-f", SAMPLES)
     assert first.exit_code == 0, first.output
@@ -182,6 +183,7 @@ async def test_fields_of_others_are_taken_over_by_force_only(tenantry: Tenantry,
     assert forced.stdout.splitlines()[0] == "plan.tenantry.dev/gold configured"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["", "\n", "# nothing here\n", "---\n---\n"])
 @pytest.mark.parametrize("command", ["apply", "validate", "delete"])
 async def test_no_document_is_a_failure(tenantry: Tenantry, command: str, text: str) -> None:

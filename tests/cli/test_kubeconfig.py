@@ -206,6 +206,7 @@ async def gate(server: ServerInProcess, folder: Path) -> AsyncIterator[str]:
         yield f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
 
 
+@pytest.mark.slow
 async def test_a_client_certificate_is_shown(server: ServerInProcess, nowhere: Path) -> None:
     async with gate(server, nowhere) as url:
         trusted = base64.b64encode((nowhere / "ca.crt").read_bytes()).decode()

@@ -103,6 +103,7 @@ async def test_a_real_kube_apiserver_says_the_same(kube: tuple[aiohttp.ClientSes
     assert await _differences(*kube) == {}
 
 
+@pytest.mark.slow
 async def test_our_api_says_the_same(tmp_path: Path) -> None:
     async with running_server(tmp_path) as server, server.session() as session:
         assert await _differences(session, server.base_url) == {}

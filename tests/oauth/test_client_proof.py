@@ -28,6 +28,7 @@ from tests.support.server import running_server
 OPEN = "openid offline_access resources:read"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "header",
     [

@@ -34,6 +34,7 @@ async def test_a_consent_is_sent_by_our_own_page_alone(v1: Application, wire: Wi
     assert sent.status == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "redirect_uri", ["http://127.0.0.1:4711/callback", "http://[::1]/callback", "com.example.app:/callback", CALLBACK]
 )

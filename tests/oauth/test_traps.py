@@ -267,6 +267,7 @@ async def test_no_token_is_logged(wire: Wire, caplog: pytest.LogCaptureFixture) 
         assert secret not in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changed",
     [

@@ -109,6 +109,7 @@ async def test_the_token_file_is_sent(publisher: Publisher, tmp_path: Path) -> N
     assert publisher.asked == ["Bearer abc"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "body"),
     [(302, None), (500, None), (200, b"no JSON"), (200, b"{}"), (200, b"[" * 100_000), (200, b" " * (2 << 20) + b"{}")],

@@ -255,6 +255,7 @@ async def test_a_redirect_is_not_followed(receiver: Receiver, status: int) -> No
     assert len(receiver.requests) == 1
 
 
+@pytest.mark.slow
 async def test_no_answer_is_waited_for_or_read_for_ever(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     client = Outbound([OPEN])
     receiver.answer, receiver.endless = b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 65536

@@ -20,6 +20,7 @@ async def hasher() -> AsyncIterator[Passwords]:
     found.close()
 
 
+@pytest.mark.slow
 async def test_a_password_is_the_one_that_was_hashed(hasher: Passwords) -> None:
     hashed = await hasher.hash(PASSWORD)
     assert hashed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -33,6 +34,7 @@ async def test_a_password_is_the_one_that_was_hashed(hasher: Passwords) -> None:
     assert hasher.is_outdated(PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(PASSWORD))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("password", ["a" * 8, "\u00e4" * 512, "   a    ", "\U0001f600" * 8])
 async def test_any_characters_will_do(hasher: Passwords, password: str) -> None:
     assert await hasher.verify(await hasher.hash(password), password)

@@ -109,6 +109,7 @@ async def reset(person: Browser, path: str) -> str:
     return done.location
 
 
+@pytest.mark.slow
 async def test_after_a_reset_the_person_is_shown_what_it_leaves_and_takes_it_away(
     mailing: tuple[Application, Mailbox],
 ) -> None:
@@ -140,6 +141,7 @@ async def test_after_a_reset_the_person_is_shown_what_it_leaves_and_takes_it_awa
         assert (await log_in(ada, EMAIL, NEW)).location == "/account"
 
 
+@pytest.mark.slow
 async def test_each_sign_in_leads_by_the_review_until_the_password_has_answered(
     mailing: tuple[Application, Mailbox],
 ) -> None:
@@ -169,6 +171,7 @@ async def test_each_sign_in_leads_by_the_review_until_the_password_has_answered(
     assert rows.count("access.keep") == 1
 
 
+@pytest.mark.slow
 async def test_taking_it_away_without_the_password_does_not_answer(mailing: tuple[Application, Mailbox]) -> None:
     v1, box = mailing
     user, _ = await intruded(v1)
@@ -182,6 +185,7 @@ async def test_taking_it_away_without_the_password_does_not_answer(mailing: tupl
         assert (await log_in(ada, EMAIL, NEW)).location == "/account/access"
 
 
+@pytest.mark.slow
 async def test_a_recovery_leaves_nothing_of_an_intruder(mailing: tuple[Application, Mailbox]) -> None:
     v1, _ = mailing
     user, tokens = await intruded(v1)

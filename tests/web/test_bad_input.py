@@ -110,6 +110,7 @@ async def send(http: aiohttp.ClientSession, row: Row) -> tuple[int, Object]:
         return answer.status, json.loads(text)
 
 
+@pytest.mark.slow
 async def test_everything_wrong_is_told_with_its_place_and_changes_nothing(tmp_path: Path) -> None:
     wrong: list[tuple[str, int, object]] = []
     async with inhabited(tmp_path) as server, server.session() as http:

@@ -26,6 +26,7 @@ PATHS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 async def test_a_browser_guesses_frames_and_shares_nothing(v1: Application, path: str) -> None:
     headers = (await v1.get(path)).headers if path not in {"/docs", "/login"} else await page(v1, path)

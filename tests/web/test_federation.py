@@ -437,6 +437,7 @@ async def signed_in(world: World, **columns: Any) -> User:
     return user
 
 
+@pytest.mark.slow
 async def test_an_identity_is_linked_by_who_says_their_password(world: World) -> None:
     user = await signed_in(world, email="ada@home.example")
     before, other = world.visitor.cookies[SESSION_COOKIE], await add_session(world.admin.server, user)

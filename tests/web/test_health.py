@@ -292,6 +292,7 @@ async def test_readiness_fails_before_the_listeners_close(tmp_path: Path) -> Non
             await stopping
 
 
+@pytest.mark.slow
 async def test_metrics_are_in_the_format_that_prometheus_reads(server: ServerInProcess) -> None:
     status, text = await _get(f"{server.ops_url}/metrics")
     assert status == 200

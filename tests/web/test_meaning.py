@@ -145,6 +145,7 @@ async def test_only_what_applies_without_a_cluster_is_said(server: ServerInProce
         assert [each["type"] for each in active["status"]["conditions"]] == CONDITIONS
 
 
+@pytest.mark.slow
 async def test_a_tenant_beyond_its_plan_says_where_and_follows_the_plan(server: ServerInProcess) -> None:
     small = plan("pro", quota={"hard": {"pods": "10"}}, maxNamespaces=1, network={"profile": "Isolated"})
     asked: Object = {

@@ -12,6 +12,7 @@ from tests.support.chromium import LOOKS, fits, picture, window
 from tests.support.people import PASSWORD, add_account, add_member, seen
 
 
+@pytest.mark.slow
 async def test_a_person_makes_a_key_uses_it_and_takes_it_back(v1: Application) -> None:
     user = await add_account(v1.server)
     await add_member(v1.server, (await v1.tenant("acme"))["status"]["tenantID"], user, Role.VIEWER)

@@ -292,6 +292,7 @@ async def test_an_orphans_layer_is_for_the_next_who_asks(cluster: Cluster) -> No
     assert (row["name"], row["actor"]) == ("theme", "worker")
 
 
+@pytest.mark.slow
 async def test_an_orphans_layer_is_for_who_waits_for_it(cluster: Cluster) -> None:
     await cluster.put(ACME, tenant())
     await cluster.put(THEME, config("1", OF_ACME))

@@ -61,6 +61,7 @@ async def whoami(server: ServerInProcess, browser: Browser) -> int:
     return (await browser.get("/v1/me")).status
 
 
+@pytest.mark.slow
 async def test_the_page_with_the_recovery_codes_can_sign_out(server: ServerInProcess) -> None:
     """The page brings another session, and its button is of that one."""
     await add_account(server)
@@ -129,6 +130,7 @@ async def test_a_code_works_once(server: ServerInProcess, kind: str) -> None:
     assert statuses == [303, 422]
 
 
+@pytest.mark.slow
 async def test_a_recovery_code_of_an_earlier_release_works(
     server: ServerInProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,6 +143,7 @@ async def test_a_recovery_code_of_an_earlier_release_works(
         assert (await browser.submit(await browser.get("/login/mfa"), code=codes[0])).status == 303
 
 
+@pytest.mark.slow
 async def test_an_older_code_does_not_work_after_a_newer_one(server: ServerInProcess) -> None:
     secret, _ = await enrolled(server)
     statuses = []
@@ -169,6 +172,7 @@ async def test_a_sign_in_has_so_many_tries_and_an_account_too(server: ServerInPr
         assert int(refused.headers["Retry-After"]) > 0
 
 
+@pytest.mark.slow
 async def test_half_a_sign_in_is_good_for_nothing_else_and_once(server: ServerInProcess) -> None:
     secret, codes = await enrolled(server)
     async with browsing(server) as browser, browsing(server) as thief:
@@ -181,6 +185,7 @@ async def test_half_a_sign_in_is_good_for_nothing_else_and_once(server: ServerIn
         assert (await thief.submit(page, code=codes[0])).location == "/login?notice=begin-again"
 
 
+@pytest.mark.slow
 async def test_an_app_counts_only_once_it_has_shown_a_code(server: ServerInProcess) -> None:
     await add_account(server)
     async with browsing(server) as browser:

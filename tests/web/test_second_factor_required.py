@@ -83,6 +83,7 @@ async def test_who_acts_as_an_administrator_elsewhere_must_there_alone(tmp_path:
                 assert (await api.get("/v1/me")).status == status
 
 
+@pytest.mark.slow
 async def test_nothing_is_open_before_it_is_turned_on(tmp_path: Path) -> None:
     async with running_server(tmp_path, second_factor="Everybody") as server, browsing(server) as person:
         await add_account(server)
@@ -141,6 +142,7 @@ async def test_a_provider_that_never_tells_when_it_asked_keeps_nobody_out(tmp_pa
         assert (await person.get("/account")).status == 200
 
 
+@pytest.mark.slow
 async def test_it_is_turned_on_and_leads_to_where_one_wanted(tmp_path: Path) -> None:
     async with running_server(tmp_path, second_factor="Everybody") as server, browsing(server) as person:
         user = await add_account(server)

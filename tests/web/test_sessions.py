@@ -174,6 +174,7 @@ async def test_a_session_is_no_bearer_token(v1: Application) -> None:
         assert (await v1.get("/v1/me", Authorization=f"Bearer{space}{cookie}")).status == 401
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -89,6 +89,7 @@ async def test_a_page_begins_at_the_first_field_with_a_mistake(server: ServerInP
             assert focused.findall((await browser.submit(page, 0, **fields)).html) == [first]
 
 
+@pytest.mark.slow
 async def test_the_audit_log_has_the_failed_sign_ins_of_each_account(server: ServerInProcess) -> None:
     accounts = [await add_account(server, f"{name}@example.com") for name in ("ada", "bob")]
     async with browsing(server) as browser:
@@ -126,6 +127,7 @@ async def test_a_new_setup_link_replaces_the_old_one(server: ServerInProcess) ->
         assert (await browser.get(f"/setup/{new}")).status == 200
 
 
+@pytest.mark.slow
 async def test_a_wrong_sign_in_looks_the_same_whoever_it_is(server: ServerInProcess) -> None:
     await add_account(server)
     await add_user(server, "elsewhere@example.com")
@@ -275,6 +277,7 @@ async def test_people_see_and_end_their_sessions(server: ServerInProcess) -> Non
         assert (await here.get("/account")).forms == []
 
 
+@pytest.mark.slow
 async def test_the_same_is_done_whoever_it_is(server: ServerInProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     await add_account(server)
     await add_user(server, "elsewhere@example.com")
@@ -338,6 +341,7 @@ async def test_who_comes_at_once_is_looked_up_in_turn(server: ServerInProcess, m
     assert await sign_in(8) == Code.UNAUTHENTICATED  # and the turn was given back
 
 
+@pytest.mark.slow
 async def test_too_many_attempts_are_told_when_to_come_back(server: ServerInProcess) -> None:
     await add_account(server)
     async with browsing(server) as known, browsing(server) as browser:
@@ -353,6 +357,7 @@ async def test_too_many_attempts_are_told_when_to_come_back(server: ServerInProc
         assert (await log_in(known, "ada@example.com", PASSWORD)).status == 303
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("limits_clock")
 async def test_every_form_for_strangers_is_throttled_by_network(server: ServerInProcess) -> None:
     forms = [route for route in ROUTES if route.method == "POST" and route.session is Cookie.FORM]

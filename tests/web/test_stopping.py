@@ -111,6 +111,7 @@ async def test_a_client_that_does_nothing_is_cut_off(ending: Ending, sent: str, 
     await _drop(writer)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
 async def test_an_answer_that_is_being_taken_is_sent_whole(ending: Ending, *, tls: bool) -> None:
     reader, writer = await ending.connect("GET /large\n\n", tls=tls)

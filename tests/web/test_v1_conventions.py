@@ -25,6 +25,7 @@ async def _send(api: Application, body: bytes, content_type: str = JSON) -> Answ
         return Answer(status=answer.status, headers=answer.headers, body=await answer.json(content_type=None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -73,6 +73,7 @@ async def test_a_cursor_is_good_for_its_list_only(v1: Application) -> None:
         assert [error["path"] for error in refused.body["errors"]] == ["cursor"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "path"),
     [

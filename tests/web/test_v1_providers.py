@@ -57,6 +57,7 @@ async def test_its_secret_is_nowhere_to_be_read(v1: Application) -> None:
     assert services.providers.secret(await services.providers.find("corp")) == NEW["clientSecret"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "path"),
     [

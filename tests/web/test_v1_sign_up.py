@@ -28,6 +28,7 @@ async def come(server: ServerInProcess, user: User, source: str) -> None:
     await server.services.db.run(memberships.insert, place, write=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("policy", "who", "status"),
     [
@@ -103,6 +104,7 @@ async def test_nobody_gets_a_tenant_without_a_plan(tmp_path: Path, caplog: pytes
             assert (await api.post("/v1/tenants", NEW, idempotency_key="k")).status == 201
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "path"),
     [

@@ -79,6 +79,7 @@ async def test_whoever_owns_a_field_by_server_side_apply_is_told_of_the_change(v
     assert 'conflict with "tenantry"' in conflict.body["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "path", "code"),
     [

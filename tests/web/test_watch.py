@@ -205,6 +205,7 @@ async def test_a_watch_goes_with_its_client(server: ServerInProcess) -> None:
                 await http.get(PLANS)
 
 
+@pytest.mark.slow
 async def test_a_server_that_stops_ends_its_watches(tmp_path: Path) -> None:
     """Also one that waits for a version to come, and one whose client has stopped to read."""
     async with aiohttp.ClientSession() as http:
@@ -257,6 +258,7 @@ async def test_a_slow_replay_that_the_log_overtakes_ends_with_an_error(tmp_path:
     assert (last["type"], last["object"]["code"]) == ("ERROR", 410)
 
 
+@pytest.mark.slow
 async def test_a_client_that_stops_to_read_is_cut_off_and_holds_up_nobody(
     server: ServerInProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ async def suspend(api: Application, name: str, state: str) -> None:
     await api.patch(f"tenants/{name}", {"spec": {"state": state}})
 
 
+@pytest.mark.slow
 async def test_the_platform_is_told_of_every_tenant(v1: Application, receiver: Receiver) -> None:
     await v1.tenant("before")
     hook = await listen(v1, receiver)
@@ -161,6 +162,7 @@ async def test_who_never_takes_anything_is_disabled(
     assert [(each["eventID"], each["state"], each["tries"]) for each in again] == [(sent["eventID"], "Delivered", 1)]
 
 
+@pytest.mark.slow
 async def test_who_is_gone_is_disabled_at_once_and_others_are_told(v1: Application, receiver: Receiver) -> None:
     tenant = (await v1.tenant("acme"))["status"]["tenantID"]
     path = "/v1/tenants/acme/webhooks"
@@ -300,6 +302,7 @@ async def test_what_waits_and_how_tries_end_is_measured(
     assert await shown(attempts % "refused") == before["refused"] + 1
 
 
+@pytest.mark.slow
 async def test_who_is_slow_holds_up_nobody_else(v1: Application, receiver: Receiver) -> None:
     async with running_receiver() as slow:
         slow.statuses = [0] * 20
@@ -313,6 +316,7 @@ async def test_who_is_slow_holds_up_nobody_else(v1: Application, receiver: Recei
         assert len(slow.seen) <= 4
 
 
+@pytest.mark.slow
 async def test_who_is_slow_keeps_nobody_from_their_turn(
     v1: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -477,6 +481,7 @@ async def test_a_name_that_leads_inside_is_told_nothing(tmp_path: Path, receiver
         assert not receiver.seen
 
 
+@pytest.mark.slow
 async def test_a_tenant_does_not_reach_what_the_platform_may(tmp_path: Path, receiver: Receiver) -> None:
     allow = ("127.0.0.1", "10.0.0.0/8")
     async with running_server(tmp_path, outbound_allow=allow) as server, server.session() as session:
