@@ -13,7 +13,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tenantry.model.errors import Code, TenantryError
-from tenantry.services.oauth.signing_keys import LOST
+from tenantry.services.encryption import Encryption
+from tenantry.services.machines.local_admin import ACTOR
+from tenantry.services.oauth.signing_keys import LOST, SigningKeys
 from tenantry.settings import Settings
 from tenantry.storage import schema
 from tenantry.web import server as server_module
@@ -67,7 +69,7 @@ async def test_a_key_that_cannot_be_read_is_told_of_and_fails_nothing(server: Se
     assert "[+]signing-keys ok; key abc cannot be read: the key in TENANTRY_KEY_FILE is another\n" in text
 
 
-async def test_a_server_with_the_key_of_another_database_waits_for_the_right_one(tmp_path: Path) -> None:
+async def test_a_server_with_the_key_of_another_database_does_not_start(tmp_path: Path) -> None:
     async with running_server(tmp_path) as first:
         await first.services.signing_keys.ring()
         data_dir, right = first.data_dir, (first.data_dir / "encryption-key").read_text()
@@ -77,13 +79,33 @@ async def test_a_server_with_the_key_of_another_database_waits_for_the_right_one
         key_file.write_text("\n".join(lines))
         settings = Settings(data_dir=data_dir, port=0, tls_port=0, ops_port=0, key_file=key_file)
         async with server_module.run(settings) as running:
-            async with asyncio.timeout(START_SECONDS):
-                keys = running.services.signing_keys
-                while not (keys.are_lost or running.started.is_set()):  # noqa: ASYNC110 - the server's, at its first try
-                    await asyncio.sleep(0.01)
+            if code == 200:
+                await asyncio.wait_for(running.started.wait(), START_SECONDS)
             status, text = await _get(f"{running.ops_url}/readyz")
             assert (status, f"[-]signing-keys failed: {LOST}" in text) == (code, code == 503)
             assert running.started.is_set() == (code == 200)
+            if code == 503:  # the way out
+                await running.services.signing_keys.drop_active(ACTOR)
+                await asyncio.wait_for(running.started.wait(), START_SECONDS)
+
+
+async def test_a_server_without_a_key_starts_all_the_same(server: ServerInProcess) -> None:
+    await server.services.signing_keys.ring()
+    services = server.services
+    bare = SigningKeys(services.db, services.standing, Encryption([]), "RS256")
+    await bare.check()
+    with pytest.raises(TenantryError, match="TENANTRY_KEY_FILE is not set"):
+        await bare.ring()
+
+
+async def test_keys_that_are_lost_later_fail_nothing(server: ServerInProcess) -> None:
+    services = server.services
+    other = SigningKeys(services.db, services.standing, Encryption([bytes(32)]), "RS256")
+    await other.ring()  # somebody has made it with another key
+    with pytest.raises(TenantryError, match="is not the one that encrypted signing key"):
+        await services.signing_keys.ring()
+    status, text = await _get(f"{server.ops_url}/readyz")
+    assert (status, "[+]signing-keys ok; key " in text) == (200, True)
 
 
 async def test_a_server_waits_for_its_database_and_says_so(tmp_path: Path) -> None:

@@ -71,8 +71,8 @@ class Standing:
         self._db = db
         self._feed = feed
         self._entries: OrderedDict[Name, _Entry] = OrderedDict()
-        self._reading: dict[Name, asyncio.Task[object]] = {}
-        self._outdated: set[Name] = set()  # changed while it was read
+        self._reading: dict[Name, asyncio.Task[object]] = {}  # without what has changed while it was read
+        self._tasks: set[asyncio.Task[object]] = set()  # with it
         self._subscribed = False
         self._lacks_some = False  # what was told may have been pushed out, and its change is news all the same
         self._advanced = asyncio.Event()
@@ -143,9 +143,8 @@ class Standing:
     def forget(self, kind: str, name: str) -> None:
         """Read ``kind`` ``name`` again when it is asked for: it has changed."""
         at = (kind, name)
-        if at in self._reading:
-            self._outdated.add(at)
-        if self._entries.pop(at, None) is not None or at in self._reading or self._lacks_some:
+        known, reading = self._entries.pop(at, None), self._reading.pop(at, None)
+        if known is not None or reading is not None or self._lacks_some:
             self._advance()
 
     def _forget_all(self, tenant_ids: set[str]) -> None:
@@ -153,7 +152,7 @@ class Standing:
         gone = [at for at, entry in self._entries.items() if _tenant_id_of(entry.value) in tenant_ids]
         for at in gone:
             del self._entries[at]
-        self._outdated.update(self._reading)  # whose what is read will be, nobody knows yet
+        self._reading.clear()  # whose what is read will be, nobody knows yet
         self._advance()
 
     def _advance(self) -> None:
@@ -163,7 +162,7 @@ class Standing:
 
     async def close(self) -> None:
         """Let what is being read arrive."""
-        await asyncio.gather(*self._reading.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def __call__(self, batch: list[Change]) -> None:
         """Take news from the feed."""
@@ -183,7 +182,7 @@ class Standing:
         del error
         self._subscribed = False
         self._entries.clear()
-        self._outdated.update(self._reading)
+        self._reading.clear()
         self._advance()
 
     async def _get(self, kind: str, name: str, read: Callable[[Unit, *Ts], T | None], *args: *Ts) -> T | None:
@@ -204,10 +203,12 @@ class Standing:
         if reading is None:
             unit = partial(self._db.run, read, *args, timeout=FRESH_SECONDS if believed else UNIT_SECONDS)
             reading = self._reading[at] = asyncio.create_task(self._read(at, unit))
+            self._tasks.add(reading)
+            reading.add_done_callback(self._tasks.discard)
         try:
             return cast("T | None", await asyncio.shield(reading))  # one that asks may go away, others still wait
         except TenantryError as error:
-            if believed and known is not None and error.code is Code.UNAVAILABLE:
+            if believed and self._entries.get(at) is known is not None and error.code is Code.UNAVAILABLE:
                 return cast("T | None", known.value)
             raise
 
@@ -216,10 +217,10 @@ class Standing:
         try:
             value: object = await unit()
         finally:
-            del self._reading[at]
-            outdated = at in self._outdated
-            self._outdated.discard(at)
-        if not outdated:
+            is_true = self._reading.get(at) is asyncio.current_task()  # it has not changed meanwhile
+            if is_true:
+                del self._reading[at]
+        if is_true:
             self._entries[at] = _Entry(value, read_at)
             self._entries.move_to_end(at)
             if len(self._entries) > SIZE:

@@ -186,7 +186,10 @@ class Lane:
         self._admitted -= len(outcomes)
         seq = max(outcome.seq for outcome in outcomes)
         if seq and self._on_commit:
-            self._on_commit(seq, [each for outcome in outcomes for each in outcome.news])
+            try:
+                self._on_commit(seq, [each for outcome in outcomes for each in outcome.news])
+            except Exception:  # whoever waits for what is committed hears of it all the same
+                logger.exception("nobody was told of what was committed up to %d", seq)
         for outcome in outcomes:
             job, future = outcome.job, outcome.job.future
             if job.alarm:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from prometheus_client.exposition import choose_encoder
 
 from tenantry import metrics
 from tenantry.model.errors import TenantryError
-from tenantry.services.oauth.signing_keys import LOST
+from tenantry.settings import WrongSettingError
 from tenantry.storage import schema
 from tenantry.storage.db import READY_SECONDS
 from tenantry.wiring import Services
@@ -59,10 +60,14 @@ async def _check_database(services: Services, _: Lifecycle) -> str:
     return ""
 
 
-async def _check_signing_keys(services: Services, _: Lifecycle) -> str:
-    """Tell of keys that cannot be read; while others sign it does not fail, since all is served."""
-    if services.signing_keys.are_lost:
-        raise NotYetError(LOST)
+async def _check_signing_keys(services: Services, lifecycle: Lifecycle) -> str:
+    """Tell of keys that cannot be read; that fails no server which has started, since all else is served."""
+    if not lifecycle.started:
+        try:
+            with suppress(TenantryError):  # the check of the database tells of that
+                await services.signing_keys.check()
+        except WrongSettingError as error:
+            raise NotYetError(str(error)) from None
     lost = services.signing_keys.unreadable
     return "".join(f"; key {key_id} cannot be read: {why}" for key_id, why in lost.items())
 

@@ -142,6 +142,7 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
     services = server.services
     setbacks = Setbacks(logger, "waiting for the database", (NotYetError, TenantryError))
     obstacles = Setbacks(logger, "waiting for the data directory", (DataDirectoryError,))
+    mistakes = Setbacks(logger, "the server cannot start", (WrongSettingError,))
     while not lifecycle.started:
         try:
             await check_database(services)
@@ -158,6 +159,8 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
             server.started.set()
         except DataDirectoryError as error:
             await obstacles.wait(error)
+        except WrongSettingError as error:
+            await mistakes.wait(error)
         except Exception as error:  # noqa: BLE001 - whatever the database says, it may be well again
             await setbacks.wait(error)
 

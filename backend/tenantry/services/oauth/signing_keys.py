@@ -30,6 +30,7 @@ from tenantry.model.oauth import SigningKey
 from tenantry.services.audit.log import event
 from tenantry.services.encryption import Encryption
 from tenantry.services.standing import Standing
+from tenantry.settings import WrongSettingError
 from tenantry.storage import audit, changes, leases, signing_keys
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -43,8 +44,9 @@ RSA_BITS = 2048
 
 #: what there is to do about an encryption key that reads none of them
 LOST = (
-    "the encryption key is not the one of this database's secrets: put that into TENANTRY_KEY_FILE (on loopback "
-    "without it: encryption-key in the data directory); if it is lost, run tenantry admin signing-keys drop-active"
+    "TENANTRY_KEY_FILE: the key is not the one of this database's secrets (on loopback without the setting: that of "
+    "encryption-key in the data directory): put the right one there and start the server again; only if it is lost for "
+    "good, run tenantry admin signing-keys drop-active first"
 )
 #: who acts when the clock does
 _WORKER = Actor(name="worker")
@@ -127,21 +129,18 @@ class SigningKeys:
             raise TenantryError(Code.UNAVAILABLE, self.unreadable[rows[-1].id])
         return ring
 
-    @property
-    def are_lost(self) -> bool:
-        """Whether there are keys, as far as was seen, and none of them can be read here."""
-        rows, ring = self._loaded
-        return bool(rows) and not ring.keys
-
     async def check(self) -> None:
         """See that one of the keys can be read, if there are any: else the encryption key is that of another database.
 
+        Without an encryption key there are no tokens, and all else is served.
+
         Raises:
-            TenantryError: ``UNAVAILABLE``, none can, or the database is away.
+            WrongSettingError: none can.
+            TenantryError: ``UNAVAILABLE``, the database is away.
         """
-        self._read(await self.list())
-        if self.are_lost:
-            raise TenantryError(Code.UNAVAILABLE, LOST)
+        rows = await self.list()
+        if not self._read(rows).keys and rows and self._encryption.has_key:
+            raise WrongSettingError(LOST)
 
     async def rotate_when_due(self) -> None:
         """Make the next key before the active one is too old, and delete those of which nothing is good any more.

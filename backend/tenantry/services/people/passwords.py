@@ -131,17 +131,12 @@ class Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._waiting >= _WAITING:
-            raise too_many()
+            raise TenantryError(Code.UNAVAILABLE, "too many people sign in at this moment: try again", retry_after=2)
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
-
-
-def too_many() -> TenantryError:
-    """What somebody is told when more want to sign in than can."""
-    return TenantryError(Code.UNAVAILABLE, "too many people sign in at this moment: try again", retry_after=2)
 
 
 def _check_length(password: str, field: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 from tenantry import metrics
@@ -19,12 +19,12 @@ from tenantry.services.audit.log import AuditLog
 from tenantry.services.people import factors, links
 from tenantry.services.people.devices import known_device, name_device
 from tenantry.services.people.factors import Factors
-from tenantry.services.people.passwords import Passwords, too_many
+from tenantry.services.people.passwords import Passwords
 from tenantry.services.people.sessions import NewSession, Sessions, begin, new_session
 from tenantry.services.standing import notice
 from tenantry.services.throttle import CODES, CODES_OF_LOGIN, Throttle, Ticket, Try, count_password, give_back
 from tenantry.storage import changes, users
-from tenantry.storage.db import UNIT_SECONDS, Database
+from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
 #: how a session was begun (RFC 8176): the first step, and the second if there is one
@@ -34,6 +34,9 @@ BY_APP = ("otp", SEVERAL_FACTORS)
 BY_RECOVERY_CODE = (SEVERAL_FACTORS,)
 #: what is wrong is not said: that there is no such account, or that it is disabled, is nobody's business
 _WRONG = "the e-mail address or the password is wrong"
+
+#: seconds that one waits at most for those who came before to be looked up
+_PATIENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,18 +153,17 @@ class SignIn:
     async def _turn(self) -> AsyncIterator[None]:
         """One at a time is looked up: fifty who come at once would all have their share before anybody else has any.
 
-        Raises:
-            TenantryError: ``UNAVAILABLE``, too many wait, or the database does not answer.
+        Nobody waits for one for long whose row is locked, or whose database does not answer.
         """
-        try:
-            async with asyncio.timeout(UNIT_SECONDS):
-                await self._looking_up.acquire()
-        except TimeoutError:
-            raise too_many() from None
+        taken = False
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                taken = await self._looking_up.acquire()
         try:
             yield
         finally:
-            self._looking_up.release()
+            if taken:
+                self._looking_up.release()
 
     async def _whose(self, known: Sequence[User], password: str) -> User | None:
         """Who of the users with an address has that password.
