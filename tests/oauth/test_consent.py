@@ -13,7 +13,7 @@ from tenantry.web import csrf
 from tests.support.application import Application
 from tests.support.oauth import CALLBACK, add_client, status
 from tests.support.oauth_http import Sent, Wire, error
-from tests.support.people import add_member, add_session, browser
+from tests.support.people import add_member, add_session, add_user, browser, seen
 
 OPEN = "openid offline_access resources:read"
 
@@ -81,6 +81,34 @@ async def test_a_consent_counts_in_the_tenant_that_it_was_given_in(v1: Applicati
     assert "code" in (await elsewhere.decide(asked)).parameters
     for one in (in_acme, elsewhere):
         assert "code" in (await one.authorize(prompt="none")).parameters
+
+
+async def test_what_is_allowed_is_what_was_shown(v1: Application, wire: Wire) -> None:
+    """Who goes to another tenant in another tab is shown what the client would have there."""
+    user = await add_user(v1.server, "root@example.com", platform_admin=True)
+    acme = (await v1.get("/v1/tenants/acme")).body["status"]["tenantID"]
+    await add_member(v1.server, acme, user, Role.OWNER)
+    client, secret = await add_client(v1.server, scopes=("resources:read", "platform:admin"))
+    root = Wire(wire.http, client.id, secret, await add_session(v1.server, user, acme))
+    page = await root.authorize(scope="resources:read platform:admin")
+    assert "In the tenant <strong>acme</strong>" in page.text
+    async with browser(v1.server, root.cookie) as person:
+        assert (await person.post("/v1/me/tenant", {"tenant": ""})).status == 200
+    await seen(v1.server)
+    again = await root.decide(page)
+    assert (again.status, "(on the whole platform)" in again.text) == (200, True)
+    assert "code" in (await root.decide(again)).parameters
+
+
+async def test_a_device_is_connected_where_the_page_said(wire: Wire) -> None:
+    device = Wire(wire.http, CLI.id, "", wire.cookie)
+    waiting = (await device.post("/oauth/device_authorization", scope="resources:read")).body
+    form = {"csrf": (await device.browse("/device")).field("csrf"), "user_code": waiting["user_code"]}
+    elsewhere = await device.browse("/device", {**form, "decision": "allow", "acts_in": "another"})
+    assert "in the tenant <strong>acme</strong>" in elsewhere.text
+    acts_in = elsewhere.field("acts_in")
+    done = await device.browse("/device", {**form, "decision": "allow", "acts_in": acts_in})
+    assert "acts_in" not in done.text
 
 
 @pytest.mark.parametrize(

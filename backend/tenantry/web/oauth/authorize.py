@@ -36,6 +36,8 @@ _DECISION = "/oauth/consent"
 #: since when the person must have signed in again, sealed by us; we add it when we send them to the login page
 _SINCE = "signed_in_since"
 _SINCE_CONTEXT = "sign-in:since"
+#: for which tenant the person was shown what the client wants
+_ACTS_IN = "acts_in"
 _UNSUPPORTED = ("request", "request_uri", "registration")
 
 
@@ -79,7 +81,7 @@ async def _decide(request: web.Request, form: Form) -> web.Response:
 
 async def _answer(request: web.Request, parameters: Parameters, decision: str) -> web.Response:
     services = request.app[SERVICES]
-    since = parameters.pop(_SINCE, "")
+    since, shown_in = parameters.pop(_SINCE, ""), parameters.pop(_ACTS_IN, "")
     server = Server(
         services.access_tokens,
         await find_client(services, parameters.get("client_id", "")),
@@ -93,6 +95,8 @@ async def _answer(request: web.Request, parameters: Parameters, decision: str) -
             if "none" in asked.prompts:
                 raise LoginRequiredError(redirect_uri=asked.grant.redirect_uri, state=parameters.get("state"))
             return _send_to_login(request, services, parameters)
+        if asked.session and shown_in != tenant_of(sent.client.model, asked.session) and decision == "allow":
+            decision = ""  # they have gone to another tenant: what they were shown is not what they would allow
         if decision != "deny" and await _must_consent(services, asked, decision):
             if "none" in asked.prompts:
                 raise ConsentRequiredError(redirect_uri=asked.grant.redirect_uri, state=parameters.get("state"))
@@ -190,7 +194,7 @@ async def _ask(request: web.Request, asked: _Asked, since: str) -> web.Response:
     client = asked.sent.client.model
     acts_in = tenant_of(client, asked.session) if asked.session else ""
     tenant = await request.app[SERVICES].standing.tenant(acts_in) if acts_in else None
-    parameters = {**asked.sent.parameters, **({_SINCE: since} if since else {})}
+    parameters = {**asked.sent.parameters, **({_SINCE: since} if since else {}), _ACTS_IN: acts_in}
     return rendering.show(
         request,
         "consent.html",

@@ -85,12 +85,13 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
         user = await services.users.get(session.user_id)
         problem = _IN_NO_TENANT + (_FOR_THE_PLATFORM if user.platform_admin else "")
         return rendering.show(request, "device.html", status=422, user_code=typed[:20], problem=problem)
-    if decision not in {"allow", "deny"}:
+    if decision not in {"allow", "deny"} or form.get("acts_in", acts_in) != acts_in:  # they have gone to another tenant
         return rendering.show(
             request,
             "device_confirm.html",
             client=found.client,
             device=device,
+            acts_in=acts_in,
             user=await services.users.get(session.user_id),
             tenant=tenant.name if tenant else "",
             user_code=_spell(device.user_code),
