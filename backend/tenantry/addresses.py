@@ -31,8 +31,11 @@ def is_loopback(host: str) -> bool:
 
 def named_alike(url: str) -> str:
     """``url`` with one name for loopback: a server says ``localhost``, its kubeconfig the address."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://localhost:{parts.port}{parts.path}" if is_loopback(parts.hostname or "") else url
+    try:
+        parts, port = urlsplit(url), urlsplit(url).port
+    except ValueError:
+        return url
+    return f"{parts.scheme}://localhost:{port}{parts.path}" if parts.hostname in LOOPBACK else url
 
 
 def unwrap(address: Address) -> Address:

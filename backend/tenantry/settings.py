@@ -51,8 +51,10 @@ PREFIX = "TENANTRY_"
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 #: what Kubernetes puts into a pod's environment for a Service named ``tenantry``, and what commands that talk to a
-#: server and the operator read
-_OF_OTHERS = re.compile(r"TENANTRY_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*|SERVER|TOKEN|CA_FILE|API_\w+)")
+#: server, the operator and Compose read
+_OF_OTHERS = re.compile(
+    r"TENANTRY_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*|SERVER|TOKEN|CA_FILE|CLUSTER|API_\w+|DEV_\w+)"
+)
 
 
 class WrongSettingError(Exception):
@@ -521,9 +523,9 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
     known = [PREFIX + name.upper() for name in Settings.model_fields]
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known and not _OF_OTHERS.fullmatch(name):
-            near = " or ".join(difflib.get_close_matches(name, known, 3, 0.83))
-            if near:
-                raise WrongSettingError(f"{name}: there is no such setting; did you mean {near}?")
+            near = difflib.get_close_matches(name, known, 3, 0.83)
+            if near and not environment[name].startswith("tcp://"):  # as Kubernetes has it of a Service beside ours
+                raise WrongSettingError(f"{name}: there is no such setting; did you mean {' or '.join(near)}?")
 
 
 def _explain(error: ValidationError) -> str:

@@ -153,6 +153,9 @@ async def test_who_signs_in_beside_a_data_directory_is_told_what_goes_first(mach
     await machine.run("get", "tenants", code=Exit.DENIED)
     out, _ = await machine.run("get", "tenants", "--server", url(machine))
     assert "acme" in out
+    _, err = await machine.run("get", "tenants", "--server", "https://localhost:99999", code=Exit.WRONG_SETTING)
+    assert err == "tenantry: --server: https://localhost:99999 is no URL: Port out of range 0-65535\n"
+    await machine.run("get", "tenants", "--server", "", code=Exit.DENIED)  # as if it was not there
 
 
 async def test_who_signs_in_by_a_code_compares_it_in_any_browser(machine: Machine) -> None:

@@ -10,6 +10,7 @@ from tenantry.model.audit import Filter
 from tenantry.model.links import Purpose
 from tenantry.services.machines.local_admin import ACTOR
 from tenantry.services.people import links
+from tenantry.services.throttle import PASSWORDS
 from tenantry.storage import factors, users
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.support.browsing import Browser, browsing, log_in
@@ -151,6 +152,17 @@ async def test_a_new_password_voids_the_links_that_would_set_another(server: Ser
         page = await browser.get(f"/password/reset/{tokens[0]}")
         await browser.submit(page, password=NEW, repeated=NEW)
         assert (await browser.get(f"/password/reset/{tokens[1]}")).status == 404
+
+
+async def test_who_tried_too_often_comes_in_with_a_new_password(server: ServerInProcess) -> None:
+    await add_account(server)
+    async with browsing(server) as browser:
+        page = await browser.get("/login")
+        tries = [await browser.submit(page, email=EMAIL, password="wrong") for _ in range(PASSWORDS.attempts + 1)]
+        assert tries[-1].status == 429
+        token = await server.services.accounts.recovery_link(ACTOR, EMAIL)
+        await browser.submit(await browser.get(f"/password/reset/{token}"), password=NEW, repeated=NEW)
+        assert (await log_in(browser, EMAIL, NEW)).status == 303
 
 
 @pytest.mark.parametrize("purpose", [Purpose.PASSWORD, Purpose.RECOVERY])

@@ -216,7 +216,7 @@ async def test_a_login_form_of_another_site_is_refused(server: ServerInProcess) 
         for origin in ("https://mallory.example", "null"):
             refused = await browser.post("/login", fields, Origin=origin)
             assert refused.status == 403
-            assert "from another site: send it from a page of this one" in refused.text
+            assert "does not come from a page of this site" in refused.text
         refused = await browser.post("/login", fields, Origin="")
         assert refused.status == 403
         assert "does not say which site it comes from: send Origin or Sec-Fetch-Site" in refused.text

@@ -55,27 +55,23 @@ async def test_every_kind_has_a_history(v1: Application, path: str) -> None:
     assert (await v1.get(f"/v1/{path}/diff?from=1&to=3")).body == {"from": 1, "to": 3, "changes": []}
 
 
-async def test_an_apply_does_not_undo_a_rollback_unawares(v1: Application) -> None:
+async def test_a_rollback_takes_no_fields_from_their_managers(v1: Application) -> None:
     await v1.create("plans", "pro", {"displayName": "Pro"})
     path = f"{KUBERNETES}/tenants/acme?fieldManager=ci"
     file = {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Tenant", "metadata": {"name": "acme"}}
-    good, bad = (file | {"spec": {"displayName": name, "planRef": {"name": "pro"}}} for name in ("Good", "Bad"))
-    await v1.call("PATCH", path, good, content_type=APPLY)
-    await v1.call("PATCH", path, bad, content_type=APPLY)
-    assert (await v1.post("/v1/tenants/acme/revisions/1:rollback")).body["spec"]["displayName"] == "Good"
-    refused = await v1.call("PATCH", path, bad, content_type=APPLY)
-    assert (refused.status, refused.body["details"]["causes"]) == (
-        409,
-        [
-            {
-                "reason": "FieldManagerConflict",
-                "message": 'conflict with "tenantry-rollback" using tenantry.dev/v1alpha1',
-                "field": ".spec.displayName",
-            }
-        ],
-    )
-    forced = await v1.call("PATCH", f"{path}&force=true", bad, content_type=APPLY)
-    assert forced.body["spec"]["displayName"] == "Bad"
+
+    def file_of(name: str) -> dict[str, Any]:
+        return file | {"spec": {"displayName": name, "planRef": {"name": "pro"}}}
+
+    for name in ("Good", "Bad"):
+        await v1.call("PATCH", path, file_of(name), content_type=APPLY)
+    before = (await v1.get(path)).body["metadata"]["managedFields"]
+    back = await v1.post("/v1/tenants/acme/revisions/1:rollback")
+    assert back.body["spec"]["displayName"] == "Good"
+    assert (await v1.get(path)).body["metadata"]["managedFields"] == before
+    for name in ("Good", "Better"):
+        applied = await v1.call("PATCH", path, file_of(name), content_type=APPLY)
+        assert (applied.status, applied.body["spec"]["displayName"]) == (200, name)
 
 
 async def test_revisions_are_paged_newest_first(acme: Application) -> None:

@@ -119,7 +119,7 @@ def _complete_id(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 @click.argument("identifier", metavar="ID", shell_complete=_complete_id)
 @local
 async def revoke_key(settings: Settings, identifier: str) -> None:
-    """Take an API key back: its next request is refused.
+    """Take an API key back: within a second its requests are refused.
 
     \b
     Example:

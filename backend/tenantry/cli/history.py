@@ -98,8 +98,8 @@ async def rollback(
     """Give an object the spec of an older revision again, as a new revision.
 
     Nothing is lost: rolling back is undone by rolling back. `spec.state` goes back with the rest: it is said when that
-    ends a suspension, or begins one. What it changes belongs to the field manager `tenantry-rollback`: an apply of the
-    same file is refused, so that it does not undo it unawares, until `--force-conflicts` takes the fields over.
+    ends a suspension, or begins one. Fields stay with their managers: the next apply of a file sets again what that
+    says, so put the file back too.
 
     \b
     Examples:

@@ -47,26 +47,30 @@ class Place:
 def find(server: str | None, token: str | None, ca_file: Path | None) -> Place:
     """The server that the options name; what they leave out comes from a kubeconfig, if one is of the same server.
 
-    Who names a server and has signed in there is meant, and no kubeconfig.
+    Who names a server and has signed in there is meant, whoever a kubeconfig of it is of.
 
     Raises:
         UnknownPlaceError: there is none, or it cannot be talked to like that.
     """
-    logins = Logins()
-    signed_in = bool(server and not token and logins.find(server.rstrip("/")))
+    server = server or None  # a variable of a script that is not set
+    named, logins = _check(server.rstrip("/")) if server else "", Logins()
+    signed_in = bool(named and not token and logins.find(named))
     try:
-        known = None if signed_in else _find_known(server)
+        known = _find_known(server)
     except kubeconfig.KubeconfigError as error:
-        if not (server and token):
+        if not (server and (token or signed_in)):
             raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
         known = None
-    url = _check(server.rstrip("/")) if server else _check(known.server) if known else None
-    if url is None:
+    url = named or (_check(known.server) if known else "")
+    if not url:
         start = "start one with `tenantry serve`, or name one with --server"
         message = f"no server is known: there is no {_own_kubeconfig()}; {start}"
         raise UnknownPlaceError(Exit.UNAVAILABLE, message)
     try:
-        credential = Credential(token=token) if token else known.credential() if known else _signed_in(url)
+        if token:
+            credential = Credential(token=token)
+        else:
+            credential = known.credential() if known and not signed_in else _signed_in(url)
     except kubeconfig.KubeconfigError as error:
         raise UnknownPlaceError(Exit.WRONG_SETTING, str(error)) from None
     if credential is NONE:
@@ -96,6 +100,7 @@ def locate(server: str | None, ca_file: Path | None) -> Located:
     Raises:
         UnknownPlaceError: none is known, or it cannot be talked to.
     """
+    server = server or None
     try:
         known = _find_known(server)
     except kubeconfig.KubeconfigError as error:
@@ -183,7 +188,10 @@ def _check(server: str) -> str:
     if not server.startswith(("http://", "https://")):
         message = f"--server: {server} is no URL such as https://tenantry.example.com"
         raise UnknownPlaceError(Exit.WRONG_SETTING, message)
-    parts = urlsplit(server)
+    try:
+        parts, _ = urlsplit(server), urlsplit(server).port
+    except ValueError as error:
+        raise UnknownPlaceError(Exit.WRONG_SETTING, f"--server: {server} is no URL: {error}") from None
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         message = f"--server: the token would go to {server} in clear text; use https, or a port-forward to loopback"
         raise UnknownPlaceError(Exit.WRONG_SETTING, message)

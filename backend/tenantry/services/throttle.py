@@ -124,6 +124,12 @@ def count_password(unit: Unit, email: str, address: str, device: str) -> Try:
     return Try(Ticket((key, account)), throttle.count(unit, account, now, ACCOUNT.seconds)[0])
 
 
+def forgive_passwords(unit: Unit, email: str, address: str) -> None:
+    """Let somebody sign in who has just proved by a link that the account is theirs, whatever was tried before."""
+    for key in (_key(PASSWORDS, f"{email} {network_of(address)}"), _key(ACCOUNT, email)):
+        throttle.drop(unit, key)
+
+
 def give_back(unit: Unit, ticket: Ticket) -> None:
     """As :meth:`Throttle.give_back`, in the unit of what the good attempt has led to."""
     for key in ticket.keys:

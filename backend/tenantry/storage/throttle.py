@@ -24,6 +24,7 @@ _COUNT = {
 }
 _GET = Statement(_table.select(_table.count, _table.ends_at).where(_this))
 _GIVE_BACK = Statement(_table.update({_table.count: _table.count - 1}).where(_this & (_table.count > 0)))
+_DROP = Statement(_table.delete().where(_this))
 _OLD = Statement(
     _table.select(_table.key).where(_table.ends_at <= arg("at")).order_by(_table.ends_at).limit(arg("limit"))
 )
@@ -43,6 +44,11 @@ def count(unit: Unit, key: str, at: int, seconds: int) -> tuple[int, int]:
 def give_back(unit: Unit, key: str) -> None:
     """Count one attempt less: it was a good one."""
     unit.later(_GIVE_BACK, key=key)
+
+
+def drop(unit: Unit, key: str) -> None:
+    """Count nothing any more that there was."""
+    unit.later(_DROP, key=key)
 
 
 def forget(unit: Unit, at: int, limit: int) -> int:

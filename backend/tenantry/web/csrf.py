@@ -50,6 +50,6 @@ def check_origin(request: web.Request, origins: AbstractSet[str]) -> None:
     if named.lower() in {own, *origins} if named is not None else site == "same-origin":
         return
     if named or site:
-        raise TenantryError(Code.FORBIDDEN, "the request comes from another site: send it from a page of this one")
+        raise TenantryError(Code.FORBIDDEN, "the request does not come from a page of this site: send it from one")
     message = "the request does not say which site it comes from: send Origin or Sec-Fetch-Site, as every browser does"
     raise TenantryError(Code.FORBIDDEN, message)

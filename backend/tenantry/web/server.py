@@ -242,7 +242,7 @@ async def _print_hint(server: Server) -> None:
     if on_loopback:
         print(  # noqa: T201
             f"Your kubeconfig is {server.kubeconfig}. Try it in another terminal:\n\n"
-            f"  kubectl --kubeconfig {server.kubeconfig} get tenants\n",
+            f"  kubectl --kubeconfig {shlex.quote(str(server.kubeconfig))} get tenants\n",
             flush=True,
         )
 

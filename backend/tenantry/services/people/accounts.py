@@ -18,7 +18,7 @@ from tenantry.services.people.mail import Mail
 from tenantry.services.people.passwords import Passwords
 from tenantry.services.session_check import check_fresh, check_recent, check_session
 from tenantry.services.standing import notice
-from tenantry.services.throttle import CONFIRMATIONS, MAILS, NEWS, Throttle
+from tenantry.services.throttle import CONFIRMATIONS, MAILS, NEWS, Throttle, forgive_passwords
 from tenantry.services.withdrawal import Held, access_of, withdraw_access, withdraw_grants
 from tenantry.storage import audit, changes, factors, users
 from tenantry.storage import links as link_rows
@@ -278,6 +278,7 @@ def _reset(unit: Unit, actor: Actor, link: Link, user_id: str, hashed: str) -> U
     user = users.get(unit, user_id)
     if user is None or user.status is not UserStatus.ACTIVE:
         raise links.spent()
+    forgive_passwords(unit, user.email, actor.ip)
     who = replace(actor, name=f"user:{user.id}", user_id=user.id, session_id="")  # whoever is signed in there
     notices: list[Notice] = []
     if link.purpose is Purpose.RECOVERY:  # whoever was in has nothing left by which to come back

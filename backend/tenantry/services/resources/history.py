@@ -24,8 +24,8 @@ from tenantry.services.resources.crud import ResourceService, check_writable
 from tenantry.storage import revisions
 from tenantry.storage.db import Database
 
-#: field manager of what a rollback changes: an apply that would undo it meets it in a conflict, as it would kubectl's
-MANAGER = "tenantry-rollback"
+#: field manager of a rollback, which owns nothing: whose a field was it stays, so that no apply meets a conflict
+MANAGER = "tenantry"
 
 
 class History:
@@ -106,7 +106,7 @@ def _differences(before: str, after: str) -> list[Difference]:
 
 def _rolled_back(kind: Kind, current: Resource, revision: Revision) -> Candidate:
     document = {**current.document(), "spec": orjson.loads(revision.doc)}
-    return candidate.update(kind, document, current, Writer(manager=MANAGER, now=ids.now_micros()))
+    return candidate.update(kind, document, current, Writer(manager=MANAGER, now=ids.now_micros(), applies=True))
 
 
 def _key(current: Resource) -> revisions.Key:

@@ -123,9 +123,8 @@ async def rollback(call: Call[Nothing, RollbackBody]) -> Reply:
     """Give a {kind} the spec of a revision again.
 
     It becomes a new revision; where the spec is the same already, nothing is written. `spec.state` goes back with the
-    rest, which ends a suspension that has begun since, or begins one anew: the answer has it as it is then. What it
-    changes belongs to the field manager `tenantry-rollback`, so that no server-side apply undoes it unawares.
-    `If-Match` takes the ETag of the object.
+    rest, which ends a suspension that has begun since, or begins one anew: the answer has it as it is then. Fields stay
+    with their managers, whose next apply sets again what it says. `If-Match` takes the ETag of the object.
     """
     if not call.body.message.isprintable():
         message = "Invalid value: must be printable characters"

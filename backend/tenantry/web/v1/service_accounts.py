@@ -66,8 +66,8 @@ class CreatedServiceAccountKey(CreatedKey):
     """A new API key of a service account, with its secret."""
 
     permissions: list[str]
-    """What its scopes and the rights of the service account share now: what it may do, as its `/v1/me`
-    will tell."""
+    """What its scopes and the rights of the service account share now: what it may do while the account and its tenant
+    are active."""
 
 
 class ServiceAccountList(View):
