@@ -186,7 +186,6 @@ FORGED: dict[str, Callable[[Mint], str]] = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
 async def test_a_forged_token_is_refused(v1: Application, mint: Mint, forge: Callable[[Mint], str]) -> None:
     assert await status(v1, mint.token()) == 200

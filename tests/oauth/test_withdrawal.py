@@ -108,7 +108,6 @@ async def takes_it_back(member: Member) -> None:
             await person.call("DELETE", f"/v1/me/grants/{client_id}", None)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("goes", [is_removed, leaves, is_disabled, takes_it_back])
 @pytest.mark.parametrize("way", [by_code, by_refresh, by_device])
 async def test_what_was_granted_is_never_redeemed_after(

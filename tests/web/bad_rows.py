@@ -158,7 +158,7 @@ ROWS = [
         {"metadata": {"name": "new"}},
         400,
         "BadRequest",
-        "must be a Plan in tenantry.dev/v1alpha1",
+        "must be tenantry.dev/v1alpha1 and Plan",
     ),
     Row("another kind", "POST", PLANS, tenant(), 422, "Invalid", "must be Plan", ("kind",)),
     Row("another version", "POST", PLANS, plan() | {"apiVersion": "tenantry.dev/v2"}, 400, "BadRequest", "v1alpha1"),

@@ -212,7 +212,6 @@ async def standing(v1: Application, user: User) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", ["reset", "sign-out"])
 @pytest.mark.parametrize("deed", ["drop", "unlink", "key", "factor"])
 async def test_a_session_that_has_ended_leads_to_no_other(v1: Application, end: str, deed: str) -> None:

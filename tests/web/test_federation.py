@@ -288,7 +288,6 @@ LIES: dict[str, tuple[Lie, str]] = {
 }
 
 
-@pytest.mark.slow
 async def test_no_lie_is_believed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenantry.services.federation.oidc.METADATA_SECONDS", 0.0)
     await world.add_identity(await add_user(world.admin.server))

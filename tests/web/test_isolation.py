@@ -116,7 +116,6 @@ async def test_an_open_watch_sees_its_tenant_come_back(stored_v1: Application) -
         assert await events(watch) == [("ADDED", own)]
 
 
-@pytest.mark.slow
 async def test_a_new_watch_replays_its_tenant_and_no_other(acme: Succession) -> None:
     for holder, tenant, kinds in (
         (acme.old, acme.old_id, ("ADDED", "MODIFIED", "DELETED")),

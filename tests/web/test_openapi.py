@@ -39,7 +39,6 @@ def _references(node: Any) -> set[str]:
     return set().union(*(_references(child) for child in node)) if isinstance(node, list) else set()
 
 
-@pytest.mark.slow
 def test_it_is_openapi_3_1(document: dict[str, Any]) -> None:
     validate(document)
     assert document["openapi"] == "3.1.0"

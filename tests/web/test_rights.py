@@ -263,7 +263,6 @@ async def try_all(server: ServerInProcess, caller: Caller, other_id: str) -> lis
     return wrong
 
 
-@pytest.mark.slow
 async def test_every_caller_may_what_the_table_says_and_nothing_else(server: ServerInProcess) -> None:
     async with AsyncExitStack() as stack:
         found = await callers(server, stack)

@@ -117,7 +117,6 @@ async def test_a_session_tells_by_what_it_was_begun(server: ServerInProcess) -> 
         assert event.message == amr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["app", "recovery"])
 async def test_a_code_works_once(server: ServerInProcess, kind: str) -> None:
     secret, codes = await enrolled(server)
@@ -154,7 +153,6 @@ async def test_an_older_code_does_not_work_after_a_newer_one(server: ServerInPro
     assert statuses == [303, 422]
 
 
-@pytest.mark.slow
 async def test_a_sign_in_has_so_many_tries_and_an_account_too(server: ServerInProcess) -> None:
     secret, _ = await enrolled(server)
     tried = 0
@@ -172,7 +170,6 @@ async def test_a_sign_in_has_so_many_tries_and_an_account_too(server: ServerInPr
         assert int(refused.headers["Retry-After"]) > 0
 
 
-@pytest.mark.slow
 async def test_half_a_sign_in_is_good_for_nothing_else_and_once(server: ServerInProcess) -> None:
     secret, codes = await enrolled(server)
     async with browsing(server) as browser, browsing(server) as thief:

@@ -351,7 +351,6 @@ async def test_nothing_secret_of_a_whole_life_is_kept_or_told(run: Run) -> None:
     assert shown == set()
 
 
-@pytest.mark.slow
 def test_nothing_random_is_made_elsewhere() -> None:
     """Else a new kind of secret would not be looked for above."""
     sources = ROOT / "backend" / "tenantry"

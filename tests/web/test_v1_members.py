@@ -57,7 +57,6 @@ async def test_members_are_listed_and_got(v1: Application) -> None:
     assert len(await v1.items(MEMBERS)) == 4  # for the platform
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("caller", "target", "role", "status"),
     [

@@ -135,6 +135,7 @@ class TenantryError(Exception):
         resume: what a list can be continued with all the same, in the place of a token that expired.
         scope: what the caller's bearer token would need, and has not.
         bearer: it is the caller's bearer token that is not taken.
+        public: what a client is told in the place of a message that names what stands behind the server.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword per part of a Kubernetes Status
@@ -150,6 +151,7 @@ class TenantryError(Exception):
         resume: str = "",
         scope: str = "",
         bearer: bool = False,
+        public: str = "",
     ) -> None:
         self.message = redact(message)
         super().__init__(self.message)
@@ -162,3 +164,4 @@ class TenantryError(Exception):
         self.resume = resume
         self.scope = scope
         self.bearer = bearer
+        self.public = public

@@ -111,14 +111,14 @@ class MySQL:
 
     def translate(self, error: BaseException, fate: retry.Fate) -> BaseException:
         """What the awaiter is told: that it passes, that COMMIT may have done it, or else the error itself."""
-        code = Code.UNAVAILABLE
+        code, public = Code.UNAVAILABLE, "the database is away or busy"
         if retry.has_code(error, _NO_SUCH_DATABASE):
             message = (
                 f"{self.address} has no database {self.name!r}: "
                 f"CREATE DATABASE `{self.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
             )
         elif any(isinstance(link, retry.CommitUnknownError) for link in retry.chain(error)):
-            code = Code.TIMEOUT
+            code, public = Code.TIMEOUT, "the database went away, and may have done what it was asked to: look first"
             message = (
                 f"the database at {self.address} went away in COMMIT (error {fate.code}), and may have done what it "
                 "was asked to: look first"
@@ -138,7 +138,7 @@ class MySQL:
                 state = f"keeps our user out of {self.name!r}"
                 advice = f": GRANT ALL ON `{self.name}`.* to the user of {PREFIX}DATABASE_URL"
             message = f"the database at {self.address} {state} (error {fate.code}){advice}"
-        told = TenantryError(code, message, retry_after=1)
+        told = TenantryError(code, message, retry_after=1, public=public)
         told.__cause__ = error
         return told
 

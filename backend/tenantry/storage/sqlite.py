@@ -151,7 +151,10 @@ class SQLite:
         for link in chain(error):
             # peewee wraps the driver's exception, whose low byte is the primary result code
             if isinstance(link, sqlite3.Error) and getattr(link, "sqlite_errorcode", 0) & 0xFF in _ENVIRONMENT:
-                unavailable = TenantryError(Code.UNAVAILABLE, f"{self.path}: {self._reason(link)}", retry_after=1)
+                message = f"{self.path}: {self._reason(link)}"
+                unavailable = TenantryError(
+                    Code.UNAVAILABLE, message, retry_after=1, public="the database cannot be read or written"
+                )
                 unavailable.__cause__ = error
                 return unavailable
         return error

@@ -6,7 +6,6 @@ of the same text; so such bodies are refused, or told of.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import re
@@ -91,15 +90,24 @@ def _json_of(body: bytes) -> Any:
     return tree
 
 
+#: names without quotes are YAML's alone
+_BEGINS_AS_JSON = re.compile(rb'\s*\{\s*["}]')
+
+
 def _yaml_of(body: bytes) -> Any:
+    broken: TenantryError | None = None
     if body.lstrip()[:1] == b"{":  # kubectl sends JSON as YAML; what is not, may be a mapping in YAML's flow style
-        with contextlib.suppress(_SyntaxError):
+        try:
             return _json_of(body)
+        except _SyntaxError as error:
+            broken = error
     try:
         documents = yamldoc.load(body)
     except yamldoc.YamlError as error:
         if error.too_large:
             raise TenantryError(Code.TOO_LARGE, f"Request entity too large: {error}") from None
+        if broken and _BEGINS_AS_JSON.match(body):
+            raise broken from None
         raise TenantryError(Code.BAD_REQUEST, f"the body is not YAML as it is taken here: {error}") from None
     if len(documents) != 1:
         raise TenantryError(Code.BAD_REQUEST, f"the body must be one YAML document, and it has {len(documents)}")

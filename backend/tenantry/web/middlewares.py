@@ -307,7 +307,7 @@ def _for_people(told: TenantryError) -> TenantryError:
 def _told(error: Exception, request_id: str) -> TenantryError:
     """``error`` as it is told; the log has what nobody has foreseen."""
     if isinstance(error, TenantryError):
-        return error
+        return TenantryError(error.code, error.public, retry_after=error.retry_after) if error.public else error
     if isinstance(error, web.RequestPayloadError):
         return TenantryError(Code.BAD_REQUEST, "the body is not chunked as its Transfer-Encoding says")
     if isinstance(error, web.HTTPException):

@@ -209,9 +209,11 @@ def _problems(wanted: Wanted, tenant_id: str, subjects: Subjects) -> list[FieldE
         found.append(FieldError("name", FieldCode.INVALID, message))
     if tenant_id:
         if wanted.role is None:
-            found.append(FieldError("role", FieldCode.REQUIRED, "Required value: one of a tenant has a role"))
+            found.append(
+                FieldError("role", FieldCode.REQUIRED, "Required value: in a tenant its role says what it may do")
+            )
         if wanted.scopes:
-            message = "Forbidden: one of a tenant has a role"
+            message = "Forbidden: in a tenant its role says what it may do; leave them out"
             found.append(FieldError("scopes", FieldCode.FORBIDDEN, message))
     else:
         if wanted.role is not None:

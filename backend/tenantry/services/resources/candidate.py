@@ -282,7 +282,8 @@ def _parse(kind: Kind, document: Document, writer: Writer, live: Document | None
 def _check_type(kind: Kind, document: Document, writer: Writer) -> None:
     version, found = document.get("apiVersion"), document.get("kind")
     if version != API_VERSION or not isinstance(found, str) or not found:
-        message = f"the object is a {found} in version {version}, and here it must be a {kind.name} in {API_VERSION}"
+        are = f"{version or 'missing'} and {found or 'missing'}"
+        message = f"apiVersion and kind are {are}, and here must be {API_VERSION} and {kind.name}"
         raise _undecodable(writer, message)
     if found != kind.name:
         meta = document.get("metadata")

@@ -95,7 +95,7 @@ class History:
     async def _find(self, current: Resource, number: int) -> Revision:
         found = await self._db.run(revisions.get, _key(current), number)
         if found is None:
-            message = f"{current.kind} {current.name} has no revision {number}, or no longer"
+            message = f"{current.kind} {current.name} has no revision {number}, or no longer: see its history"
             raise TenantryError(Code.NOT_FOUND, message, kind=current.kind, name=current.name)
         return found
 

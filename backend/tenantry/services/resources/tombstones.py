@@ -41,7 +41,9 @@ class Tombstones:
         """The tombstone of that name; NOT_FOUND when there is none."""
         found = None if actor.tenant_id else await self._db.run(tombstones.get, name)
         if found is None:
-            raise TenantryError(Code.NOT_FOUND, f'there is no tombstone of a Tenant "{name}"')
+            raise TenantryError(
+                Code.NOT_FOUND, f'there is no tombstone of a Tenant "{name}": it is not deleted, or never was'
+            )
         return found
 
     async def undelete(self, actor: Actor, name: str, check: Check, once: Once[Resource] | None) -> Resource:
