@@ -195,8 +195,6 @@ def signing_keys() -> None:
 async def list_signing_keys(settings: Settings) -> None:
     """Print the keys that are published, and what each does now."""
     async with open_existing(settings) as services:
-        with suppress(WrongSettingError):  # what cannot be read is told row by row
-            await services.signing_keys.check()
         rows, unreadable = await services.signing_keys.list(), services.signing_keys.unreadable
     now = ids.now_micros()
     signer = max((row.active_from for row in rows if row.active_from <= now and row.id not in unreadable), default=0)

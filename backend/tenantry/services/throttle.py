@@ -114,7 +114,7 @@ def count_password(unit: Unit, email: str, address: str, device: str) -> Try:
     Raises:
         TenantryError: ``TOO_MANY_REQUESTS``, from that network or browser.
     """
-    key, now = _key(PASSWORDS, f"{email} {device or network_of(address)}"), ids.now_micros()
+    key, now = _password_key(email, device or network_of(address)), ids.now_micros()
     count, ends_at = throttle.count(unit, key, now, PASSWORDS.seconds)
     if count > PASSWORDS.attempts:
         raise _too_many(ends_at)
@@ -126,7 +126,7 @@ def count_password(unit: Unit, email: str, address: str, device: str) -> Try:
 
 def forgive_passwords(unit: Unit, email: str, address: str) -> None:
     """Let somebody sign in who has just proved by a link that the account is theirs, whatever was tried before."""
-    for key in (_key(PASSWORDS, f"{email} {network_of(address)}"), _key(ACCOUNT, email)):
+    for key in (_password_key(email, network_of(address)), _key(ACCOUNT, email)):
         throttle.drop(unit, key)
 
 
@@ -149,6 +149,10 @@ def network_of(address: str) -> str:
 
 def _key(limit: Limit, subject: str) -> str:
     return hashlib.sha256(f"{limit.name} {subject}".encode(errors="replace")).hexdigest()
+
+
+def _password_key(email: str, whence: str) -> str:
+    return _key(PASSWORDS, f"{email} {whence}")
 
 
 def _too_many(ends_at: int) -> TenantryError:

@@ -47,7 +47,8 @@ def check_origin(request: web.Request, origins: AbstractSet[str]) -> None:
     """
     named, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
     own = f"{request.scheme}://{request.host}".lower()
-    if named.lower() in {own, *origins} if named is not None else site == "same-origin":
+    is_ours = site == "same-origin" if named is None else named.lower() in {own, *origins}
+    if is_ours:
         return
     if named or site:
         raise TenantryError(Code.FORBIDDEN, "the request does not come from a page of this site: send it from one")

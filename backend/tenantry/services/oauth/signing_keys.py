@@ -139,7 +139,7 @@ class SigningKeys:
             TenantryError: ``UNAVAILABLE``, the database is away.
         """
         rows = await self.list()
-        if not self._read(rows).keys and rows and self._encryption.has_key:
+        if rows and len(self.unreadable) == len(rows) and self._encryption.has_key:
             raise WrongSettingError(LOST)
 
     async def rotate_when_due(self) -> None:
@@ -178,8 +178,10 @@ class SigningKeys:
         return made
 
     async def list(self) -> tuple[SigningKey, ...]:
-        """All keys, in the order in which they become active."""
-        return await self._db.run(signing_keys.all_keys)
+        """All keys, in the order in which they become active; which of them cannot be read is told then."""
+        rows = await self._db.run(signing_keys.all_keys)
+        self._read(rows)
+        return rows
 
     async def _rows(self) -> tuple[SigningKey, ...]:
         return await self._standing.signing_keys()

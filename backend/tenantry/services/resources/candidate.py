@@ -38,14 +38,15 @@ _DEEPER = 6
 class Writer:
     """Who writes which part of an object, when, and how.
 
-    ``applies`` tells that managed fields are settled: by a server-side apply, or long ago.
+    ``settled`` tells that the managed fields stay as they come: a server-side apply has made them, or nobody is to own
+    what is written.
     """
 
     manager: str  # metadata.managedFields[].manager
     now: int  # epoch microseconds
     subresource: str = ""  # "status" or nothing
     owner: str = API  # managed_by of a new object
-    applies: bool = False
+    settled: bool = False
     patches: bool = False  # what is wrong with the document is the fault of a patch
     validation: str = "Warn"  # of unknown fields: Ignore, Warn or Strict
     renews: bool = False  # a new object takes the place of the stored one: no field of its spec is immutable
@@ -180,7 +181,7 @@ def _update_status(kind: Kind, document: Document, current: Resource, writer: Wr
     meta = {**live["metadata"], "managedFields": entries}
     kept = {key: meta[key] for key in (*_CLIENT_META, *_SERVER_META, "managedFields") if meta.get(key) is not None}
     resource = with_status(kind, replace(current, meta=canonical.dumps(kept), updated_at=writer.now), status)
-    return beside_spec(kind, fit(kind, resource, current, tracked=writer.applies), current)
+    return beside_spec(kind, fit(kind, resource, current, tracked=writer.settled), current)
 
 
 def with_status(kind: Kind, resource: Resource, status: Document) -> Resource:
@@ -339,7 +340,7 @@ def _finish(
         **columns,
     )
     current = base if live else None
-    stored = fit(kind, resource, current, tracked=writer.applies)
+    stored = fit(kind, resource, current, tracked=writer.settled)
     if stored is not resource:  # without its managed fields
         new["metadata"] = meta
     new["spec"] = orjson.loads(stored.spec)  # in which 1.0 has become 1
@@ -379,7 +380,7 @@ def _unqualified(meta: Document, live: Document | None) -> list[str]:
 
 def _entries(kind: Kind, live: Document | None, new: Document, entries: Any, writer: Writer) -> Any:
     """``metadata.managedFields`` after the write, where they are not settled already."""
-    if writer.applies:
+    if writer.settled:
         return entries
     if entries is not None:
         new = {**new, "metadata": new["metadata"] | {"managedFields": entries}}
@@ -425,7 +426,7 @@ def _check_preconditions(kind: Kind, meta: Document, current: Resource, writer: 
     version, uid = meta.get("resourceVersion"), meta.get("uid")
     if version not in (None, "", "0", str(current.seq)):
         raise modified(kind, current.name)
-    if uid not in (None, "", current.uid) and not (writer.patches or writer.applies):
+    if uid not in (None, "", current.uid) and not (writer.patches or writer.settled):
         message = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current.uid}"
         raise TenantryError(Code.CONFLICT, message, kind=kind.name, name=current.name)
 

@@ -44,7 +44,7 @@ class Options:
             manager=self.manager,
             now=ids.now_micros(),
             subresource=subresource,
-            applies=applies,
+            settled=applies,
             patches=patches,
             validation=self.validation,
         )

@@ -106,7 +106,7 @@ def _differences(before: str, after: str) -> list[Difference]:
 
 def _rolled_back(kind: Kind, current: Resource, revision: Revision) -> Candidate:
     document = {**current.document(), "spec": orjson.loads(revision.doc)}
-    return candidate.update(kind, document, current, Writer(manager=MANAGER, now=ids.now_micros(), applies=True))
+    return candidate.update(kind, document, current, Writer(manager=MANAGER, now=ids.now_micros(), settled=True))
 
 
 def _key(current: Resource) -> revisions.Key:

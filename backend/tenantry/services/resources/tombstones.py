@@ -95,7 +95,7 @@ def _revived(buried: Tombstone) -> Candidate:
     last = orjson.loads(buried.last_doc)
     metadata = {**last["metadata"], "name": buried.slug}
     document = {"apiVersion": API_VERSION, "kind": TENANT.name, "metadata": metadata, "spec": last["spec"]}
-    writer = Writer(manager=MANAGER, now=ids.now_micros(), applies="managedFields" in metadata)
+    writer = Writer(manager=MANAGER, now=ids.now_micros(), settled="managedFields" in metadata)
     new = candidate.create(TENANT, document, "", writer)
     note = f"brought back; it was deleted at {timestamp(buried.deleted_at)}"
     return replace(new, resource=replace(new.resource, tenant_id=buried.tenant_id), message=note)

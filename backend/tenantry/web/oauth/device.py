@@ -16,6 +16,7 @@ from authlib.oauth2.rfc6749.errors import InvalidScopeError, UnauthorizedClientE
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.oauth import DEVICE_INTERVAL, DEVICE_SECONDS, IDENTITY_SCOPES, GrantType, lifetime_of, meanings_of
 from tenantry.model.permissions import OF_THE_PLATFORM, Permission
+from tenantry.services.oauth.grants import tenant_of
 from tenantry.services.throttle import DEVICE_CODES, network_of
 from tenantry.web import rendering
 from tenantry.web.authentication import fresh_session
@@ -79,7 +80,7 @@ async def _compare(request: web.Request, form: Form) -> web.Response:
     for good in tries:
         await services.throttle.give_back(good)
     decision = form.get("decision", "")
-    acts_in = found.client.tenant_id or session.tenant_id
+    acts_in = tenant_of(found.client, session)
     tenant = await services.standing.tenant(acts_in) if acts_in else None
     if tenant is None and not IDENTITY_SCOPES.keys() >= set(device.scopes):
         user = await services.users.get(session.user_id)

@@ -24,6 +24,7 @@ _CENTURY = 100 * 365 * 86_400  # seconds
 
 _Grants = Annotated[list[Annotated[GrantType, Field(strict=False)]], Field(min_length=1, max_length=64)]
 _URIs = Annotated[list[RedirectURI], Field(max_length=64)]
+# mypy wants to see each value written out; pydantic takes those of the table
 _Scopes = Annotated[list[Literal[ALL_SCOPES]], Field(max_length=64)]  # type: ignore[valid-type]
 
 
