@@ -79,7 +79,11 @@ def run(purpose: str, *command: str | Path) -> str:
 
 
 class Program:
-    """One program that runs in a session of its own, writes to a log and dies with this process."""
+    """One program that no Ctrl-C of a terminal reaches, writes to a log and dies with this process.
+
+    It stays in the session of whoever starts it: Linux shares the processors out by session first (autogroup), and only
+    within one by priority, so that a server's thread of the lowest priority would count as much as a database elsewhere.
+    """
 
     def __init__(
         self, name: str, arguments: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None
@@ -94,7 +98,7 @@ class Program:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                process_group=0,
                 env=env,
             ).result()
 
