@@ -81,8 +81,8 @@ def run(purpose: str, *command: str | Path) -> str:
 class Program:
     """One program that no Ctrl-C of a terminal reaches, writes to a log and dies with this process.
 
-    It stays in the session of whoever starts it: Linux shares the processors out by session first (autogroup), and only
-    within one by priority, so that a server's thread of the lowest priority would count as much as a database elsewhere.
+    It stays in the session of whoever starts it: Linux shares processors out by session first (autogroup), and only
+    within one by priority, so that a thread of the lowest one would count as much as a database in another.
     """
 
     def __init__(

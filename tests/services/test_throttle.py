@@ -111,10 +111,10 @@ async def test_windows_that_have_ended_are_forgotten(database: Database, clock: 
     limiter = Throttle(database)
     for subject in "abc":
         await limiter.admit(LIMIT, subject)
-    assert await database.run(throttle.forget, ids.now_micros(), 100, write=True) == 0
+    assert await database.run(throttle.forget_expired, ids.now_micros(), 100, write=True) == 0
     clock(60)
-    assert await database.run(throttle.forget, ids.now_micros(), 2, write=True) == 2
-    assert await database.run(throttle.forget, ids.now_micros(), 2, write=True) == 1
+    assert await database.run(throttle.forget_expired, ids.now_micros(), 2, write=True) == 2
+    assert await database.run(throttle.forget_expired, ids.now_micros(), 2, write=True) == 1
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,9 @@ async def test_what_has_expired_is_forgotten(database: Database) -> None:
     for number in range(3):
         login = replace(LOGIN, id=str(number), expires_at=NOW + number)
         await database.run(logins.insert, login, write=True)
-    assert await database.run(logins.forget, NOW + 2, 1, write=True) == 1
-    assert await database.run(logins.forget, NOW + 2, 9, write=True) == 1
-    assert await database.run(logins.forget, NOW + 2, 9, write=True) == 0
+    assert await database.run(logins.forget_expired, NOW + 1, 1, write=True) == 1
+    assert await database.run(logins.forget_expired, NOW + 1, 9, write=True) == 1
+    assert await database.run(logins.forget_expired, NOW + 1, 9, write=True) == 0
     assert await database.run(logins.use, "2", "a" * 64, "idp", NOW, write=True)
 
 

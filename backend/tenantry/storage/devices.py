@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tenantry.model.oauth import DeviceCode
 from tenantry.storage import tables
+from tenantry.storage.expiry import Expiry
 from tenantry.storage.mapping import Rows, read_list
 from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
@@ -25,16 +26,14 @@ _DECIDE = Statement(
 _REDEEM = Statement(
     _table.update({_table.redeemed_at: arg("at")}).where((_table.id == arg("id")) & (_table.redeemed_at == 0))
 )
-_EXPIRED = Statement(
-    _table.select(_table.id).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
-)
-_DELETE = Statement(_table.delete().where(_table.id == arg("id")))
 _DELETE_IN = Statement(
     _table.delete().where((_table.user_id == arg("user_id")) & (_table.tenant_id == arg("tenant_id")))
 )
 _DELETE_FOR = Statement(
     _table.delete().where((_table.user_id == arg("user_id")) & (_table.client_id == arg("client_id")))
 )
+
+forget_expired = Expiry(_table.id, _table.expires_at).forget
 
 
 def insert(unit: Unit, device: DeviceCode) -> None:
@@ -76,11 +75,3 @@ def delete_in(unit: Unit, user_id: str, tenant_id: str) -> None:
 def delete_for(unit: Unit, user_id: str, client_id: str) -> None:
     """Delete the sign-ins that would let the client act for the user."""
     unit.execute(_DELETE_FOR, user_id=user_id, client_id=client_id)
-
-
-def forget_expired(unit: Unit, at: int, limit: int) -> int:
-    """Remove at most ``limit`` that have expired by ``at``, and return how many."""
-    found = [row[0] for row in unit.execute(_EXPIRED, at=at, limit=limit).fetchall()]
-    for device_id in found:
-        unit.execute(_DELETE, id=device_id)
-    return len(found)

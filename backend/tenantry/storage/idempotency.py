@@ -11,6 +11,7 @@ import peewee
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.storage import tables
+from tenantry.storage.expiry import Expiry
 from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
 
@@ -31,10 +32,8 @@ _FINISH = Statement(
         "status": arg("status"), "headers": arg("headers"), "body": arg("body"), "secret": arg("secret"),
     }).where(_table.key == arg("key"))
 )  # fmt: skip
-_FORGET = Statement(_table.delete().where((_table.key == arg("key")) & (_table.expires_at <= arg("at"))))
-_EXPIRED = Statement(
-    _table.select(_table.key).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
-)
+_expiry = Expiry(_table.key, _table.expires_at)
+forget_expired = _expiry.forget
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def begin(unit: Unit, key: str, request_hash: str, *, at: int, expires_at: int) 
     Raises:
         TenantryError: ``IDEMPOTENCY_MISMATCH``, the key was used for another request.
     """
-    unit.execute(_FORGET, key=key, at=at)
+    _expiry.forget_one(unit, key, at)
     try:
         unit.execute(_INSERT, key=key, request_hash=request_hash, expires_at=expires_at)
     except peewee.IntegrityError:
@@ -96,11 +95,3 @@ def _answer(row: Sequence[Any], request_hash: str) -> Answer:
     if stored_hash != request_hash:
         raise TenantryError(Code.IDEMPOTENCY_MISMATCH, "this Idempotency-Key was used for another request")
     return Answer(status, body, tuple((name, value) for name, value in orjson.loads(headers)), bool(secret))
-
-
-def forget_expired(unit: Unit, at: int, limit: int) -> int:
-    """Remove at most ``limit`` answers that have expired by ``at`` and return how many."""
-    keys = [row[0] for row in unit.execute(_EXPIRED, at=at, limit=limit).fetchall()]
-    for key in keys:
-        unit.execute(_FORGET, key=key, at=at)
-    return len(keys)

@@ -6,6 +6,7 @@ import peewee
 
 from tenantry.model.links import Link, Purpose
 from tenantry.storage import tables
+from tenantry.storage.expiry import Expiry
 from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
@@ -29,11 +30,9 @@ _REDEEM = Statement(
         & (_table.expires_at > arg("at"))
     )
 )
-_EXPIRED = Statement(
-    _table.select(_table.id).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
-)
-_DELETE = Statement(_table.delete().where(_table.id == arg("id")))
 _DROP = Statement(_table.delete().where(_table.user_id == arg("user_id")))
+
+forget_expired = Expiry(_table.id, _table.expires_at).forget
 
 
 def put(unit: Unit, link: Link) -> None:
@@ -60,11 +59,3 @@ def redeem(unit: Unit, link: Link, at: int) -> bool:
 def drop(unit: Unit, user_id: str) -> None:
     """Take all links of the user back."""
     unit.execute(_DROP, user_id=user_id)
-
-
-def forget_expired(unit: Unit, at: int, limit: int) -> int:
-    """Remove at most ``limit`` links that have expired by ``at``, and return how many."""
-    found = [row[0] for row in unit.execute(_EXPIRED, at=at, limit=limit).fetchall()]
-    for link_id in found:
-        unit.execute(_DELETE, id=link_id)
-    return len(found)

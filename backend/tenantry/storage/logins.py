@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tenantry.model.providers import LoginTransaction
 from tenantry.storage import tables
+from tenantry.storage.expiry import Expiry
 from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
@@ -21,10 +22,8 @@ _USE = Statement(
         & (_table.expires_at > arg("at"))
     )
 )
-_EXPIRED = Statement(
-    _table.select(_table.id).where(_table.expires_at < arg("before")).order_by(_table.expires_at).limit(arg("limit"))
-)
-_DELETE = Statement(_table.delete().where(_table.id == arg("id")))
+
+forget_expired = Expiry(_table.id, _table.expires_at).forget
 
 
 def insert(unit: Unit, login: LoginTransaction) -> None:
@@ -36,11 +35,3 @@ def use(unit: Unit, login_id: str, browser_sha: str, provider: str, at: int) -> 
     """Use up the one that this browser began at the provider; None when there is none that still works."""
     used = unit.execute(_USE, id=login_id, browser_sha=browser_sha, provider=provider, at=at)
     return _rows.one(unit.execute(_GET, id=login_id)) if used.rowcount == 1 else None
-
-
-def forget(unit: Unit, before: int, limit: int) -> int:
-    """Delete at most ``limit`` of those that expired before ``before``; how many."""
-    found = [row[0] for row in unit.execute(_EXPIRED, before=before, limit=limit).fetchall()]
-    for each in found:
-        unit.execute(_DELETE, id=each)
-    return len(found)

@@ -6,6 +6,7 @@ import peewee
 
 from tenantry.model.oauth import Revocation
 from tenantry.storage import tables
+from tenantry.storage.expiry import Expiry
 from tenantry.storage.mapping import Rows
 from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
@@ -14,10 +15,8 @@ _table = tables.Revocation
 _rows = Rows(Revocation, _table)
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
-_EXPIRED = Statement(
-    _table.select(_table.id).where(_table.expires_at <= arg("at")).order_by(_table.expires_at).limit(arg("limit"))
-)
-_DELETE = Statement(_table.delete().where(_table.id == arg("id")))
+
+forget_expired = Expiry(_table.id, _table.expires_at).forget
 
 
 def add(unit: Unit, revocation: Revocation) -> bool:
@@ -34,11 +33,3 @@ def add(unit: Unit, revocation: Revocation) -> bool:
 def get(unit: Unit, identifier: str) -> Revocation | None:
     """The revocation of that token or grant, if there is one."""
     return _rows.one(unit.execute(_GET, id=identifier))
-
-
-def forget_expired(unit: Unit, at: int, limit: int) -> int:
-    """Remove at most ``limit`` that are of no use any more by ``at``, and return how many."""
-    found = [row[0] for row in unit.execute(_EXPIRED, at=at, limit=limit).fetchall()]
-    for identifier in found:
-        unit.execute(_DELETE, id=identifier)
-    return len(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import peewee
 
 from tenantry.storage import tables
+from tenantry.storage.expiry import Expiry
 from tenantry.storage.statement import Statement, arg
 from tenantry.storage.unit import Unit
 
@@ -25,10 +26,8 @@ _COUNT = {
 _GET = Statement(_table.select(_table.count, _table.ends_at).where(_this))
 _GIVE_BACK = Statement(_table.update({_table.count: _table.count - 1}).where(_this & (_table.count > 0)))
 _DROP = Statement(_table.delete().where(_this))
-_OLD = Statement(
-    _table.select(_table.key).where(_table.ends_at <= arg("at")).order_by(_table.ends_at).limit(arg("limit"))
-)
-_FORGET = Statement(_table.delete().where(_this & (_table.ends_at <= arg("at"))))
+
+forget_expired = Expiry(_table.key, _table.ends_at).forget
 
 
 def count(unit: Unit, key: str, at: int, seconds: int) -> tuple[int, int]:
@@ -49,11 +48,3 @@ def give_back(unit: Unit, key: str) -> None:
 def drop(unit: Unit, key: str) -> None:
     """Count nothing any more that there was."""
     unit.later(_DROP, key=key)
-
-
-def forget(unit: Unit, at: int, limit: int) -> int:
-    """Remove at most ``limit`` windows that have ended by ``at``, and return how many."""
-    old = [row[0] for row in unit.execute(_OLD, at=at, limit=limit).fetchall()]
-    for key in old:
-        unit.execute(_FORGET, key=key, at=at)
-    return len(old)
