@@ -421,7 +421,10 @@ async def test_a_link_fills_the_code_in_and_sends_nothing(v1: Application, wire:
 async def test_a_client_that_asks_for_somebody_gets_nobody_else(v1: Application, wire: Wire) -> None:
     hint = (await wire.redeem(await wire.code())).body["id_token"]
     assert await wire.code(id_token_hint=hint)
-    assert await wire.code(id_token_hint="x")  # what cannot be read asks for nobody
+    access_token = (await wire.redeem(await wire.code())).body["access_token"]
+    for unreadable in ("x", access_token):  # it asks for somebody, and who that is cannot be told
+        sent = await wire.authorize(id_token_hint=unreadable)
+        assert (sent.location, sent.parameters["error"]) == (CALLBACK, "login_required")
     another = await add_session(v1.server, await add_user(v1.server, "bob@example.com"))
     for prompt in (None, "none"):
         sent = await Wire(wire.http, wire.client_id, wire.secret, another).authorize(id_token_hint=hint, prompt=prompt)

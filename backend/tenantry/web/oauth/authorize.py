@@ -138,9 +138,12 @@ async def _check(request: web.Request, server: Server, sent: Request) -> _Asked:
     if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):  # noqa: PLR2004 - seconds
         raise InvalidRequestError("max_age must be a number of seconds.", redirect_uri=redirect_uri, state=state)
     hint = parameters.get("id_token_hint", "")
-    hinted = await services.access_tokens.read_hint(hint) if hint else None
-    if hinted and session and hinted.get("sub") != session.user_id:  # OpenID Connect Core, 3.1.2.1
-        raise LoginRequiredError("Somebody else is signed in.", redirect_uri=redirect_uri, state=state)
+    if hint:  # OpenID Connect Core, 3.1.2.1: that person, or an error
+        hinted = await services.access_tokens.read_hint(hint)
+        if hinted is None:
+            raise LoginRequiredError("id_token_hint is no ID token of ours.", redirect_uri=redirect_uri, state=state)
+        if session and hinted.get("sub") != session.user_id:
+            raise LoginRequiredError("Somebody else is signed in.", redirect_uri=redirect_uri, state=state)
     sent.session = session
     return _Asked(server, sent, grant, session, user)
 
