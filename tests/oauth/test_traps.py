@@ -432,6 +432,17 @@ async def test_a_client_that_asks_for_somebody_gets_nobody_else(v1: Application,
         assert "iss" in sent.parameters
 
 
+async def test_who_gives_back_anothers_token_is_told_so(v1: Application, wire: Wire) -> None:
+    """RFC 7009, 2.1."""
+    tokens = (await wire.redeem(await wire.code(scope=OPEN))).body
+    client, secret = await add_client(v1.server)
+    other = Wire(wire.http, client.id, secret)
+    for token in ("access_token", "refresh_token"):
+        assert error(await other.post("/oauth/revoke", token=tokens[token])) == (400, "invalid_grant")
+    assert await status(v1, tokens["access_token"]) == 200
+    assert (await wire.refresh(tokens["refresh_token"])).status == 200
+
+
 async def test_a_token_that_lacks_a_scope_is_told_which(wire: Wire) -> None:
     """RFC 6750, 3.1."""
     challenge = 'Bearer realm="tenantry", error="insufficient_scope", scope="{}"'
