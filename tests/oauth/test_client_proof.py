@@ -38,8 +38,6 @@ OPEN = "openid offline_access resources:read"
         "Basic " + b64encode(b"no colon").decode(),
         "Basic " + b64encode(b"a\0b:c\nd").decode(),
         "Basic \u00e9\u00e8",
-        "Bearer x",
-        "Digest x",
     ],
 )
 async def test_a_header_that_is_no_basic_is_a_bad_request(wire: Wire, header: str) -> None:
@@ -48,6 +46,17 @@ async def test_a_header_that_is_no_basic_is_a_bad_request(wire: Wire, header: st
             "POST", path, data={"grant_type": "client_credentials"}, headers={"Authorization": header}
         )
         assert error(sent) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("header", ["Bearer x", "Digest x", "x"])
+async def test_another_scheme_than_basic_proves_nothing(wire: Wire, header: str) -> None:
+    """RFC 6749, 5.2: 401, and with the challenge."""
+    for path in ("/oauth/token", "/oauth/introspect", "/oauth/revoke", "/oauth/device_authorization"):
+        sent = await wire.call(
+            "POST", path, data={"grant_type": "client_credentials"}, headers={"Authorization": header}
+        )
+        assert error(sent) == (401, "invalid_client")
+        assert sent.headers["WWW-Authenticate"] == 'Basic realm="tenantry"'
 
 
 async def test_a_client_proves_itself_in_one_way(wire: Wire) -> None:
@@ -63,6 +72,7 @@ async def test_who_does_not_prove_itself_learns_nothing(wire: Wire) -> None:
         for client_id, secret in ((wire.client_id, "wrong"), ("A" * 16, "wrong"), ("?", "wrong"), (wire.client_id, ""))
     ]
     assert {error(sent) for sent in answers} == {(401, "invalid_client")}
+    assert {sent.headers["WWW-Authenticate"] for sent in answers} == {'Basic realm="tenantry"'}
     assert len({sent.text for sent in answers}) == 1
 
 

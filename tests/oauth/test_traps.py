@@ -421,12 +421,26 @@ async def test_a_link_fills_the_code_in_and_sends_nothing(v1: Application, wire:
 async def test_a_client_that_asks_for_somebody_gets_nobody_else(v1: Application, wire: Wire) -> None:
     hint = (await wire.redeem(await wire.code())).body["id_token"]
     assert await wire.code(id_token_hint=hint)
-    assert await wire.code(id_token_hint="x")  # what cannot be read asks for nobody
+    access_token = (await wire.redeem(await wire.code())).body["access_token"]
+    for unreadable in ("x", access_token):  # it asks for somebody, and who that is cannot be told
+        sent = await wire.authorize(id_token_hint=unreadable)
+        assert (sent.location, sent.parameters["error"]) == (CALLBACK, "login_required")
     another = await add_session(v1.server, await add_user(v1.server, "bob@example.com"))
     for prompt in (None, "none"):
         sent = await Wire(wire.http, wire.client_id, wire.secret, another).authorize(id_token_hint=hint, prompt=prompt)
         assert (sent.location, sent.parameters["error"]) == (CALLBACK, "login_required")
         assert "iss" in sent.parameters
+
+
+async def test_who_gives_back_anothers_token_is_told_so(v1: Application, wire: Wire) -> None:
+    """RFC 7009, 2.1."""
+    tokens = (await wire.redeem(await wire.code(scope=OPEN))).body
+    client, secret = await add_client(v1.server)
+    other = Wire(wire.http, client.id, secret)
+    for token in ("access_token", "refresh_token"):
+        assert error(await other.post("/oauth/revoke", token=tokens[token])) == (400, "invalid_grant")
+    assert await status(v1, tokens["access_token"]) == 200
+    assert (await wire.refresh(tokens["refresh_token"])).status == 200
 
 
 async def test_a_token_that_lacks_a_scope_is_told_which(wire: Wire) -> None:

@@ -1,6 +1,7 @@
 """Errors as answers: the two styles, kube-apiserver's words, and what strangers are told."""
 
 import logging
+import re
 from typing import Any
 
 import pytest
@@ -216,6 +217,16 @@ async def test_a_wrong_method_says_which_are_right(server: ServerInProcess) -> N
         async with session.put(TENANTS) as answer:
             assert answer.status == 405
             assert (await answer.json())["reason"] == "MethodNotAllowed"
+
+
+async def test_a_client_is_told_in_the_characters_of_oauth(server: ServerInProcess) -> None:
+    """RFC 6749, 5.2."""
+    async with (
+        server.session(anonymous=True) as session,
+        session.post("/oauth/token", headers={"Host": 'a"b\\\u00e4'}) as answer,
+    ):
+        told = await answer.json()
+    assert re.fullmatch(r"this server does not answer for the host a\?b\?+", told["error_description"])
 
 
 async def test_a_stranger_is_asked_for_a_credential(server: ServerInProcess) -> None:

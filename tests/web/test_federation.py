@@ -416,10 +416,11 @@ async def test_nobody_is_sent_elsewhere(world: World) -> None:
         assert (page.status, page.location) == (303, "/account"), away
 
 
-async def test_a_new_key_of_the_provider_is_fetched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["two", "one"])
+async def test_a_new_key_of_the_provider_is_fetched(world: World, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     await world.add_identity(await add_user(world.admin.server))
     assert (await world.visitor.sign_in()).status == 303
-    world.provider.key = RSAKey.generate_key(2048, {"kid": "two"})
+    world.provider.key = RSAKey.generate_key(2048, {"kid": name})
     monkeypatch.setattr("tenantry.services.federation.oidc.NEW_KEY_SECONDS", 0.0)
     assert (await world.visitor.sign_in()).status == 303
 

@@ -18,7 +18,7 @@ _TAKEN = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-API-Key, X-CSRF-Token, "
     "X-Request-ID"
 )
-_SHOWN = "ETag, Retry-After, X-Request-ID"
+_SHOWN = "ETag, Retry-After, WWW-Authenticate, X-Request-ID"
 _SECONDS = "600"  # that a browser may remember the answer for; Chromium takes no more than 7,200
 
 

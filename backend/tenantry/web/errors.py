@@ -7,6 +7,7 @@ Below the Kubernetes paths an error is a ``Status`` with kube-apiserver's words 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,8 @@ from tenantry.model.resource import GROUP
 
 #: endpoints that OAuth clients send forms to
 OAUTH = frozenset({"/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"})
+#: what an ``error_description`` never has (RFC 6749, 5.2)
+_UNDESCRIBED = re.compile(r"[^\x20-\x21\x23-\x5B\x5D-\x7E]")
 #: paths that Kubernetes clients ask for, whose errors they read as a ``Status``
 KUBERNETES = ("/", "/apis", "/api", "/version", "/openapi")
 
@@ -158,7 +161,7 @@ def _oauth_error_of(error: TenantryError) -> dict[str, Any]:
         code = "temporarily_unavailable"
     else:
         code = "invalid_request"
-    return _sendable({"error": code, "error_description": error.message})
+    return {"error": code, "error_description": _UNDESCRIBED.sub("?", error.message)}
 
 
 def _sendable(body: dict[str, Any]) -> dict[str, Any]:

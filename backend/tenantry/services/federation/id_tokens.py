@@ -38,7 +38,7 @@ class UnbelievableError(Exception):
 
 
 class UnknownKeyError(UnbelievableError):
-    """No key that is known has signed it; perhaps there are new ones."""
+    """None of the keys that are known has signed it; perhaps there are new ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,8 @@ def verify(token: str, keys: Sequence[Key], expected: Expectation) -> dict[str, 
             warnings.simplefilter("ignore", SecurityWarning)  # EdDSA is what providers call Ed25519 (RFC 9864)
             claims = jwt.decode(token, key, algorithms=ALGORITHMS).claims
     except Exception as error:  # whatever a stranger's token makes a parser raise, it is a bad token
-        raise UnbelievableError("the signature of its id_token is wrong") from error
+        # perhaps it has replaced a key, and has given it no other name
+        raise UnknownKeyError("the signature of its id_token is wrong") from error
     _check_audience(claims, expected.client_id)
     _check_times(claims, expected.since)
     if claims.get("iss") != expected.issuer:

@@ -286,12 +286,15 @@ class OAuthStore:
         self.revoke_family(family.id, "the refresh token was used twice")
         return None
 
-    def revoke_refresh_token(self, token: str, client_id: str) -> None:
-        """Take back the family of a refresh token, if it is the client's."""
+    def revoke_refresh_token(self, token: str, client_id: str) -> bool:
+        """Take back the family of a refresh token; False when it is another client's."""
         found = _checked(families.token, self._unit, token, REFRESH)
         family = families.get(self._unit, found.family_id) if found else None
-        if family and family.client_id == client_id:
+        if family and family.client_id != client_id:
+            return False
+        if family:
             self.revoke_family(family.id, "the client gave it back")
+        return True
 
     def revoke_access_token(self, jti: str, expires_at: int) -> None:
         """Take back one access token; ``expires_at`` in epoch microseconds."""

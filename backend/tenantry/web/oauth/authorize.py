@@ -38,6 +38,8 @@ _SINCE = "signed_in_since"
 _SINCE_CONTEXT = "sign-in:since"
 #: for which tenant the person was shown what the client wants
 _ACTS_IN = "acts_in"
+#: how a client may want the person to be asked
+PROMPTS = ("none", "login", "consent")
 _UNSUPPORTED = ("request", "request_uri", "registration")
 
 
@@ -132,15 +134,21 @@ async def _check(request: web.Request, server: Server, sent: Request) -> _Asked:
             raise OAuth2Error(error=f"{name}_not_supported", redirect_uri=redirect_uri, state=state)
     if parameters.get("response_mode", "query") != "query":
         raise InvalidRequestError("response_mode must be query.", redirect_uri=redirect_uri, state=state)
+    if not set(prompts) <= set(PROMPTS):  # as who asks for select_account must hear (Core, 3.1.2.1)
+        message = f"prompt has no other values than {', '.join(PROMPTS)}."
+        raise InvalidRequestError(message, redirect_uri=redirect_uri, state=state)
     if "none" in prompts and len(prompts) > 1:
         raise InvalidRequestError("prompt=none stands alone.", redirect_uri=redirect_uri, state=state)
     max_age = parameters.get("max_age", "0")
     if not (max_age.isascii() and max_age.isdigit() and len(max_age) < 10):  # noqa: PLR2004 - seconds
         raise InvalidRequestError("max_age must be a number of seconds.", redirect_uri=redirect_uri, state=state)
     hint = parameters.get("id_token_hint", "")
-    hinted = await services.access_tokens.read_hint(hint) if hint else None
-    if hinted and session and hinted.get("sub") != session.user_id:  # OpenID Connect Core, 3.1.2.1
-        raise LoginRequiredError("Somebody else is signed in.", redirect_uri=redirect_uri, state=state)
+    if hint:  # OpenID Connect Core, 3.1.2.1: that person, or an error
+        hinted = await services.access_tokens.read_hint(hint)
+        if hinted is None:
+            raise LoginRequiredError("id_token_hint is no ID token of ours.", redirect_uri=redirect_uri, state=state)
+        if session and hinted.get("sub") != session.user_id:
+            raise LoginRequiredError("Somebody else is signed in.", redirect_uri=redirect_uri, state=state)
     sent.session = session
     return _Asked(server, sent, grant, session, user)
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from tenantry.model.oauth import ALL_SCOPES, GrantType
 from tenantry.model.permissions import Permission
 from tenantry.services.oauth.client_assertions import ALGORITHMS
+from tenantry.web.oauth.authorize import PROMPTS
 from tenantry.web.oauth.server import METHODS
 from tenantry.web.routes import SERVICES, Cookie, Route
 
@@ -42,7 +43,7 @@ def metadata(issuer: str) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
-        "prompt_values_supported": ["none", "login", "consent"],
+        "prompt_values_supported": list(PROMPTS),
         "claims_supported": ["sub", "name", "email", "email_verified", "auth_time", "amr", "sid", "nonce"],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,

@@ -6,17 +6,28 @@ from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
-from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidGrantError, InvalidRequestError
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.oauth import REFRESH, AccessToken, OAuthClient
 from tenantry.model.permissions import Permission
 from tenantry.services.machines.workloads import LEEWAY, ForgedError
-from tenantry.web.oauth.server import NO_STORE, Answer, Request, Server, actor_of, client_endpoint, note_failure
+from tenantry.web.oauth.server import (
+    NO_STORE,
+    Answer,
+    Request,
+    Server,
+    UnprovedError,
+    actor_of,
+    client_endpoint,
+    note_failure,
+)
 from tenantry.web.routes import ACTOR, SERVICES, Route
 from tenantry.wiring import Services
 
+#: RFC 7009, 2.1: who gives back a token of somebody else is not to believe that it is gone
+_NOT_YOURS = "The token is not one of this client."
 _INACTIVE = Answer(HTTPStatus.OK, {"active": False})
 
 
@@ -25,10 +36,11 @@ async def _revoke(request: web.Request, server: Server, sent: Request) -> Answer
     services, client, token = request.app[SERVICES], sent.client.model, _token_of(sent)
     actor = actor_of(request, client)
     if token.startswith(f"{REFRESH}_"):
-        await services.oauth.transact(actor, lambda store: store.revoke_refresh_token(token, client.id))
+        if not await services.oauth.transact(actor, lambda store: store.revoke_refresh_token(token, client.id)):
+            raise InvalidGrantError(_NOT_YOURS)
     elif said := await _read(services, token):
         if said.client_id != client.id:
-            raise InvalidGrantError("The token is not one of this client.")
+            raise InvalidGrantError(_NOT_YOURS)
         until = int(said.expires + LEEWAY) * 1_000_000
         await services.oauth.transact(actor, lambda store: store.revoke_access_token(said.jti, until))
     return Answer(HTTPStatus.OK, {})  # also for a token that nobody knows (RFC 7009, 2.2)
@@ -39,7 +51,7 @@ async def _introspect(request: web.Request, server: Server, sent: Request) -> An
     services, client, token = request.app[SERVICES], sent.client.model, _token_of(sent)
     if client.is_public:
         await note_failure(request, client)
-        raise InvalidClientError("Who looks into tokens must prove who it is.", status_code=401)
+        raise UnprovedError("Who looks into tokens must prove who it is.")
     if token.startswith(f"{REFRESH}_"):
         return await _introspect_refresh(services, token, client)
     return await _introspect_access(services, token, client, request[ACTOR])

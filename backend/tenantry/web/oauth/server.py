@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -14,7 +15,7 @@ from aiohttp import web
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientMixin, OAuth2Request
-from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError
+from authlib.oauth2.rfc6749.errors import InvalidClientError, InvalidRequestError, UnsupportedResponseTypeError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from tenantry.logs import REQUEST
@@ -54,6 +55,17 @@ class Answer:
     status: int
     body: Any = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class UnprovedError(OAuth2Error):
+    """The client has not proved who it is (RFC 6749, 5.2); the challenge of Authlib's has no realm (RFC 7617, 2)."""
+
+    error = "invalid_client"
+    status_code = HTTPStatus.UNAUTHORIZED
+
+    def get_headers(self) -> list[tuple[str, str]]:
+        """Those of the answer."""
+        return [*super().get_headers(), ("WWW-Authenticate", 'Basic realm="tenantry"')]
 
 
 class Request(OAuth2Request):
@@ -151,6 +163,15 @@ class Server(AuthorizationServer):
             Client(found, self._now) if found and found.client.id == client_id and not found.client.disabled else None
         )
 
+    def get_authorization_grant(self, request: Request) -> Any:
+        """The grant that is asked for; a request that names none lacks a parameter (RFC 6749, 3.1.1)."""
+        try:
+            return super().get_authorization_grant(request)
+        except UnsupportedResponseTypeError as error:
+            if "response_type" in request.parameters:
+                raise
+            raise InvalidRequestError("Missing 'response_type' in request.", redirect_uri=error.redirect_uri) from None
+
     def create_oauth2_request(self, request: Request) -> Request:
         """The request as it is."""
         return request
@@ -213,13 +234,13 @@ async def _open(request: web.Request) -> tuple[Server, Request]:
     except InvalidClientError:
         await note_failure(request, registered.client if registered else None)
         # always the same: it does not tell whether there is such a client (RFC 6749, 5.2)
-        raise InvalidClientError("the client is not known here, or has not proved itself", status_code=401) from None
+        raise UnprovedError("the client is not known here, or has not proved itself") from None
     assertion = sent.assertion
     if assertion:
         actor = actor_of(request, sent.client.model)
         if not await services.oauth.transact(actor, lambda store: store.spend(assertion)):
             await note_failure(request, sent.client.model)
-            raise InvalidClientError("The client's assertion was used before.", status_code=401)
+            raise UnprovedError("The client's assertion was used before.")
     scope = REQUEST.get()
     if scope and not sent.client.model.is_public:  # which anybody can say to be
         scope.actor = actor_of(request, sent.client.model).name  # the middleware knows a stranger only
@@ -315,7 +336,7 @@ def _basic(header: str) -> str:
     """The client's id in HTTP Basic; Authlib reads the header again, once it is known to be well-formed."""
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic":
-        raise InvalidRequestError("Authorization must be Basic, with the client's id and secret.")
+        raise UnprovedError("Authorization must be Basic, with the client's id and secret.")
     try:
         client_id, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
     except ValueError:  # UnicodeDecodeError and binascii.Error are
