@@ -159,6 +159,8 @@ async def test_a_person_may_refuse(platform: Application, drive: Drive, ada: Per
         ({"prompt": "select_account"}, "invalid_request"),
         ({"scope": "openid platform:admin"}, "invalid_scope"),
         ({"scope": "nonsense"}, "invalid_scope"),
+        ({"scope": ""}, "invalid_scope"),
+        ({"scope": " "}, "invalid_scope"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge": ""}, "invalid_request"),
         ({"resource": "https://other.example.com"}, "invalid_target"),

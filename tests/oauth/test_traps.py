@@ -354,8 +354,9 @@ async def test_the_clients_of_a_tenant_go_with_it(v1: Application, wire: Wire) -
 
 async def test_a_device_never_gets_the_platform(wire: Wire) -> None:
     device = Wire(wire.http, CLI.id)
-    sent = await device.post("/oauth/device_authorization", scope="platform:admin")
-    assert error(sent) == (400, "invalid_scope")
+    for scope in ("platform:admin", "", " "):
+        sent = await device.post("/oauth/device_authorization", scope=scope)
+        assert error(sent) == (400, "invalid_scope")
 
 
 async def test_a_device_gets_rights_in_a_tenant_only(v1: Application, wire: Wire) -> None:

@@ -41,6 +41,8 @@ async def _authorize(request: web.Request, server: Server, sent: Request) -> Ans
         raise UnauthorizedClientError("The client may not use the device flow.")
     check_resource(sent, server)
     scopes = tuple(dict.fromkeys(sent.parameters.get("scope", "").split()))
+    if not scopes:
+        raise InvalidScopeError("Missing 'scope' in request.")
     if not set(scopes) <= set(client.scopes) - OF_THE_PLATFORM:
         raise InvalidScopeError("A device may not have all of these scopes.")
     actor, oauth = actor_of(request, client), request.app[SERVICES].oauth

@@ -134,6 +134,12 @@ class _Code:
 class AuthorizationCodeGrant(OurGrant, grants.AuthorizationCodeGrant):
     """A person's browser brings the client a code, which it redeems once."""
 
+    def validate_requested_scope(self) -> None:
+        """Refuse a request that asks for nothing: there is no default that a person would know of (RFC 6749, 3.3)."""
+        if not (self.request.payload.scope or "").split():
+            raise InvalidScopeError("Missing 'scope' in request.")
+        super().validate_requested_scope()
+
     def save_authorization_code(self, code: str, request: Request) -> None:
         """There is nothing left to save."""
 

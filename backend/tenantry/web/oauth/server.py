@@ -110,7 +110,7 @@ class Client(ClientMixin):
         """There is none: the request must name one."""
 
     def get_allowed_scope(self, scope: str | None) -> str | None:
-        """``scope`` when the client may have all of it, else None; nothing asked for is nothing given."""
+        """``scope`` when the client may have all of it, else None."""
         asked = (scope or "").split()
         return " ".join(dict.fromkeys(asked)) if set(asked) <= set(self.model.scopes) else None
 
