@@ -135,6 +135,24 @@ async def test_what_is_not_taken_is_sent_again(
     assert "failingSince" not in (await v1.get(f"{PLATFORM}/{hook['id']}")).body
 
 
+async def test_what_waits_for_another_try_can_be_sent_now(
+    stored: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "DELAYS", (10**6,) * len(DELAYS))
+    receiver.statuses = [503]
+    hook = await listen(stored, receiver)
+    path = f"{PLATFORM}/{hook['id']}/deliveries"
+    await stored.tenant("acme")
+    first = await receiver.next()
+    (tried,) = (await until(stored, path, lambda page: page["items"][0]["tries"]))["items"]
+    assert tried["state"] == "Pending"
+    monkeypatch.setattr(queue, "WAITING_OF_PLATFORM", 1)  # it is one of those that wait already
+    assert (await stored.post(f"{path}/{tried['id']}:replay")).status == 200
+    assert (await receiver.next()).id == first.id
+    (sent,) = await settled(stored, hook)
+    assert (sent["state"], sent["tries"]) == ("Delivered", 1)
+
+
 async def test_who_never_takes_anything_is_disabled(
     v1: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

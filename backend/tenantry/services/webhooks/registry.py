@@ -173,15 +173,15 @@ class Webhooks:
     async def replay(
         self, actor: Actor, tenant: str, identifier: str, delivery_id: str, once: Once[Delivery] | None
     ) -> Delivery:
-        """Send a message again that was delivered or has failed, under the id that it had.
+        """Send a message again that was sent once, under the id that it had, and at once if it waits for another try.
 
         Raises:
-            TenantryError: ``NOT_FOUND``; ``CONFLICT``, the webhook is disabled, the message is still to be sent, or
-                too much waits already.
+            TenantryError: ``NOT_FOUND``; ``CONFLICT``, the webhook is disabled, the message was not sent yet, or too
+                much waits already.
         """
         webhook = await self._enabled(actor, tenant, identifier)
         before = await self.delivery(actor, tenant, identifier, delivery_id)
-        if before.state is DeliveryState.PENDING:
+        if before.state is DeliveryState.PENDING and not before.tries:
             raise TenantryError(Code.CONFLICT, "the message is still to be sent")
         after = replace(before, state=DeliveryState.PENDING, tries=0, next_at=ids.now_micros())
         return await answers.run(self._db, once, _replay, actor, webhook, after, before)
@@ -282,7 +282,8 @@ def _send(unit: Unit, actor: Actor, action: str, webhook: Webhook, delivery: Del
 
 
 def _replay(unit: Unit, actor: Actor, webhook: Webhook, after: Delivery, before: Delivery) -> Delivery:
-    _check_room(unit, webhook)
+    if before.state is not DeliveryState.PENDING:
+        _check_room(unit, webhook)
     if not deliveries.save(unit, after, before):
         raise TenantryError(Code.CONFLICT, "the message is being sent at this moment")
     note(unit, actor, "webhook.replay", webhook, message=after.event_id)
