@@ -404,6 +404,21 @@ async def test_a_new_secret_signs_beside_the_old_one(v1: Application, receiver: 
     ]
 
 
+async def test_a_secret_that_nobody_can_read_is_replaced_at_once(v1: Application, receiver: Receiver) -> None:
+    hook = await listen(v1, receiver)
+    sealed = v1.server.services.encryption.encrypt(b"whsec_eA==", "with a key that is lost")
+
+    def lose(unit: Unit) -> None:
+        found = webhooks.get(unit, hook["id"])
+        assert found
+        assert webhooks.update(unit, replace(found, secret=sealed, updated_at=found.updated_at + 1), found)
+
+    await v1.server.services.db.run(lose, write=True)
+    receiver.secret = (await v1.post(f"{PLATFORM}/{hook['id']}:rotate")).body["secret"]
+    await v1.post(f"{PLATFORM}/{hook['id']}:ping")
+    assert (await receiver.next()).signatures == 1
+
+
 async def test_nothing_is_lost_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "DELAYS", (0,) * len(DELAYS))
     async with running_receiver() as receiver:

@@ -133,18 +133,18 @@ class Webhooks:
         return await self._db.run(_update, actor, "webhook.update", after, before, write=True)
 
     async def rotate(self, actor: Actor, tenant: str, identifier: str, once: Once[NewSecret] | None) -> NewSecret:
-        """Give a webhook another secret; the one that it had signs beside it for a day.
+        """Give a webhook another secret; the one that it had signs beside it for a day, where it can be read.
 
         Raises:
             TenantryError: ``NOT_FOUND``, ``UNAVAILABLE``.
         """
         before, secret = await self.get(actor, tenant, identifier), new_secret()
-        until = ids.now_micros() + OVERLAP_US
+        signs_on = self._can_read(before)
         after = replace(
             before,
             secret=self._seal(before, secret),
-            old_secret=before.secret,
-            old_secret_until=until,
+            old_secret=before.secret if signs_on else "",
+            old_secret_until=ids.now_micros() + OVERLAP_US if signs_on else 0,
             updated_at=_later(before),
         )
         return await answers.run(self._db, once, _rotate, actor, NewSecret(after, secret), before)
@@ -220,6 +220,14 @@ class Webhooks:
 
     def _seal(self, webhook: Webhook, secret: str) -> str:
         return self._encryption.encrypt(secret.encode(), context(webhook.id))
+
+    def _can_read(self, webhook: Webhook) -> bool:
+        """Whether its secret was encrypted with a key that is there; one that is lost must not spoil each message."""
+        try:
+            self._encryption.decrypt(webhook.secret, context(webhook.id))
+        except TenantryError:
+            return False
+        return True
 
     def _check(self, webhook: Webhook) -> None:
         errors = []
