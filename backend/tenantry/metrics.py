@@ -169,8 +169,7 @@ DB_UNIT_SECONDS = _histogram(
     (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
 )
 DB_QUEUE = _gauge("tenantry_db_queue", "Database units that wait for a thread or run on one.", ("lane",))
-#: reason: full, deadline
-DB_REFUSED = _counter("tenantry_db_units_refused", "Database units that never ran.", ("reason",))
+DB_REFUSED = _counter("tenantry_db_units_refused", "Database units that never ran: full, deadline.", ("reason",))
 #: code: of the database error, from the closed set in storage/retry.py
 DB_RETRIES = _counter("tenantry_db_retries", "Database units that were run again.", ("code",))
 LOOP_LAG = _histogram(
@@ -179,23 +178,32 @@ LOOP_LAG = _histogram(
     (),
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
 )
-#: method: none, key, session, token, serviceaccount;
-#: outcome: ok, malformed, unknown, expired, revoked, disabled, address, forged, unavailable
 AUTHENTICATIONS = LoopCounter(
-    "tenantry_authentications", "Credentials looked at, by how that ended.", ("method", "outcome")
+    "tenantry_authentications",
+    "Credentials looked at (none, key, session, token, serviceaccount), by how that ended: ok, malformed, unknown, "
+    "expired, revoked, disabled, address, forged, unavailable.",
+    ("method", "outcome"),
 )
 SIGNING_KEYS_UNREADABLE = LoopGauge(
     "tenantry_signing_keys_unreadable", "Keys for tokens that cannot be read with TENANTRY_KEY_FILE."
 )
-#: outcome: ok, refused
-SIGN_INS = LoopCounter("tenantry_sign_ins", "Sign-ins of people, by how that ended.", ("outcome",))
-#: outcome: sent, failed, dropped
-MAILS = LoopCounter("tenantry_mails", "Mails to people, by how that ended.", ("outcome",))
-#: by: credential, tenant, address, form
-RATE_LIMITED = LoopCounter("tenantry_rate_limited", "Requests refused because there were too many.", ("by",))
-#: outcome: delivered, refused (an answer that is not 2xx), unreachable, unsigned (its secret cannot be read)
+SIGN_INS = LoopCounter(
+    "tenantry_sign_ins",
+    "Sign-ins of people, by how that ended: ok, refused. Who has tried too often gets 429, which "
+    "tenantry_http_requests_total has.",
+    ("outcome",),
+)
+MAILS = LoopCounter("tenantry_mails", "Mails to people, by how that ended: sent, failed, dropped.", ("outcome",))
+RATE_LIMITED = LoopCounter(
+    "tenantry_rate_limited",
+    "Requests refused because there were too many: of a credential, tenant, address, or of forms.",
+    ("by",),
+)
 WEBHOOK_ATTEMPTS = LoopCounter(
-    "tenantry_webhook_attempts", "Messages sent to webhooks, by how that ended.", ("outcome",)
+    "tenantry_webhook_attempts",
+    "Messages sent to webhooks, by how that ended: delivered, refused (an answer that is not 2xx), unreachable, "
+    "unsigned (its secret cannot be read).",
+    ("outcome",),
 )
 WEBHOOK_DROPPED = _counter("tenantry_webhook_dropped", "Messages to webhooks that found too many waiting already.")
 WEBHOOK_PENDING = LoopGauge(

@@ -21,6 +21,17 @@ async def test_variables_name_a_server(tenantry: Tenantry, server: ServerInProce
     assert (await tenantry("get", "plans", **variables)).exit_code == 0
 
 
+async def test_what_was_pasted_with_a_line_break_is_taken_without(
+    tenantry: Tenantry, server: ServerInProcess, tmp_path: Path
+) -> None:
+    variables = {"SERVER": f" {server.base_url}\n", "TOKEN": f"{server.token}\r\n", "DATA_DIR": str(tmp_path / "none")}
+    assert (await tenantry("get", "plans", **variables)).exit_code == 0
+    config = yaml.safe_load(server.kubeconfig.read_text())
+    config["users"][0]["user"]["token"] += "\n"
+    server.kubeconfig.write_text(yaml.safe_dump(config))
+    assert (await tenantry("get", "plans")).exit_code == 0
+
+
 async def test_the_kubeconfig_completes_what_is_of_its_server(tenantry: Tenantry, server: ServerInProcess) -> None:
     assert (await tenantry("get", "plans", "--server", f"{server.tls_url}/")).exit_code == 0
     other = await tenantry("get", "plans", "--server", server.base_url)
@@ -45,6 +56,14 @@ async def test_a_wrong_token_is_one_line(tenantry: Tenantry, server: ServerInPro
         assert refused.exit_code == 77
         assert refused.stderr.startswith(f"tenantry: {server.tls_url} does not accept the token: ")
         assert refused.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("token", ["tnk_in two\nlines", "tnk_\u2026"])
+async def test_what_is_no_token_is_one_line(tenantry: Tenantry, token: str) -> None:
+    refused = await tenantry("get", "plans", TOKEN=token)
+    assert refused.exit_code == 77
+    assert refused.stderr.endswith("the token has a line break, or a letter that no token has\n")
+    assert refused.output.count("\n") == 1
 
 
 async def test_a_server_of_something_else_is_one_line(tenantry: Tenantry, server: ServerInProcess) -> None:

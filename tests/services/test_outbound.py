@@ -301,6 +301,7 @@ async def test_a_certificate_is_verified(tmp_path: Path, monkeypatch: pytest.Mon
         *("", "idp.example", "/path", "ftp://idp.example", "file:///etc/passwd", "https://", "https:///path"),
         *("https://user:pw@idp.example", "https://idp.example/#part", "http://idp.example", "http://1.1.1.1/"),
         *("https://127.0.0.1/", "https://[::1]/", "https://idp.example:99999/", "https://[::1", "javascript:alert(1)"),
+        *("https://idp.example/hook\n", "https://idp.example/hook ", "https://idp.example/a b"),
     ],
 )
 def test_a_url_that_can_never_be_right_is_refused_at_once(url: str) -> None:

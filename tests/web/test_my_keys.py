@@ -61,6 +61,17 @@ async def test_what_is_wrong_with_a_key_is_said_beside_its_field(v1: Application
         assert "You have none" in (await ada.get("/account/keys")).text
 
 
+async def test_a_suspended_tenant_is_why_no_key_can_be_made(v1: Application) -> None:
+    user = await add_account(v1.server)
+    await add_member(v1.server, (await v1.tenant("acme"))["status"]["tenantID"], user, Role.OWNER)
+    await v1.patch("tenants/acme", {"spec": {"state": "Suspended", "suspension": {"reason": "unpaid bill"}}})
+    await seen(v1.server)
+    async with browsing(v1.server) as ada:
+        await log_in(ada, "ada@example.com", PASSWORD)
+        page = await ada.get("/account/keys")
+        assert "acme is suspended: unpaid bill. There is nothing here" in page.text
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("look", LOOKS)
 async def test_how_the_pages_of_keys_look_and_work(v1: Application, chromium: Browser, look: str) -> None:

@@ -153,7 +153,7 @@ async def test_how_the_pages_of_an_account_look_and_work(
     server: ServerInProcess, chromium: Browser, look: tuple[str, dict[str, Any]]
 ) -> None:
     name, options = look
-    await add_account(server, name="Ada Lovelace")
+    await add_account(server, name="Ada " + "Lovelace" * 12)  # as long as a name may be
     url = server.base_url
     async with window(chromium, **options) as page:
 

@@ -186,6 +186,19 @@ async def test_a_stranger_comes_back_to_the_page_that_they_wanted(server: Server
         assert answer.location == "/account?part=sessions"
 
 
+async def test_a_form_that_comes_after_the_session_leads_back_to_a_page_and_says_so(server: ServerInProcess) -> None:
+    await add_account(server)
+    async with browsing(server) as browser:
+        for path, back in (("/account/password", "/account/password"), ("/account/mfa/enrol", "/account")):
+            page = await browser.follow(await browser.post(path, {}))
+            assert "You were no longer signed in when you sent that." in page.text, path
+            answer = await browser.submit(page, email="ada@example.com", password=PASSWORD)
+            assert answer.location == back
+            assert (await browser.follow(answer)).status == 200
+            browser.cookies.clear()
+        assert "no longer" not in (await browser.follow(await browser.get("/account/password"))).text
+
+
 async def test_a_sign_in_changes_the_session_and_ends_the_one_before(server: ServerInProcess) -> None:
     await add_account(server)
     async with browsing(server) as browser:

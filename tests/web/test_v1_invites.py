@@ -284,3 +284,19 @@ async def test_an_invite_is_mailed_where_that_is_configured_and_not_too_often(tm
             assert all(mail["To"] == "ada@example.com" for mail in box.mails)
             for each in made[:3]:
                 assert sum(f"/invite/tni_{each['invite']['id']}_" in mail for mail in mails) == 1
+
+
+async def test_who_is_removed_comes_back_by_no_older_invite(v1: Application) -> None:
+    await a_tenant(v1)
+    used, left, own = await a_link(v1), await a_link(v1, role="owner"), await a_link(v1, email="ada@home.example")
+    others = await a_link(v1, email="bob@example.com")
+    user = await add_user(v1.server, "ada@home.example")
+    async with browsing(v1.server) as ada:
+        ada.cookies[SESSION_COOKIE] = await add_session(v1.server, user)
+        assert (await accept(ada, used)).status == 303
+        assert (await v1.call("DELETE", f"/v1/tenants/acme/members/{user.id}")).status == 200
+        for link in (left, own):  # to the address by which they joined, and to their account's
+            assert SPENT in (await ada.get(link)).text
+        assert SPENT not in (await ada.get(others)).text
+    states = {item["email"]: item["state"] for item in await v1.items(INVITES) if item["state"] != "Accepted"}
+    assert states == {"ada@example.com": "Revoked", "ada@home.example": "Revoked", "bob@example.com": "Pending"}

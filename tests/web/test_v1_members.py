@@ -247,3 +247,16 @@ async def test_the_last_owner_stays(v1: Application) -> None:
         ):
             assert (refused.status, refused.code) == (409, "last_owner")
         assert (await api.get(f"{MEMBERS}/{user}")).body["role"] == "owner"
+
+
+async def test_an_owner_who_is_disabled_counts_for_none(v1: Application) -> None:
+    acme = (await v1.tenant("acme"))["status"]["tenantID"]
+    user, _ = await member(v1, acme, Role.OWNER)
+    other, _ = await member(v1, acme, Role.OWNER, "gone@example.com")
+    await v1.call("PATCH", f"/v1/users/{other}", {"state": "Disabled"})
+    for refused in (
+        await v1.call("DELETE", f"{MEMBERS}/{user}"),
+        await v1.call("PATCH", f"{MEMBERS}/{user}", {"role": "admin"}),
+    ):
+        assert (refused.status, refused.code) == (409, "last_owner")
+    assert (await v1.call("DELETE", f"{MEMBERS}/{other}")).status == 200

@@ -135,6 +135,24 @@ async def test_what_is_not_taken_is_sent_again(
     assert "failingSince" not in (await v1.get(f"{PLATFORM}/{hook['id']}")).body
 
 
+async def test_what_waits_for_another_try_can_be_sent_now(
+    stored: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "DELAYS", (10**6,) * len(DELAYS))
+    receiver.statuses = [503]
+    hook = await listen(stored, receiver)
+    path = f"{PLATFORM}/{hook['id']}/deliveries"
+    await stored.tenant("acme")
+    first = await receiver.next()
+    (tried,) = (await until(stored, path, lambda page: page["items"][0]["tries"]))["items"]
+    assert tried["state"] == "Pending"
+    monkeypatch.setattr(queue, "WAITING_OF_PLATFORM", 1)  # it is one of those that wait already
+    assert (await stored.post(f"{path}/{tried['id']}:replay")).status == 200
+    assert (await receiver.next()).id == first.id
+    (sent,) = await settled(stored, hook)
+    assert (sent["state"], sent["tries"]) == ("Delivered", 1)
+
+
 async def test_who_never_takes_anything_is_disabled(
     v1: Application, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -384,6 +402,21 @@ async def test_a_new_secret_signs_beside_the_old_one(v1: Application, receiver: 
     assert [row["action"] for row in await v1.items("/v1/audit?kind=Webhook&action=webhook.rotate")] == [
         "webhook.rotate"
     ]
+
+
+async def test_a_secret_that_nobody_can_read_is_replaced_at_once(v1: Application, receiver: Receiver) -> None:
+    hook = await listen(v1, receiver)
+    sealed = v1.server.services.encryption.encrypt(b"whsec_eA==", "with a key that is lost")
+
+    def lose(unit: Unit) -> None:
+        found = webhooks.get(unit, hook["id"])
+        assert found
+        assert webhooks.update(unit, replace(found, secret=sealed, updated_at=found.updated_at + 1), found)
+
+    await v1.server.services.db.run(lose, write=True)
+    receiver.secret = (await v1.post(f"{PLATFORM}/{hook['id']}:rotate")).body["secret"]
+    await v1.post(f"{PLATFORM}/{hook['id']}:ping")
+    assert (await receiver.next()).signatures == 1
 
 
 async def test_nothing_is_lost_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

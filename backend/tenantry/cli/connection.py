@@ -8,6 +8,17 @@ from pathlib import Path
 import click
 
 
+def _trim(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Leave out the space or the line break that somebody has pasted with it."""
+    return value and value.strip()
+
+
+#: of a command that needs no token
+server_option = click.option(
+    "--server", envvar="TENANTRY_SERVER", metavar="URL", callback=_trim, help="Where the server is. [TENANTRY_SERVER]"
+)
+
+
 def options(function: Callable[..., None]) -> Callable[..., None]:
     """The options of a command that may talk to a server; it hands them to ``remote.call``."""
     for option in (
@@ -20,11 +31,10 @@ def options(function: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--token",
             envvar="TENANTRY_TOKEN",
+            callback=_trim,
             help="Its token; the variable keeps it out of the list of processes. [TENANTRY_TOKEN]",
         ),
-        click.option(
-            "--server", envvar="TENANTRY_SERVER", metavar="URL", help="Where the server is. [TENANTRY_SERVER]"
-        ),
+        server_option,
     ):
         function = option(function)
     return function

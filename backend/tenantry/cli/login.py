@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from tenantry.cli.connection import server_option
 from tenantry.cli.exits import exit_of, fail
 from tenantry.cli.place import UnknownPlaceError, goes_first, locate
 from tenantry.client.logins import Login, Logins
@@ -22,10 +23,6 @@ from tenantry.client.oauth import PATIENCE_SECONDS, AuthorizationServer, Endpoin
 from tenantry.client.session import Request, Session
 from tenantry.exitcodes import Exit
 from tenantry.model.errors import TenantryError
-
-_server = click.option(
-    "--server", envvar="TENANTRY_SERVER", metavar="URL", help="Where the server is. [TENANTRY_SERVER]"
-)
 
 
 def _asynchronous(function: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -48,7 +45,7 @@ def _asynchronous(function: Callable[..., Coroutine[Any, Any, None]]) -> Callabl
 
 
 @click.command()
-@_server
+@server_option
 @click.option(
     "--ca-file",
     envvar="TENANTRY_CA_FILE",
@@ -96,7 +93,7 @@ async def login(server: str | None, ca_file: Path | None, *, device: bool) -> No
 
 
 @click.command()
-@_server
+@server_option
 @_asynchronous
 async def logout(server: str | None) -> None:
     """Sign out: the server takes the tokens back, and this machine forgets them.
@@ -118,7 +115,7 @@ async def logout(server: str | None) -> None:
 
 
 @click.command()
-@_server
+@server_option
 @_asynchronous
 async def token(server: str | None) -> None:
     """Print an access token of who is signed in; for kubectl as an ExecCredential.

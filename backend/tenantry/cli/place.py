@@ -127,7 +127,7 @@ def goes_first() -> str:
 def _source(server: str | None, known: kubeconfig.Access | None) -> str:
     if known and not server:
         return _shown(known)
-    return "TENANTRY_SERVER" if server == os.environ.get("TENANTRY_SERVER") else "--server"
+    return "TENANTRY_SERVER" if server == os.environ.get("TENANTRY_SERVER", "").strip() else "--server"
 
 
 def _shown(known: kubeconfig.Access) -> str:

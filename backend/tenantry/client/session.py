@@ -164,7 +164,10 @@ class Session:
     def _headers(self, request: Request) -> dict[str, str]:
         headers = request.headers()
         if self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token}"
+            token = str(self._token).strip()
+            if not (token.isascii() and token.isprintable()):
+                raise TenantryError(Code.UNAUTHENTICATED, "the token has a line break, or a letter that no token has")
+            headers["Authorization"] = f"Bearer {token}"
         if scope := REQUEST.get():
             headers["X-Request-ID"] = scope.request_id
         return headers

@@ -108,8 +108,8 @@ MEANINGS = {
     Code.IDEMPOTENCY_MISMATCH: "The `Idempotency-Key` was used for another request. Use a fresh one.",
     Code.DELETION_PROTECTED: "The tenant has `deletionProtection: Enabled`. Set it to `Disabled` first.",
     Code.IN_USE: "Others refer to the object. The message says who; change those first.",
-    Code.LAST_OWNER: "The last owner of a tenant, or the last active administrator of the platform, cannot go. Make "
-    "another first.",
+    Code.LAST_OWNER: "The last owner of a tenant, or administrator of the platform, who is not disabled cannot go. "
+    "Make another first.",
     Code.LIMIT_REACHED: "There are as many of these as there may be. The message says of what, and what can go.",
     Code.MISDIRECTED: "The `Host` is none of this server's. Use its external URL, or add the host to the settings.",
     Code.TOO_MANY_REQUESTS: "The caller is over its rate limit. Wait for as long as `Retry-After` says.",

@@ -150,6 +150,8 @@ class Outbound:
         Raises:
             ValueError: why.
         """
+        if " " in url or not url.isprintable():
+            raise ValueError("must have no space or line break")
         target = self._read(url)
         if target.scheme == "http" and target.host not in self._hosts and not _is_address(target.host or ""):
             raise ValueError(self._plain)

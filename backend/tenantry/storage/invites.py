@@ -40,6 +40,9 @@ _LOST = Statement(
 _LISTED = Statement(
     _rows.select.where((_table.tenant_id == arg("tenant_id")) & (_table.listed == 1) & _is_open).order_by(_table.id)
 )
+_JOINED = Statement(
+    _table.select(_table.email).where((_table.tenant_id == arg("tenant_id")) & (_table.accepted_by == arg("user_id")))
+)
 _ACCEPT = Statement(
     _table.update({_table.accepted_at: arg("at"), _table.accepted_by: arg("user_id")}).where(
         _waits & (_table.expires_at > arg("at"))
@@ -83,6 +86,14 @@ def invited(unit: Unit, tenant_id: str, emails: Iterable[str]) -> set[str]:
     """Which of ``emails`` were ever invited to the tenant, whatever became of it."""
     query = _table.select(_table.email).where((_table.tenant_id == tenant_id) & _table.email.in_(list(emails)))
     return {row[0] for row in unit.execute(query).fetchall()}
+
+
+def of_person(unit: Unit, tenant_id: str, user_id: str, email: str) -> list[str]:
+    """Ids of those to the tenant that wait for the user: at ``email``, or at an address by which they have joined."""
+    joined = unit.execute(_JOINED, tenant_id=tenant_id, user_id=user_id).fetchall()
+    emails = [email, *(row[0] for row in joined)]
+    query = _table.select(_table.id).where((_table.tenant_id == tenant_id) & _is_open & _table.email.in_(emails))
+    return [row[0] for row in unit.execute(query).fetchall()]
 
 
 def accept(unit: Unit, invite_id: str, user_id: str, at: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import peewee
 
-from tenantry.model.identity import Membership
+from tenantry.model.identity import Membership, UserStatus
 from tenantry.model.permissions import Role
 from tenantry.storage import tables
 from tenantry.storage.mapping import Rows
@@ -39,8 +39,15 @@ _LOCK = Statement(
         (_table.tenant_id == arg("tenant_id")) & (_is_owner | (_table.user_id == arg("user_id")))
     )
 )
-_OWNERS = Statement(
-    _table.select(peewee.fn.COUNT(_table.user_id)).where((_table.tenant_id == arg("tenant_id")) & _is_owner)
+_OTHER_OWNERS = Statement(
+    _table.select(peewee.fn.COUNT(_table.user_id))
+    .join(tables.User, on=tables.User.id == _table.user_id)
+    .where(
+        (_table.tenant_id == arg("tenant_id"))
+        & _is_owner
+        & (_table.user_id != arg("user_id"))
+        & (tables.User.status == str(UserStatus.ACTIVE))
+    )
 )
 
 
@@ -54,12 +61,13 @@ def insert(unit: Unit, membership: Membership) -> bool:
 
 
 def lock(unit: Unit, tenant_id: str, user_id: str) -> int:
-    """How many owners the tenant has: none of them, nor that user's place, changes before this unit has ended.
+    """How many owners the tenant has beside that user who are not disabled.
 
-    It writes to the rows, since a lock that is only asked for holds on one node of a Galera cluster alone.
+    No owner's place, nor the user's, changes before this unit has ended. It writes to the rows, since a lock that is
+    only asked for holds on one node of a Galera cluster alone.
     """
     unit.execute(_LOCK, tenant_id=tenant_id, user_id=user_id)
-    return int(unit.execute(_OWNERS, tenant_id=tenant_id).fetchone()[0])
+    return int(unit.execute(_OTHER_OWNERS, tenant_id=tenant_id, user_id=user_id).fetchone()[0])
 
 
 def get(unit: Unit, tenant_id: str, user_id: str) -> Membership | None:

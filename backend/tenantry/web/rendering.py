@@ -180,13 +180,18 @@ def send_to_login(request: web.Request, path: str = "", *, fresh: bool = False) 
         path: where to then; the page itself when empty.
         fresh: as in :func:`login_path`.
     """
-    wanted = path or (request.path_qs if request.method in csrf.SAFE else request.path)
-    return redirect(request, login_path(wanted, fresh=fresh))
+    if request.method in csrf.SAFE:
+        return redirect(request, login_path(path or request.path_qs, fresh=fresh))
+    resource = request.match_info.route.resource or ()
+    is_page = any(route.method == "GET" for route in resource)  # and not only what a form is sent to
+    notice = "" if request[ACTOR].session_id else "late"
+    return redirect(request, login_path(path or (request.path if is_page else ""), fresh=fresh, notice=notice))
 
 
-def login_path(wanted: str, *, fresh: bool = False) -> str:
+def login_path(wanted: str, *, fresh: bool = False, notice: str = "") -> str:
     """Where one signs in and then goes on to ``wanted``; ``fresh``: no earlier sign-in elsewhere counts for it."""
-    return "/login?" + urlencode({"return_to": wanted} | ({"fresh": "1"} if fresh else {}))
+    said = {"fresh": "1"} if fresh else {}
+    return "/login?" + urlencode({"return_to": wanted} | said | ({"notice": notice} if notice else {}))
 
 
 def is_fresh(request: web.Request, form: Form) -> bool:

@@ -63,7 +63,7 @@ class Members:
             check: raises when the member is not as the caller has seen it.
 
         Raises:
-            TenantryError: ``NOT_FOUND``, ``FORBIDDEN``; ``LAST_OWNER``, there would be no owner.
+            TenantryError: ``NOT_FOUND``, ``FORBIDDEN``; ``LAST_OWNER``, there would be no owner who can sign in.
         """
         tenant_id = await find_tenant(self._db, actor, tenant)
         return await self._db.run(_set_role, actor, tenant_id, user_id, role, check, write=True)
@@ -131,7 +131,7 @@ def _get(unit: Unit, tenant_id: str, user_id: str) -> Member:
 def _set_role(  # noqa: PLR0913, PLR0917 - positional, as units are called
     unit: Unit, actor: Actor, tenant_id: str, user_id: str, role: Role, check: Check
 ) -> Member:
-    owners = memberships.lock(unit, tenant_id, user_id)
+    others = memberships.lock(unit, tenant_id, user_id)
     member = _get(unit, tenant_id, user_id)
     old = member.membership.role
     check_grant(actor, old)
@@ -139,7 +139,7 @@ def _set_role(  # noqa: PLR0913, PLR0917 - positional, as units are called
     check(member)
     if role is old:
         return member
-    _check_owners(old, owners)
+    _check_owners(old, others)
     now = ids.now_micros()
     memberships.set_role(unit, tenant_id, user_id, role, now)
     changed = replace(member.membership, role=role, updated_at=now)
@@ -150,21 +150,21 @@ def _set_role(  # noqa: PLR0913, PLR0917 - positional, as units are called
 
 
 def _remove(unit: Unit, actor: Actor, tenant_id: str, user_id: str, check: Check) -> Member:
-    owners = memberships.lock(unit, tenant_id, user_id)
+    others = memberships.lock(unit, tenant_id, user_id)
     member = _get(unit, tenant_id, user_id)
     check_grant(actor, member.membership.role)
     check(member)
-    _check_owners(member.membership.role, owners)
+    _check_owners(member.membership.role, others)
     _end(unit, actor, "member.remove", member)
     return member
 
 
 def _leave(unit: Unit, actor: Actor, tenant_id: str, name: str) -> Member:
-    owners = memberships.lock(unit, tenant_id, actor.user_id)
+    others = memberships.lock(unit, tenant_id, actor.user_id)
     if memberships.get(unit, tenant_id, actor.user_id) is None:
         raise TenantryError(Code.NOT_FOUND, f'there is no Tenant "{name}"', kind="Tenant", name=name)
     member = _get(unit, tenant_id, actor.user_id)
-    _check_owners(member.membership.role, owners)
+    _check_owners(member.membership.role, others)
     _end(unit, actor, "member.leave", member, keep=actor.session_id)
     return member
 
@@ -178,6 +178,6 @@ def _end(unit: Unit, actor: Actor, action: str, member: Member, *, keep: str = "
     changes.announce(unit, notice(member.membership), *notices, at=now)
 
 
-def _check_owners(role: Role, owners: int) -> None:
-    if role is Role.OWNER and owners == 1:
-        raise TenantryError(Code.LAST_OWNER, "the tenant has no other owner: make one first")
+def _check_owners(role: Role, others: int) -> None:
+    if role is Role.OWNER and not others:
+        raise TenantryError(Code.LAST_OWNER, "the tenant has no other owner who can sign in: make one first")

@@ -133,18 +133,18 @@ class Webhooks:
         return await self._db.run(_update, actor, "webhook.update", after, before, write=True)
 
     async def rotate(self, actor: Actor, tenant: str, identifier: str, once: Once[NewSecret] | None) -> NewSecret:
-        """Give a webhook another secret; the one that it had signs beside it for a day.
+        """Give a webhook another secret; the one that it had signs beside it for a day, where it can be read.
 
         Raises:
             TenantryError: ``NOT_FOUND``, ``UNAVAILABLE``.
         """
         before, secret = await self.get(actor, tenant, identifier), new_secret()
-        until = ids.now_micros() + OVERLAP_US
+        signs_on = self._can_read(before)
         after = replace(
             before,
             secret=self._seal(before, secret),
-            old_secret=before.secret,
-            old_secret_until=until,
+            old_secret=before.secret if signs_on else "",
+            old_secret_until=ids.now_micros() + OVERLAP_US if signs_on else 0,
             updated_at=_later(before),
         )
         return await answers.run(self._db, once, _rotate, actor, NewSecret(after, secret), before)
@@ -173,15 +173,15 @@ class Webhooks:
     async def replay(
         self, actor: Actor, tenant: str, identifier: str, delivery_id: str, once: Once[Delivery] | None
     ) -> Delivery:
-        """Send a message again that was delivered or has failed, under the id that it had.
+        """Send a message again that was sent once, under the id that it had, and at once if it waits for another try.
 
         Raises:
-            TenantryError: ``NOT_FOUND``; ``CONFLICT``, the webhook is disabled, the message is still to be sent, or
-                too much waits already.
+            TenantryError: ``NOT_FOUND``; ``CONFLICT``, the webhook is disabled, the message was not sent yet, or too
+                much waits already.
         """
         webhook = await self._enabled(actor, tenant, identifier)
         before = await self.delivery(actor, tenant, identifier, delivery_id)
-        if before.state is DeliveryState.PENDING:
+        if before.state is DeliveryState.PENDING and not before.tries:
             raise TenantryError(Code.CONFLICT, "the message is still to be sent")
         after = replace(before, state=DeliveryState.PENDING, tries=0, next_at=ids.now_micros())
         return await answers.run(self._db, once, _replay, actor, webhook, after, before)
@@ -220,6 +220,14 @@ class Webhooks:
 
     def _seal(self, webhook: Webhook, secret: str) -> str:
         return self._encryption.encrypt(secret.encode(), context(webhook.id))
+
+    def _can_read(self, webhook: Webhook) -> bool:
+        """Whether its secret was encrypted with a key that is there; one that is lost must not spoil each message."""
+        try:
+            self._encryption.decrypt(webhook.secret, context(webhook.id))
+        except TenantryError:
+            return False
+        return True
 
     def _check(self, webhook: Webhook) -> None:
         errors = []
@@ -282,7 +290,8 @@ def _send(unit: Unit, actor: Actor, action: str, webhook: Webhook, delivery: Del
 
 
 def _replay(unit: Unit, actor: Actor, webhook: Webhook, after: Delivery, before: Delivery) -> Delivery:
-    _check_room(unit, webhook)
+    if before.state is not DeliveryState.PENDING:
+        _check_room(unit, webhook)
     if not deliveries.save(unit, after, before):
         raise TenantryError(Code.CONFLICT, "the message is being sent at this moment")
     note(unit, actor, "webhook.replay", webhook, message=after.event_id)

@@ -49,6 +49,7 @@ async def _keys(request: web.Request, form: Form, error: TenantryError | None = 
         status=422 if error else 200,
         notice="It is taken back." if request.query.get("notice") == "revoked" else "",
         tenant=tenant.name if tenant else "",
+        suspended=actor.suspended,
         keys=[
             {
                 "id": key.id,

@@ -102,7 +102,8 @@ async def _login(request: web.Request, form: Form, problem: str = "") -> web.Res
 _NOTICES = {
     "signed-out": "You are signed out.",
     "password-set": "Your password is set. Sign in with it.",
-    "begin-again": "That took too long. Sign in again.",
+    "begin-again": "That took too long, or was sent twice. Sign in again.",
+    "late": "You were no longer signed in when you sent that. Sign in, and see whether it was done.",
 }
 
 

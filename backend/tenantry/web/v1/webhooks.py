@@ -214,7 +214,7 @@ async def get_webhook_delivery(call: Call[Nothing, Nothing]) -> Reply:
 
 
 async def replay_webhook_delivery(call: Call[Nothing, Nothing]) -> Reply:
-    """Send a message to a webhook again that was delivered or has failed.
+    """Send a message to a webhook again that was delivered or has failed, or at once one that waits for another try.
 
     It has the `webhook-id` that it had: the receiver decides whether it does something twice.
     """
