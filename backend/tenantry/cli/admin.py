@@ -225,7 +225,8 @@ async def rotate_signing_keys(settings: Settings) -> None:
 async def drop_signing_key(settings: Settings) -> None:
     """Delete the key that signs, when somebody else may have it, and let a new one sign at once.
 
-    Every token that it has signed is refused within a second; people stay signed in, and clients get new tokens.
+    Every token that it has signed is refused within a second; people stay signed in, and clients get new tokens. After
+    the key in TENANTRY_KEY_FILE is lost for good, a server starts with another one once this was done.
 
     \b
     Example:
