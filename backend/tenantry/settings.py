@@ -209,8 +209,8 @@ class Settings(BaseSettings):
     key_file: Path | None = Field(
         default=None,
         description="File with the key that encrypts secrets in the database: 32 random bytes in base64, one line; "
-        "further lines are older keys. On loopback one is made in DATA_DIR. No server starts without a key of its "
-        "database; where that is lost, `tenantry admin signing-keys drop-active` lets another one in.",
+        "further lines are older keys. On loopback one is made in DATA_DIR. A server with the key of another "
+        "database does not start; where its own is lost, `tenantry admin signing-keys drop-active` lets a new one in.",
     )
     signing_algorithm: Literal["RS256", "ES256"] = Field(
         default="RS256",
