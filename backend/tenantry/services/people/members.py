@@ -94,12 +94,13 @@ def check_grant(actor: Actor, role: Role) -> None:
         TenantryError: ``FORBIDDEN``.
     """
     needed = _right_to_give(role)
-    if not actor.may(needed) or (actor.role is not None and not actor.role.covers(role)):
-        raise TenantryError(Code.FORBIDDEN, f"{actor.name} cannot give or take the role {role}: it needs {needed}")
+    refused = f"you cannot give or take the role {role}"
+    if actor.role is not None and not actor.role.covers(role):
+        raise TenantryError(Code.FORBIDDEN, f"{refused}: it is above yours, which is {actor.role}")
+    if not actor.may(needed):
+        raise TenantryError(Code.FORBIDDEN, f"{refused}: that takes the permission {needed}")
     if missing := ROLES[role] - actor.permissions:
-        lacks = ", ".join(sorted(missing))
-        message = f"{actor.name} cannot give or take the role {role}, which may more: {lacks}"
-        raise TenantryError(Code.FORBIDDEN, message)
+        raise TenantryError(Code.FORBIDDEN, f"{refused}, which may more than you: {', '.join(sorted(missing))}")
 
 
 def needed_to_give(role: Role) -> frozenset[Permission]:
