@@ -102,6 +102,7 @@ async def serve(settings: Settings) -> None:
         hint = asyncio.create_task(_print_hint(server))
         await stop.wait()
         hint.cancel()
+    logger.info("stopped")
 
 
 def _stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
