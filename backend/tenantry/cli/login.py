@@ -101,6 +101,8 @@ async def login(server: str | None, ca_file: Path | None, *, device: bool) -> No
 async def logout(server: str | None) -> None:
     """Sign out: the server takes the tokens back, and this machine forgets them.
 
+    The kubeconfig of `tenantry login` goes with the last sign-in; as long as there are others, it is for one of them.
+
     \b
     Example:
       tenantry logout --server https://tenantry.example.com
@@ -113,8 +115,10 @@ async def logout(server: str | None) -> None:
         return
     async with AuthorizationServer(found.server, found.ca) as issuer:
         await issuer.revoke(found.revocation_endpoint, found.refresh)
-    logins.remove(found.server)
+    left = logins.remove(found.server)
     click.echo(f"You are signed out of {found.server}.")
+    became = f"is for {left} now" if left else "is removed: unset KUBECONFIG if it names that"
+    click.echo(f"The kubeconfig {logins.kubeconfig} {became}.", err=True)
 
 
 @click.command()
