@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 
+def _certificate(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    try:
+        if path is not None:
+            ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise click.BadParameter(f"{path} holds no certificate in PEM form") from None
+    return path
+
+
+ca_file = click.option(
+    "--ca-file",
+    envvar="TENANTRY_CA_FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    callback=_certificate,
+    help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
+)
+
+
 def options(function: Callable[..., None]) -> Callable[..., None]:
     """The options of a command that may talk to a server; it hands them to ``remote.call``."""
     for option in (
-        click.option(
-            "--ca-file",
-            envvar="TENANTRY_CA_FILE",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
-        ),
+        ca_file,
         click.option(
             "--token",
             envvar="TENANTRY_TOKEN",

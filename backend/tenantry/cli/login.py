@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from tenantry.cli import connection
 from tenantry.cli.exits import exit_of, fail
 from tenantry.cli.place import UnknownPlaceError, goes_first, locate
 from tenantry.client.logins import Login, Logins
@@ -49,12 +50,7 @@ def _asynchronous(function: Callable[..., Coroutine[Any, Any, None]]) -> Callabl
 
 @click.command()
 @_server
-@click.option(
-    "--ca-file",
-    envvar="TENANTRY_CA_FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
-)
+@connection.ca_file
 @click.option("--device", is_flag=True, help="With a browser on another machine: show a code to enter there.")
 @_asynchronous
 async def login(server: str | None, ca_file: Path | None, *, device: bool) -> None:
