@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tenantry.client.logins import Logins
 from tenantry.exitcodes import Exit
@@ -131,6 +132,8 @@ async def test_who_signs_in_through_the_browser_works_as_themselves(machine: Mac
     said = await sign_in(machine)
     assert machine.user.email in said
     assert f"export KUBECONFIG={machine.logins.kubeconfig}" in said
+    (context,) = yaml.safe_load(machine.logins.kubeconfig.read_text())["contexts"]
+    assert context["context"]["namespace"] == "tenantry-system"
     for file in ("logins.json", "kubeconfig", "lock"):
         assert (machine.home / "tenantry" / file).stat().st_mode & 0o777 == 0o600
     out, _ = await machine.run("get", "tenants", "--server", url(machine))
