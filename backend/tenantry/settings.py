@@ -16,6 +16,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import ip_network
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import quote, urlsplit
@@ -30,6 +31,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from tenantry.addresses import (
@@ -209,7 +211,8 @@ class Settings(BaseSettings):
     key_file: Path | None = Field(
         default=None,
         description="File with the key that encrypts secrets in the database: 32 random bytes in base64, one line; "
-        "further lines are older keys. On loopback one is made in DATA_DIR.",
+        "further lines are older keys. On loopback one is made in DATA_DIR. A server with the key of another "
+        "database does not start; where its own is lost, `tenantry admin signing-keys drop-active` lets a new one in.",
     )
     signing_algorithm: Literal["RS256", "ES256"] = Field(
         default="RS256",
@@ -418,16 +421,25 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        wrong = []
         if not self.on_loopback and not self.external_url:
-            raise ValueError(f"EXTERNAL_URL: must be set, because HOST={self.host} is not loopback")
+            wrong.append(f"EXTERNAL_URL: must be set, because HOST={self.host} is not loopback")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             missing = "TLS_CERT_FILE" if self.tls_cert_file is None else "TLS_KEY_FILE"
-            raise ValueError(f"{missing}: must be set too")
+            wrong.append(f"{missing}: must be set too")
         if self.smtp_url.get_secret_value() and not self.smtp_from:
-            raise ValueError("SMTP_FROM: must be set too")
+            wrong.append("SMTP_FROM: must be set too")
         if self.second_factor != "Optional" and not self.on_loopback and self.key_file is None:
             demanded = f"TENANTRY_SECOND_FACTOR={self.second_factor} asks for what only a server with a key can keep"
-            raise ValueError(f"KEY_FILE: must be set, because {demanded}")
+            wrong.append(f"KEY_FILE: must be set, because {demanded}")
+        ports = {"PORT": self.port, "OPS_PORT": self.ops_port}
+        if self.on_loopback or self.tls_cert_file:
+            ports["TLS_PORT"] = self.tls_port
+        for (name, port), (other, same) in combinations(ports.items(), 2):
+            if port == same != 0:
+                wrong.append(f"{other}: is {port} as TENANTRY_{name} is: each listens on one of its own")
+        if wrong:
+            raise ValueError(f"; {PREFIX}".join(wrong))
         return self
 
     @property
@@ -529,8 +541,11 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
 
 
 def _explain(error: ValidationError) -> str:
-    """The first thing that is wrong, in one line; never the value, which may be a secret."""
-    details = error.errors(include_url=False, include_input=False)[0]
+    """All that is wrong, in one line; never the values, which may be secrets."""
+    return "; ".join(map(_told, error.errors(include_url=False, include_input=False)))
+
+
+def _told(details: ErrorDetails) -> str:
     message = details["msg"].removeprefix("Value error, ")
     if message is details["msg"]:  # pydantic's own begin with a capital letter
         message = message[:1].lower() + message[1:]

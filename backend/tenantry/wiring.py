@@ -18,6 +18,7 @@ from tenantry.services.federation.oidc import RelyingParty
 from tenantry.services.federation.providers import Providers
 from tenantry.services.federation.sign_in import Federation
 from tenantry.services.feed import Feed
+from tenantry.services.key_file import KeyFile
 from tenantry.services.machines.keys import Keys
 from tenantry.services.machines.keysets import KeySets
 from tenantry.services.machines.service_accounts import ServiceAccounts
@@ -72,6 +73,7 @@ class Services:
     standing: Standing
     authenticator: Authenticator
     signing_keys: SigningKeys
+    key_file: KeyFile
     access_tokens: AccessTokens
     oauth: OAuth
     workload_assertions: WorkloadAssertions
@@ -170,6 +172,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             standing=standing,
             authenticator=authenticator,
             signing_keys=signing_keys,
+            key_file=KeyFile(db, signing_keys, seals),
             access_tokens=access_tokens,
             oauth=oauth,
             workload_assertions=WorkloadAssertions(keysets, standing, settings.issuer),

@@ -72,10 +72,11 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)[0]
-        raise WrongSettingError(
+        wrong = [
             f"{_variable(str(details['loc'][0]))}: {details['msg'].removeprefix('Value error, ')}"
-        ) from None
+            for details in error.errors(include_url=False, include_input=False)
+        ]
+        raise WrongSettingError("; ".join(wrong)) from None
 
 
 def table() -> str:

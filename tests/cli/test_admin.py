@@ -72,6 +72,18 @@ def test_keys_are_a_table(data: Path) -> None:
     assert cells == ["platform:admin", "10.0.0.0/8,::1/128", "never", "two words"]
 
 
+def test_a_key_is_revoked_by_its_name_or_id(data: Path) -> None:
+    first, second, third = (key(data, "create", name).stdout.split("_")[1] for name in ("ci", "ci", "grafana"))
+    assert key(data, "revoke", "grafana").stdout == f"revoked {third} (grafana)\n"
+    refused = key(data, "revoke", "ci")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    ids = " or ".join(sorted([first, second]))
+    assert refused.stderr == f'tenantry: 2 API keys have the name "ci": name one by its ID, {ids}\n'
+    assert key(data, "revoke", first).stdout == f"revoked {first} (ci)\n"
+    assert key(data, "revoke", "ci").stdout == f"revoked {second} (ci)\n"
+    assert key(data, "revoke", "ci").stderr == 'tenantry: there is no API key "ci"\n'
+
+
 def test_signing_keys_are_rotated_listed_and_dropped(data: Path) -> None:
     def signing_keys(*arguments: str) -> Result:
         return run("admin", "signing-keys", *arguments, DATA_DIR=str(data))

@@ -162,6 +162,15 @@ async def test_a_list_is_what_is_in_it(tenantry: Tenantry) -> None:
     assert checked.stderr == "3 valid, 0 wrong\n", checked.stdout
 
 
+async def test_a_deleted_tenant_that_is_applied_again_is_brought_back(tenantry: Tenantry) -> None:
+    await tenantry("apply", "-f", SAMPLES)
+    await tenantry("delete", "tenant", "acme")
+    for options, mark in ((["--dry-run"], " (dry run)"), ([], "")):
+        applied = await tenantry("apply", "-f", SAMPLES, *options)
+        assert f"tenant.tenantry.dev/acme brought back{mark}\n" in applied.stdout
+        assert applied.stdout.splitlines()[-1].startswith("0 created, 1 brought back, 0 configured, ")
+
+
 async def test_a_dry_run_stores_nothing(tenantry: Tenantry) -> None:
     applied = await tenantry("apply", "--dry-run", "-f", "-", given=PLAN)
     assert applied.stdout.splitlines()[0] == "plan.tenantry.dev/gold created (dry run)"

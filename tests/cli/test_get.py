@@ -134,6 +134,13 @@ async def test_what_waits_for_a_finalizer_is_said_so(tenantry: Tenantry, server:
         (["delete", "tenant", "acme", "plan/pro"], f'"plan/pro" is no name of an object; {FORMS}'),
         (["describe", "tenant"], "which tenant? give its name"),
         (["delete"], "give either KIND and NAME, or -f"),
+        (
+            ["get", "tenants", "-l", "a=b,c==="],
+            (
+                "Invalid value for '-l' / '--selector': \"a=b,c===\": unable to parse requirement: found '=', "
+                "expected: identifier"
+            ),
+        ),
         (["get", "tenant", "acme", "-l", "a=b"], "--selector and --all-namespaces go with no NAME"),
     ],
 )

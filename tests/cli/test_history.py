@@ -5,7 +5,13 @@ import re
 import pytest
 import yaml
 
+from tenantry.model import kinds
+from tenantry.model.identity import Actor
+from tenantry.model.kinds import Address
+from tenantry.services.resources.crud import Options
 from tests.support.cli import Tenantry
+from tests.support.people import add_user
+from tests.support.server import ServerInProcess
 
 PLAN = "{apiVersion: tenantry.dev/v1alpha1, kind: Plan, metadata: {name: gold}, spec: {displayName: %s}}\n"
 TENANT = """
@@ -39,6 +45,13 @@ async def test_history_lists_revisions_newest_first(edited: Tenantry, monkeypatc
     assert {line[3] for line in await revisions(edited)} == {"local-admin"}
     shown = yaml.safe_load((await edited("history", "plan/gold", "--revision", "2")).stdout)
     assert shown["spec"]["displayName"] == "Golden"
+
+
+async def test_people_are_named_by_their_address(tenantry: Tenantry, server: ServerInProcess) -> None:
+    ada = await add_user(server)
+    at, document = Address(kinds.PLAN, "", "gold"), yaml.safe_load(PLAN % "Gold")
+    await server.services.resources.create(Actor(name=f"user:{ada.id}"), at, document, Options())
+    assert [line[3] for line in await revisions(tenantry)] == [ada.email]
 
 
 @pytest.mark.parametrize(

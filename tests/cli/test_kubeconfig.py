@@ -52,7 +52,7 @@ def write(path: Path, like: ServerInProcess, user: dict[str, Any], **cluster: An
 
 
 @pytest.mark.slow
-async def test_which_one_counts(server: ServerInProcess, nowhere: Path) -> None:
+async def test_which_one_counts(server: ServerInProcess, nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = write(nowhere / "theirs", server, {"token": "t"}, server="https://127.0.0.1:1")
     lost = "tenantry: https://127.0.0.1:1 cannot be reached: "
     assert (await ask(kubeconfig=server.kubeconfig)).exit_code == 0
@@ -65,6 +65,9 @@ async def test_which_one_counts(server: ServerInProcess, nowhere: Path) -> None:
     assert (await ask()).exit_code == 0
     mistyped = await ask(kubeconfig=nowhere / "missing")
     assert (mistyped.exit_code, mistyped.stderr) == (78, f"tenantry: KUBECONFIG: there is no {nowhere / 'missing'}\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(nowhere))
+    signed_out = await ask(kubeconfig=nowhere / "tenantry/kubeconfig")
+    assert signed_out.stderr.endswith(": nobody is signed in any more: unset it, or tenantry login --server URL\n")
     assert (await ask(kubeconfig=theirs)).stderr.startswith(lost)
     assert (await ask("--server", server.tls_url, kubeconfig=theirs)).exit_code == 0
     assert (await ask("--server", "https://127.0.0.1:1", kubeconfig=theirs)).stderr.startswith(lost)

@@ -9,11 +9,12 @@ import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tenantry.client.logins import Logins
 from tenantry.exitcodes import Exit
@@ -131,6 +132,8 @@ async def test_who_signs_in_through_the_browser_works_as_themselves(machine: Mac
     said = await sign_in(machine)
     assert machine.user.email in said
     assert f"export KUBECONFIG={machine.logins.kubeconfig}" in said
+    (context,) = yaml.safe_load(machine.logins.kubeconfig.read_text())["contexts"]
+    assert context["context"]["namespace"] == "tenantry-system"
     for file in ("logins.json", "kubeconfig", "lock"):
         assert (machine.home / "tenantry" / file).stat().st_mode & 0o777 == 0o600
     out, _ = await machine.run("get", "tenants", "--server", url(machine))
@@ -243,15 +246,22 @@ async def test_who_signs_out_is_known_nowhere_any_more(machine: Machine) -> None
     assert f"not signed in at {machine.server.base_url} (signed in at: {url(machine)}): tenantry login" in err
     _, err = await machine.run("get", "tenants", "--server", machine.server.base_url, code=Exit.DENIED)
     assert f"no token for {machine.server.base_url} is known (signed in at: {url(machine)}): give one" in err
-    out, _ = await machine.run("logout", "--server", url(machine).replace("localhost", "127.0.0.1"))
+    machine.logins.add(replace(kept, server="https://other.example"))
+    out, err = await machine.run("logout", "--server", url(machine).replace("localhost", "127.0.0.1"))
     assert out == f"You are signed out of {url(machine)}.\n"
+    assert err == f"The kubeconfig {machine.logins.kubeconfig} is for https://other.example now.\n"
     assert machine.logins.find(url(machine)) is None
+    machine.logins.remove("https://other.example")
     _, err = await machine.run("token", "--server", url(machine), code=Exit.DENIED)
     assert f"tenantry login --server {url(machine)}" in err
     _, err = await machine.run("token", code=Exit.DENIED)
     assert err == "tenantry: nobody is signed in: tenantry login --server URL\n"
     _, err = await machine.run("logout", "--server", url(machine))
     assert "Nobody is signed in" in err
+    assert [path.name for path in machine.logins.kubeconfig.parent.iterdir()] == ["lock"]
+    await sign_in(machine)
+    _, err = await machine.run("logout", "--server", url(machine))
+    assert err == f"The kubeconfig {machine.logins.kubeconfig} is removed: unset KUBECONFIG if it names that.\n"
     machine.logins.add(kept)  # what somebody has copied before
     machine.expire()
     _, err = await machine.run("get", "tenants", "--server", url(machine), code=Exit.DENIED)

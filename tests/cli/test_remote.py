@@ -1,5 +1,6 @@
 """How commands find a server, and what they say when there is none, or it does not let them in."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,30 @@ async def test_a_certificate_is_verified(tenantry: Tenantry, server: ServerInPro
     assert refused.exit_code == 69
     assert refused.stderr.startswith(f"tenantry: {server.tls_url} cannot be reached: its certificate is not trusted: ")
     assert refused.stderr.count("\n") == 1
+
+
+async def test_the_other_scheme_is_told(server: ServerInProcess, tmp_path: Path) -> None:
+    plain, tls = server.base_url, server.tls_url
+    for url, says in (
+        (
+            plain.replace("http:", "https:"),
+            "it does not speak TLS there: if that is a port for plain HTTP, write http://",
+        ),
+        (tls.replace("https:", "http:"), "it hung up: if that is a port for HTTPS, write https://"),
+    ):
+        lost = f"tenantry: {url} cannot be reached: {says}\n"
+        for words in (["get", "plans", "--token", "x"], ["login"]):
+            refused = await asyncio.to_thread(run, *words, "--server", url, DATA_DIR=str(tmp_path / "none"))
+            assert (refused.exit_code, refused.stderr) == (69, lost)
+
+
+@pytest.mark.parametrize("words", [["get", "plans"], ["login"]])
+def test_a_file_that_holds_no_certificate_is_named(tmp_path: Path, words: list[str]) -> None:
+    for content in ("", "no certificate"):
+        (tmp_path / "ca.crt").write_text(content)
+        refused = run(*words, "--server", "https://127.0.0.1:1", "--ca-file", str(tmp_path / "ca.crt"))
+        assert refused.exit_code == 2
+        assert f"'--ca-file': {tmp_path}/ca.crt holds no certificate in PEM form\n" in refused.stderr
 
 
 async def test_a_wrong_token_is_one_line(tenantry: Tenantry, server: ServerInProcess) -> None:
@@ -111,5 +136,7 @@ async def test_objects_are_in_the_namespace_of_the_kubeconfig(tenantry: Tenantry
     server.kubeconfig.write_text(yaml.safe_dump(config))
     manifest = "{apiVersion: tenantry.dev/v1alpha1, kind: Config, metadata: {name: web}, spec: {configSet: web, "
     await tenantry("apply", "-f", "-", given=f"{manifest} scope: {{plan: {{ref: pro}}}}}}}}")
-    assert (await tenantry("get", "configs", "-o", "name")).stdout == "config.tenantry.dev/web\n"
+    for options in ([], ["--server", server.tls_url]):
+        listed = await tenantry("get", "configs", "-o", "name", *options)
+        assert listed.stdout == "config.tenantry.dev/web\n", listed.stderr
     assert (await tenantry("get", "configs", "-A")).stdout.splitlines()[1].startswith("elsewhere ")

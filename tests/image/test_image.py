@@ -108,7 +108,7 @@ def test_the_api_becomes_healthy_and_drains_under_restrictions(engine: Engine, t
         assert engine.docker("wait", container).stdout == "0\n"
         lines = [json.loads(line) for line in log(engine, container).splitlines()]
         ours = [line["message"] for line in lines if line["logger"] == "tenantry.web.server"]
-        assert ours == ["stopping on SIGTERM"]
+        assert ours == ["stopping on SIGTERM", "stopped"]
 
 
 @pytest.mark.parametrize("command", LOADED)

@@ -180,6 +180,22 @@ async def test_a_commit_is_announced_with_its_highest_seq_and_what_it_tells_of(d
     assert seqs == [2]
 
 
+async def test_what_a_unit_has_undone_is_not_announced(database: Database) -> None:
+    told: list[tuple[int, list[str]]] = []
+    database.on_commit(lambda seq, news: told.append((seq, [each.name for each in news])))
+
+    def fail(unit: Unit) -> None:
+        create(unit, tenant("lost"))
+        raise ValueError
+
+    one = tenant("kept")
+    failed, _ = await asyncio.gather(
+        database.run(fail, write=True), database.run(create, one, write=True), return_exceptions=True
+    )
+    assert isinstance(failed, ValueError)
+    assert told == [(await database.run(changes.current_seq), ["kept"])]
+
+
 async def test_a_slow_unit_is_named_in_the_log_once(
     database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,7 +96,9 @@ async def running_server(
         "rate_limit_anonymous": 0,
         **settings,
     }
-    if "database_url" not in settings:
+    if "database_url" in settings:
+        _share_key(Path(settings["data_dir"]))
+    else:
         await place_database(Path(settings["data_dir"]) / "tenantry.db")
     async with run(Settings(**settings), routes) as server:
         async with asyncio.timeout(START_SECONDS):
@@ -126,7 +128,9 @@ async def server_process(tmp_path: Path, environment: Mapping[str, str] | None =
         "RATE_LIMIT_ANONYMOUS": "0",
     }
     variables = {f"TENANTRY_{name}": value for name, value in settings.items()} | dict(environment or {})
-    if "TENANTRY_DATABASE_URL" not in variables:
+    if "TENANTRY_DATABASE_URL" in variables:
+        _share_key(Path(variables["TENANTRY_DATA_DIR"]))
+    else:
         await place_database(Path(variables["TENANTRY_DATA_DIR"]) / "tenantry.db")
     with log.open("ab") as stderr:
         process = await asyncio.create_subprocess_exec(
@@ -165,14 +169,11 @@ async def server_process(tmp_path: Path, environment: Mapping[str, str] | None =
 
 @asynccontextmanager
 async def server_processes(tmp_path: Path, database_url: str, **settings: str) -> AsyncIterator[list[ServerProcess]]:
-    """Two server processes on one database, with one key; `settings` are variables without their prefix.
+    """Two server processes on one database; `settings` are variables without their prefix.
 
     On SQLite one server is meant for a file, which two must not break all the same.
     """
-    key = tmp_path / "key"
-    key.write_text(b64encode(b"k" * 32).decode())
-    settings = {"DATABASE_URL": database_url, "KEY_FILE": str(key), **settings}
-    environment = {f"TENANTRY_{name}": value for name, value in settings.items()}
+    environment = {f"TENANTRY_{name}": value for name, value in {"DATABASE_URL": database_url, **settings}.items()}
     async with AsyncExitStack() as stack:
         found = []
         for number in range(2):
@@ -180,6 +181,12 @@ async def server_processes(tmp_path: Path, database_url: str, **settings: str) -
             folder.mkdir()
             found.append(await stack.enter_async_context(server_process(folder, environment)))
         yield found
+
+
+def _share_key(data_dir: Path) -> None:
+    """Put there the key of all servers that may be over one database: with another one none would start."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (data_dir / "encryption-key").write_text(b64encode(b"k" * 32).decode())
 
 
 async def _read_until_ready(process: asyncio.subprocess.Process) -> str:

@@ -12,10 +12,12 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tenantry.model.audit_chain import Seals
 from tenantry.model.errors import Code, TenantryError
 from tenantry.services.encryption import Encryption
+from tenantry.services.key_file import LOST, KeyFile
 from tenantry.services.machines.local_admin import ACTOR
-from tenantry.services.oauth.signing_keys import LOST, SigningKeys
+from tenantry.services.oauth.signing_keys import SigningKeys
 from tenantry.settings import Settings
 from tenantry.storage import schema
 from tenantry.web import server as server_module
@@ -69,9 +71,13 @@ async def test_a_key_that_cannot_be_read_is_told_of_and_fails_nothing(server: Se
     assert "[+]signing-keys ok; key abc cannot be read: the key in TENANTRY_KEY_FILE is another\n" in text
 
 
-async def test_a_server_with_the_key_of_another_database_does_not_start(tmp_path: Path) -> None:
+@pytest.mark.parametrize("made", ["a signing key", "an audit chain"])
+async def test_a_server_with_the_key_of_another_database_does_not_start(tmp_path: Path, made: str) -> None:
     async with running_server(tmp_path) as first:
-        await first.services.signing_keys.ring()
+        if made == "a signing key":
+            await first.services.signing_keys.ring()
+        else:
+            await first.services.sealer.seal()
         data_dir, right = first.data_dir, (first.data_dir / "encryption-key").read_text()
     key_file = tmp_path / "keys"
     # a new key goes before the one that there was
@@ -93,7 +99,7 @@ async def test_a_server_without_a_key_starts_all_the_same(server: ServerInProces
     await server.services.signing_keys.ring()
     services = server.services
     bare = SigningKeys(services.db, services.standing, Encryption([]), "RS256")
-    await bare.check()
+    await KeyFile(services.db, bare, Seals([])).check()
     with pytest.raises(TenantryError, match="TENANTRY_KEY_FILE is not set"):
         await bare.ring()
 

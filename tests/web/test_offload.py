@@ -257,7 +257,7 @@ async def test_what_a_write_does_is_computed_before_its_transaction(
     v1: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed, stored = [], []
-    describe, put = audit.describe, transactions.put
+    describe, stage = audit.describe, transactions.stage
 
     def described(*args: Any) -> str:
         computed.append(threading.current_thread().name)
@@ -265,10 +265,10 @@ async def test_what_a_write_does_is_computed_before_its_transaction(
 
     def noted(*args: Any) -> Any:
         stored.append(len(computed))
-        return put(*args)
+        return stage(*args)
 
     monkeypatch.setattr(difference, "describe", described)
-    monkeypatch.setattr(transactions, "put", noted)
+    monkeypatch.setattr(transactions, "stage", noted)
     assert (await v1.post(CONFIGS, config(1))).status == 201
     await v1.patch("namespaces/default/configs/web", {"spec": {"values": {"value-0": "off"}}})
     assert (await v1.post(f"{SHOWN}/revisions/1:rollback")).status == 200

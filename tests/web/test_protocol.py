@@ -172,7 +172,9 @@ async def test_a_host_that_is_not_utf_8_is_another_host(server: ServerInProcess,
     code, headers, told = await exchange(server, request(server, path, b"Host: \xff"))
     assert code == 421
     assert headers["server"] == "tenantry"
-    assert told.get("message", told.get("detail")) == "this server does not answer for the host \ufffd"
+    assert told.get("message", told.get("detail")) == (
+        "this server does not answer for the host \ufffd: TENANTRY_ALLOWED_HOSTS can name it"
+    )
 
 
 async def test_an_encoding_that_is_not_utf_8_is_refused(server: ServerInProcess) -> None:

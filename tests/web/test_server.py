@@ -54,7 +54,9 @@ async def test_serve_prints_where_it_is_and_stops_on_sigterm(tmp_path: Path) -> 
         server.process.send_signal(signal.SIGTERM)
         assert await server.process.wait() == 0
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    assert [line["message"] for line in lines if line["logger"] == "tenantry.web.server"] == ["stopping on SIGTERM"]
+    told = [line["message"] for line in lines if line["logger"] == "tenantry.web.server"]
+    assert told == ["stopping on SIGTERM", "stopped"]
+    assert lines[-1]["message"] == "stopped"
     assert [line["path"] for line in lines if line["logger"] == "tenantry.access"] == ["/v1/me"]
     assert token not in server.log.read_text() + server.output
     assert not {line["level"] for line in lines} & {"warning", "error", "critical"}

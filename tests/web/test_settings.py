@@ -144,6 +144,24 @@ def test_a_file_that_tells_no_issuer_is_refused(
         ({"DATABASE_URL": "mysql://u:hunter2@db/x?ssl-ca=/dev/null"}, "TENANTRY_DATABASE_URL: ssl-ca=/dev/null holds"),
         ({"DATABASE_PASSWORD_FILE": "/nowhere"}, "TENANTRY_DATABASE_PASSWORD_FILE: cannot read /nowhere"),
         ({"TLS_CERT_FILE": "/etc/hostname"}, "TENANTRY_TLS_KEY_FILE: must be set too"),
+        (
+            {"PORT": "70000", "TLS_PORT": "-1", "LOG_LEVEL": "loud"},
+            (
+                "TENANTRY_PORT: input should be less than or equal to 65535; TENANTRY_TLS_PORT: input should be "
+                "greater than or equal to 0; TENANTRY_LOG_LEVEL: input should be 'debug'"
+            ),
+        ),
+        (
+            {"TLS_CERT_FILE": "/etc/hostname", "SMTP_URL": "smtp://localhost"},
+            "TENANTRY_TLS_KEY_FILE: must be set too; TENANTRY_SMTP_FROM: must be set too",
+        ),
+        (
+            {"PORT": "9090", "TLS_PORT": "9090"},
+            (
+                "TENANTRY_OPS_PORT: is 9090 as TENANTRY_PORT is: each listens on one of its own; "
+                "TENANTRY_TLS_PORT: is 9090 as TENANTRY_PORT is: each listens on one of its own; "
+            ),
+        ),
         ({"LOG_LEVEL": "loud"}, "TENANTRY_LOG_LEVEL: input should be 'debug', 'info', 'warning' or 'error'"),
         ({"CLUSTERS": "{"}, "TENANTRY_CLUSTERS: is not valid JSON"),
         ({"CLUSTERS": "[{}]"}, "TENANTRY_CLUSTERS[0].name: field required"),
@@ -188,6 +206,11 @@ def test_a_wrong_setting_is_named_in_one_line(
     assert text.startswith(line)
     assert "\n" not in text
     assert "hunter2" not in text
+
+
+def test_only_ports_that_are_listened_on_must_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed = {"HOST": "0.0.0.0", "EXTERNAL_URL": "https://t.example.com"}  # noqa: S104
+    _read(monkeypatch, PORT="8443", **deployed)  # with no certificate there is no HTTPS
 
 
 def test_what_kubernetes_sets_for_a_service_is_no_misspelling(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,23 @@ async def test_who_may_not_is_told_what_is_missing(v1: Application) -> None:
         assert refused.body["detail"].endswith(' cannot get path "/v1/me/sessions": only a person who is signed in may')
 
 
+async def test_in_a_tenant_nobody_is_told_to_get_what_only_the_platform_has(v1: Application) -> None:
+    tenant_id = (await v1.tenant("acme"))["status"]["tenantID"]
+    async with v1.as_key("resources:read", tenant_id=tenant_id) as key:
+        refused = await key.post("/v1/tenants/acme/keys", {})
+        assert refused.body["detail"] == (
+            'you cannot post path "/v1/tenants/acme/keys": the permission keys:write is missing, which comes with the '
+            "scope keys:write"
+        )
+        assert refused.headers["WWW-Authenticate"].endswith('scope="keys:write"')
+        refused = await key.get("/v1/users")
+        assert refused.body["detail"] == (
+            'you cannot get path "/v1/users": the permission users:read is missing, which nobody has in a tenant: it '
+            "is for the platform"
+        )
+        assert "WWW-Authenticate" not in refused.headers
+
+
 async def test_an_idempotency_key_belongs_to_its_operation(v1: Application) -> None:
     await v1.tenant("acme")
     made = await v1.post(KEYS, {"name": "ci", "scopes": ["platform:read"]}, idempotency_key="k")

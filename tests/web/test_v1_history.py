@@ -7,8 +7,11 @@ import pytest
 
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import PLAN, TENANT, Address
+from tenantry.model.permissions import Role
 from tenantry.services.resources.records import Source
+from tenantry.storage import memberships
 from tests.support.application import KUBERNETES, Application
+from tests.support.people import add_member, add_session, add_user, browser
 
 APPLY = "application/apply-patch+yaml"
 CONFIGS = "namespaces/tenantry-system/configs"
@@ -72,6 +75,32 @@ async def test_a_rollback_takes_no_fields_from_their_managers(v1: Application) -
     for name in ("Good", "Better"):
         applied = await v1.call("PATCH", path, file_of(name), content_type=APPLY)
         assert (applied.status, applied.body["spec"]["displayName"]) == (200, name)
+
+
+async def test_who_may_know_the_author_is_told_their_address(v1: Application) -> None:
+    await v1.tenant("acme", "1")
+    tenant_id = (await v1.get("/v1/tenants/acme")).body["status"]["tenantID"]
+    owner = await add_user(v1.server)
+    await add_member(v1.server, tenant_id, owner, Role.OWNER)
+    cookie = await add_session(v1.server, owner, tenant_id)
+    async with browser(v1.server, cookie) as ada:
+        body, one = {"displayName": "2"}, "/v1/tenants/acme/revisions/2"
+        assert (await ada.call("PATCH", "/v1/tenants/acme", body)).status == 200
+        newest, first = await ada.items("/v1/tenants/acme/revisions")
+        assert (newest["author"], newest["authorEmail"]) == (f"user:{owner.id}", owner.email)
+        assert "authorEmail" not in first
+        assert (await v1.get(one)).body["authorEmail"] == owner.email
+        for scopes, knows in ((["platform:read"], False), (["resources:read", "members:read"], True)):
+            async with v1.as_key(*scopes) as key:
+                assert ("authorEmail" in (await key.get(one)).body) is knows
+        async with v1.as_key("resources:read", tenant_id=tenant_id) as key:
+            assert "authorEmail" not in (await key.get(one)).body
+        gone = await v1.call("DELETE", f"/v1/tenants/acme/members/{owner.id}")
+        assert gone.code == "last_owner"
+    await v1.server.services.db.run(memberships.delete, tenant_id, owner.id, write=True)
+    async with v1.as_key("resources:read", "members:read", tenant_id=tenant_id) as key:
+        assert "authorEmail" not in (await key.get(one)).body  # they are somebody else's by now
+    assert (await v1.get(one)).body["authorEmail"] == owner.email
 
 
 async def test_revisions_are_paged_newest_first(acme: Application) -> None:

@@ -91,6 +91,12 @@ async def test_an_invite_is_seen_by_its_tenant_and_its_link_once(v1: Application
     ]  # fmt: skip
 
 
+async def test_all_that_is_wrong_is_told_at_once(v1: Application) -> None:
+    await a_tenant(v1)
+    refused = await v1.post(INVITES, {"email": "ada", "role": "boss", "mail": 1})
+    assert [error["path"] for error in refused.body["errors"]] == ["email", "role", "mail"]
+
+
 @pytest.mark.parametrize(
     "email", ["", "ada", "a@b", "ada@example.com\n", "a b@example.com", "x" * 250 + "@example.com"]
 )

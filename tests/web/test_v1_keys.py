@@ -77,6 +77,10 @@ async def test_a_revocation_is_answered_once(v1: Application) -> None:
         ({"lifetimeSeconds": 1.5}, ["lifetimeSeconds"]),
         ({"lifetimeSeconds": 10**30}, ["lifetimeSeconds"]),
         ({"allowedCIDRs": ["10.0.0.0/8", "10.0.0.1/8"]}, ["allowedCIDRs[1]"]),
+        (
+            {"name": "a\nb", "scopes": ["root"], "lifetimeSeconds": -1, "allowedCIDRs": ["x"], "owner": "local-admin"},
+            ["name", "scopes[0]", "lifetimeSeconds", "allowedCIDRs[0]", "owner"],
+        ),
         ({"owner": "local-admin"}, ["owner"]),
         ({"tenantID": "x"}, ["tenantID"]),
     ],

@@ -83,6 +83,9 @@ async def test_nobody_gives_or_takes_more_than_they_hold(
     async with browser(v1.server, cookie) as api:
         done = await (api.call("PATCH", path, {"role": role}) if role else api.call("DELETE", path))
         assert done.status == status, done.body
+        if status == 403 and caller is Role.ADMIN:
+            refused = "you cannot give or take the role owner: it is above yours, which is admin"
+            assert done.body["detail"] == refused
     found = await v1.server.services.db.run(memberships.get, acme, user)
     if status == 403:
         assert found

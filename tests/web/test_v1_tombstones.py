@@ -50,6 +50,20 @@ async def test_a_deleted_tenant_comes_back_as_it_was(stored_v1: Application) -> 
     ]
 
 
+async def test_who_makes_it_again_is_told_that_it_is_the_old_one(stored_v1: Application) -> None:
+    tenant_id = await _bury(stored_v1)
+    deleted_at = (await stored_v1.get(PATH)).body["deletedAt"]
+    warned = f'299 - "Tenant \\"acme\\" was brought back; it was deleted at {deleted_at}"'
+    path = f"{KUBERNETES}/tenants/acme?fieldManager=ci"
+    tried = await stored_v1.call("PATCH", f"{path}&dryRun=All", DOCUMENT, content_type=APPLY)
+    made = await stored_v1.call("PATCH", path, DOCUMENT, content_type=APPLY)
+    assert (made.status, made.body["status"]["tenantID"]) == (201, tenant_id)
+    assert (tried.headers["Warning"], made.headers["Warning"]) == (warned, warned)
+    newest = (await stored_v1.items("/v1/tenants/acme/revisions"))[0]
+    assert (newest["revision"], newest["message"]) == (2, f"brought back; it was deleted at {deleted_at}")
+    assert "Warning" not in (await stored_v1.call("PATCH", path, DOCUMENT, content_type=APPLY)).headers
+
+
 async def test_its_fields_belong_to_whom_they_belonged(v1: Application) -> None:
     await v1.create("plans", "pro", {"displayName": "Pro"})
     apply = f"{KUBERNETES}/tenants/acme?fieldManager=ci"

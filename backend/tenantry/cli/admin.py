@@ -116,17 +116,20 @@ def _complete_id(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 
 @key.command(name="revoke")
-@click.argument("identifier", metavar="ID", shell_complete=_complete_id)
+@click.argument("which", metavar="NAME|ID", shell_complete=_complete_id)
 @local
-async def revoke_key(settings: Settings, identifier: str) -> None:
+async def revoke_key(settings: Settings, which: str) -> None:
     """Take an API key back: within a second its requests are refused.
 
+    Where several keys have the name, name one by its ID.
+
     \b
-    Example:
+    Examples:
+      tenantry admin key revoke grafana
       tenantry admin key revoke 7Qm2xW9LrT4bVh1c        an ID of `tenantry admin key list`
     """
     async with open_existing(settings) as services:
-        found = await services.keys.revoke(ACTOR, identifier)
+        found = await services.keys.revoke(ACTOR, await _identify(services.keys, which))
         click.echo(f"revoked {found.id} ({found.name})")
 
 
@@ -225,7 +228,8 @@ async def rotate_signing_keys(settings: Settings) -> None:
 async def drop_signing_key(settings: Settings) -> None:
     """Delete the key that signs, when somebody else may have it, and let a new one sign at once.
 
-    Every token that it has signed is refused within a second; people stay signed in, and clients get new tokens.
+    Every token that it has signed is refused within a second; people stay signed in, and clients get new tokens. After
+    the key in TENANTRY_KEY_FILE is lost for good, a server starts with another one once this was done.
 
     \b
     Example:
@@ -243,6 +247,18 @@ async def _each(keys: Keys) -> AsyncIterator[ApiKey]:
         for each in page:
             yield each
         after = page[-1].id
+
+
+async def _identify(keys: Keys, which: str) -> str:
+    """The ID of the key that is meant by its name, if it is no ID itself."""
+    found = [key async for key in _each(keys)]
+    named = [key.id for key in found if key.name == which and not key.revoked_at]
+    if not named or any(key.id == which for key in found):
+        return which
+    if len(named) > 1:
+        message = f'{len(named)} API keys have the name "{which}": name one by its ID, {" or ".join(named)}'
+        raise TenantryError(Code.CONFLICT, message)
+    return named[0]
 
 
 def _scopes(found: ApiKey) -> str:

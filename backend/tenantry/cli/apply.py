@@ -20,9 +20,10 @@ from tenantry.cli.remote import Remote, remote
 from tenantry.client.errors import UnreachableError
 from tenantry.client.resources import Document, Resources
 from tenantry.client.session import Request
+from tenantry.client.tenants import Tenants
 from tenantry.exitcodes import Exit
 from tenantry.model.errors import Code, FieldCode, TenantryError
-from tenantry.model.kinds import KINDS, Address
+from tenantry.model.kinds import KINDS, TENANT, Address
 
 #: requests at a time: the server commits in one go what arrives together
 CONCURRENCY = 16
@@ -36,6 +37,7 @@ class Outcome(StrEnum):
     """What became of a document."""
 
     CREATED = "created"
+    RETURNED = "brought back"
     CONFIGURED = "configured"
     UNCHANGED = "unchanged"
     FAILED = "failed"
@@ -57,6 +59,7 @@ async def apply(
 ) -> None:
     """Create or change what manifests describe, by server-side apply.
 
+    A deleted tenant that is among them comes back with its identity, keys and history, until its tombstone is purged.
     Plans come before tenants, and tenants before configs, whatever the order of the files. Each is checked first as
     `tenantry validate` does. One that fails stops none of the others: standard error says where it stands and why, and
     the exit code is 1, or 77 when none was allowed. Ctrl-C, and a server that is lost on the way, end it before its
@@ -70,7 +73,7 @@ async def apply(
     """
     await target.session.send(Request(method="GET", path="/v1/me"))  # one line when nothing can succeed, not thousands
     found = list(manifests.read(sources, recursive=recursive))
-    run = _Run(target.resources, len(found), force=force_conflicts, dry_run=dry_run)
+    run = _Run(target.resources, Tenants(target.session), len(found), force=force_conflicts, dry_run=dry_run)
     try:
         with progress(len(found)) as lines:
             work: list[Named] = []
@@ -89,8 +92,9 @@ async def apply(
 class _Run:
     """The work of one call, and how it went so far."""
 
-    def __init__(self, resources: Resources, total: int, *, force: bool, dry_run: bool) -> None:
+    def __init__(self, resources: Resources, tenants: Tenants, total: int, *, force: bool, dry_run: bool) -> None:
         self._resources = resources
+        self._tenants = tenants
         self._total = total
         self._force = force
         self._dry_run = dry_run
@@ -135,7 +139,7 @@ class _Run:
         text = ", ".join(
             f"{self._counts[outcome]} {outcome}"
             for outcome in Outcome
-            if self._counts[outcome] or outcome is not Outcome.UNKNOWN
+            if self._counts[outcome] or outcome not in {Outcome.RETURNED, Outcome.UNKNOWN}
         )
         if untried := self._total - self._counts.total():
             text += f", {untried} not tried"
@@ -180,9 +184,10 @@ class _Run:
             if error.code is not Code.NOT_FOUND:
                 raise
             before = None
+        returns = before is None and work.at.kind is TENANT and await self._tenants.can_come_back(work.at.name)
         after = await self._resources.apply(work.at, work.found.tree, force=self._force, dry_run=self._dry_run)
         if before is None:
-            return Outcome.CREATED
+            return Outcome.RETURNED if returns else Outcome.CREATED
         return Outcome.UNCHANGED if _wanted(before) == _wanted(after) else Outcome.CONFIGURED
 
 

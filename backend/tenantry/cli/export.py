@@ -21,7 +21,7 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 @click.command()
 @click.argument("kinds", metavar="[KIND,...]", default="all")
-@click.option("-l", "--selector", default="", help="Only what has these labels.")
+@output.selector("Only what has these labels.")
 @remote
 async def export(target: Remote, kinds: str, *, selector: str) -> None:
     """Print plans, tenants and configs as YAML that `tenantry apply` takes.

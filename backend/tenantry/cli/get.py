@@ -33,7 +33,7 @@ class _Shape:
 @click.command()
 @click.argument("words", metavar="KIND [NAME]...", nargs=-1, required=True, shell_complete=complete_object)
 @click.option("-o", "--output", "form", type=click.Choice(FORMS), help="Whole objects, names, or a wider table.")
-@click.option("-l", "--selector", default="", help="Only with these labels, such as `ring=internal,tier in (a, b)`.")
+@output.selector("Only with these labels, such as `ring=internal,tier in (a, b)`.")
 @output.namespace
 @click.option("-A", "--all-namespaces", is_flag=True, help="Configs of all namespaces.")
 @remote

@@ -46,8 +46,13 @@ async def history(target: Remote, words: tuple[str, ...], *, revision: int | Non
         if revision is not None:
             click.echo(output.as_yaml(await revisions.revision(at, revision)))
             return
-        rows = [[each.get(part) for part in _COLUMNS] async for each in revisions.revisions(at)]
+        rows = [[_cell(each, part) for part in _COLUMNS] async for each in revisions.revisions(at)]
     click.echo(table.render(list(_COLUMNS.values()), rows))
+
+
+def _cell(revision: Mapping[str, Any], part: str) -> Any:
+    """People by their e-mail address, where the reader may know it."""
+    return revision.get("authorEmail", revision["author"]) if part == "author" else revision.get(part)
 
 
 @click.command()

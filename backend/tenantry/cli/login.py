@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from tenantry.cli.connection import server_option
+from tenantry.cli import connection
 from tenantry.cli.exits import exit_of, fail
 from tenantry.cli.place import UnknownPlaceError, goes_first, locate
 from tenantry.client.logins import Login, Logins
@@ -45,13 +45,8 @@ def _asynchronous(function: Callable[..., Coroutine[Any, Any, None]]) -> Callabl
 
 
 @click.command()
-@server_option
-@click.option(
-    "--ca-file",
-    envvar="TENANTRY_CA_FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="CA that signed its certificate; the system's by default. [TENANTRY_CA_FILE]",
-)
+@connection.server
+@connection.ca_file
 @click.option("--device", is_flag=True, help="With a browser on another machine: show a code to enter there.")
 @_asynchronous
 async def login(server: str | None, ca_file: Path | None, *, device: bool) -> None:
@@ -93,10 +88,12 @@ async def login(server: str | None, ca_file: Path | None, *, device: bool) -> No
 
 
 @click.command()
-@server_option
+@connection.server
 @_asynchronous
 async def logout(server: str | None) -> None:
     """Sign out: the server takes the tokens back, and this machine forgets them.
+
+    The kubeconfig of `tenantry login` goes with the last sign-in; as long as there are others, it is for one of them.
 
     \b
     Example:
@@ -110,12 +107,14 @@ async def logout(server: str | None) -> None:
         return
     async with AuthorizationServer(found.server, found.ca) as issuer:
         await issuer.revoke(found.revocation_endpoint, found.refresh)
-    logins.remove(found.server)
+    left = logins.remove(found.server)
     click.echo(f"You are signed out of {found.server}.")
+    became = f"is for {left} now" if left else "is removed: unset KUBECONFIG if it names that"
+    click.echo(f"The kubeconfig {logins.kubeconfig} {became}.", err=True)
 
 
 @click.command()
-@server_option
+@connection.server
 @_asynchronous
 async def token(server: str | None) -> None:
     """Print an access token of who is signed in; for kubectl as an ExecCredential.

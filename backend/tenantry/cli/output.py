@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
 import orjson
 
 from tenantry.model import yamldoc
+from tenantry.model.errors import TenantryError
 from tenantry.model.kinds import BY_NAME, Address
+from tenantry.model.selectors import parse_labels
 
 Document = dict[str, Any]
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 namespace = click.option("-n", "--namespace", help="Namespace of configs; the kubeconfig's by default.")
+
+
+def _check_selector(_: click.Context, __: click.Parameter, text: str) -> str:
+    try:
+        parse_labels(text)
+    except TenantryError as error:
+        raise click.BadParameter(f'"{text}": {error.message}') from None
+    return text
+
+
+def selector(description: str) -> Callable[[Command], Command]:
+    """The option -l: which objects, by their labels; what is wrong with it is told before a server is asked."""
+    return click.option("-l", "--selector", default="", callback=_check_selector, help=description)
 
 
 def as_list(documents: Sequence[Document]) -> Document:

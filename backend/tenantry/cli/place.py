@@ -161,19 +161,17 @@ def _find_known(server: str | None) -> kubeconfig.Access | None:
     theirs = tuple(map(Path, filter(None, os.environ.get("KUBECONFIG", "").split(os.pathsep))))
     candidates = [(_own_kubeconfig(),), theirs]
     first = candidates if os.environ.get("TENANTRY_DATA_DIR") else reversed(candidates)
-    logins = Logins()
-    for paths in (*first, (logins.kubeconfig,)):
+    for paths in (*first, (Logins().kubeconfig,)):
         try:
             access = kubeconfig.read(*paths)
         except FileNotFoundError:
             if paths and paths == theirs:
                 missing = " and no ".join(map(str, paths))
-                raise kubeconfig.KubeconfigError(f"KUBECONFIG: there is no {missing}") from None
+                message = f"KUBECONFIG: there is no {missing}"
+                if Logins().kubeconfig in paths:
+                    message += ": nobody is signed in any more: unset it, or tenantry login --server URL"
+                raise kubeconfig.KubeconfigError(message) from None
             continue
-        except kubeconfig.KubeconfigError:
-            if paths == (logins.kubeconfig,) and not logins.servers():  # everybody has signed out
-                continue
-            raise
         if server is None or named_alike(access.server) == named_alike(server.rstrip("/")):
             return access
     return None

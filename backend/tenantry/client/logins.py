@@ -78,10 +78,20 @@ class Logins:
         with self._locked():
             self._write({**self._read(), login.server: login}, current=login.server)
 
-    def remove(self, server: str) -> None:
-        """Forget the sign-in at ``server``."""
+    def remove(self, server: str) -> str:
+        """Forget the sign-in at ``server``, and with the last one the files.
+
+        Returns:
+            The server that the kubeconfig is for now, empty without one.
+        """
         with self._locked():
-            self._write({name: login for name, login in self._read().items() if name != server})
+            left = {name: login for name, login in self._read().items() if name != server}
+            if left:
+                self._write(left)
+                return self._current(left)
+            for path in (self.kubeconfig, self._file):  # kubectl would take one without contexts for localhost:8080
+                path.unlink(missing_ok=True)
+            return ""
 
     async def token(self, server: str) -> tuple[str, float]:
         """An access token for ``server``, refreshed if need be, and until when it may be used, in epoch seconds.

@@ -198,7 +198,8 @@ class AuthorizationServer:
         except TimeoutError:
             raise UnreachableError(Code.TIMEOUT, f"{_origin(url)} did not answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(Code.UNAVAILABLE, f"{_origin(url)} cannot be reached: {reason_of(error)}") from None
+            why = reason_of(error, url)
+            raise UnreachableError(Code.UNAVAILABLE, f"{_origin(url)} cannot be reached: {why}") from None
         if status >= 500:  # noqa: PLR2004 - its fault
             raise UnreachableError(Code.UNAVAILABLE, f"{_origin(url)} answered {status}")
         try:

@@ -30,6 +30,8 @@ APPLY = "application/apply-patch+yaml"  # of which JSON is a part
 #: worth another attempt, if the request may be repeated
 _PASSING = frozenset({Code.UNAVAILABLE, Code.TIMEOUT, Code.TOO_MANY_REQUESTS})
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
+#: what OpenSSL makes of an answer in plain text, in its releases
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
 
 
@@ -153,7 +155,8 @@ class Session:
         except TimeoutError:
             raise UnreachableError(Code.TIMEOUT, f"{self.url} did not answer in time") from None
         except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {reason_of(error)}") from None
+            why = reason_of(error, self.url)
+            raise UnreachableError(Code.UNAVAILABLE, f"{self.url} cannot be reached: {why}") from None
 
     def _parse(self, body: bytes) -> Any:
         try:
@@ -194,12 +197,16 @@ def trust(ca: Path | str | None, certificate: tuple[str, str] | None = None) -> 
     return context
 
 
-def reason_of(error: Exception) -> str:
-    """Why a connection failed, without aiohttp's own words around it."""
+def reason_of(error: Exception, url: str) -> str:
+    """Why a connection to ``url`` failed, without aiohttp's own words around it."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         why = getattr(error.certificate_error, "verify_message", error.certificate_error)
         return f"its certificate is not trusted: {why}; name its CA with --ca-file (of `make run`: .tenantry/ca.crt)"
+    if isinstance(error, aiohttp.ServerDisconnectedError) and url.startswith("http:"):
+        return "it hung up: if that is a port for HTTPS, write https://"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, ssl.SSLError) and cause.reason in _NO_TLS:
+        return "it does not speak TLS there: if that is a port for plain HTTP, write http://"
     if isinstance(cause, OSError) and cause.errno:
         return str(cause.strerror) if isinstance(cause, socket.gaierror | ssl.SSLError) else os.strerror(cause.errno)
     return str(error) or type(error).__name__

@@ -111,7 +111,8 @@ MEANINGS = {
     Code.LAST_OWNER: "The last owner of a tenant, or administrator of the platform, who is not disabled cannot go. "
     "Make another first.",
     Code.LIMIT_REACHED: "There are as many of these as there may be. The message says of what, and what can go.",
-    Code.MISDIRECTED: "The `Host` is none of this server's. Use its external URL, or add the host to the settings.",
+    Code.MISDIRECTED: "The `Host` is none of this server's. Use its external URL, or add the host to "
+    "TENANTRY_ALLOWED_HOSTS.",
     Code.TOO_MANY_REQUESTS: "The caller is over its rate limit. Wait for as long as `Retry-After` says.",
     Code.INTERNAL: "A fault of the server. Its log has the cause, by the request id.",
     Code.UNAVAILABLE: "The database is away or the server is too busy. Try again after `Retry-After`.",

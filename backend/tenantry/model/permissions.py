@@ -136,6 +136,13 @@ def permissions_for(scopes: Iterable[str], tenant_id: str) -> frozenset[Permissi
     return permissions_of(scopes) & OF_TENANTS if tenant_id else permissions_of(OF_THE_PLATFORM & {*scopes})
 
 
+def scopes_with(permission: Permission, tenant_id: str) -> tuple[str, ...]:
+    """The scopes that bring it to a credential of that tenant, which can have none of the platform's, or of none."""
+    return tuple(
+        scope for scope in SCOPES if permission in SCOPES[scope] and not (tenant_id and scope in OF_THE_PLATFORM)
+    )
+
+
 def permissions_of(scopes: Iterable[str]) -> frozenset[Permission]:
     """What a credential with these scopes lets through; one that nobody knows lets nothing through."""
     granted = (SCOPES[scope] for scope in scopes if scope in SCOPES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import TENANT
-from tenantry.model.permissions import FREE, SCOPES, Permission, permissions_of
+from tenantry.model.permissions import FREE, Permission, permissions_of, scopes_with
 from tenantry.storage import resources
 from tenantry.storage.db import Database
 
@@ -29,17 +29,16 @@ def require(actor: Actor, permission: Permission) -> None:
         TenantryError: ``FORBIDDEN``.
     """
     if not actor.may(permission):
-        message = f"{actor.name} does not have the permission {permission}"
+        message = f"you do not have the permission {permission}"
         raise TenantryError(Code.FORBIDDEN, message, scope=missing_scope(actor, permission))
 
 
 def missing_scope(actor: Actor, permission: Permission) -> str:
-    """The scope that ``actor``'s token lacks for that permission; empty when it is not for want of one."""
+    """The scope that ``actor``'s token lacks for that permission; empty when it lacks none that it could have."""
     if permission in FREE or not (actor.scopes or actor.client_id) or permission in permissions_of(actor.scopes):
         return ""
-    if permission in SCOPES:
-        return str(permission)
-    return next(scope for scope in SCOPES if permission in SCOPES[scope])
+    brought_by = scopes_with(permission, actor.tenant_id)
+    return str(permission) if permission in brought_by else next(iter(brought_by), "")
 
 
 def suspended(actor: Actor) -> TenantryError:

@@ -26,6 +26,7 @@ _chains = Rows(Chain, _chain)
 _COUNT_WAITING = Statement(
     _event.select(_event.tenant_id, peewee.fn.COUNT(_event.id)).where(_event.position == 0).group_by(_event.tenant_id)
 )
+_SIGNED = Statement(_chains.select)
 _GET = Statement(_chains.select.where(_chain.tenant_id == arg("tenant_id")))
 _OWNERS = Statement(_chain.select(_chain.tenant_id).union(_event.select(_event.tenant_id).distinct()))
 _SEALED = Statement(
@@ -93,6 +94,11 @@ def ends(unit: Unit, tenant_ids: Collection[str]) -> dict[str, Chain | None]:
             chain = None
         found[tenant_id] = chain
     return found
+
+
+def signed(unit: Unit) -> list[Chain]:
+    """The chain of every tenant of which a row was sealed."""
+    return _chains.all(unit.execute(_SIGNED))
 
 
 def owners(unit: Unit) -> list[str]:

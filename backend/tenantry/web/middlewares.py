@@ -260,7 +260,8 @@ def _host_check(allowed: frozenset[str]) -> Callable[[str | None], None]:
         if not colon or not port.isdigit():
             name = host.lower()
         if name.strip("[]") not in allowed:
-            raise TenantryError(Code.MISDIRECTED, f"this server does not answer for the host {host}")
+            message = f"this server does not answer for the host {host}: TENANTRY_ALLOWED_HOSTS can name it"
+            raise TenantryError(Code.MISDIRECTED, message)
 
     return check
 

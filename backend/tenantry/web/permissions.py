@@ -7,13 +7,14 @@ from aiohttp import web
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_PLURAL
-from tenantry.model.permissions import FREE, ROLES, SCOPES, Permission
+from tenantry.model.permissions import FREE, ROLES, Permission, scopes_with
 from tenantry.model.quoting import quote
 from tenantry.model.resource import API_VERSION, GROUP
 from tenantry.services.refusals import RefusedError
 from tenantry.services.standing import Standing
 from tenantry.services.tenancy import missing_scope, suspended
 from tenantry.web.authentication import ANONYMOUS
+from tenantry.web.errors import is_kubernetes
 from tenantry.web.query import flag
 from tenantry.web.rendering import FACTOR
 from tenantry.web.routes import SERVICES
@@ -42,7 +43,7 @@ async def refusal(request: web.Request, actor: Actor, template: str, needs: Perm
     if name and not await _may_know(request.app[SERVICES].standing, actor, name):
         return RefusedError(f'there is no Tenant "{name}"', actor, Code.NOT_FOUND)
     scope = missing_scope(actor, needs)
-    error = _forbidden(request, actor, _lack(needs, scope))
+    error = _forbidden(request, actor, _lack(actor, needs, scope))
     error.scope = scope
     return error
 
@@ -62,8 +63,8 @@ async def _may_know(standing: Standing, actor: Actor, name: str) -> bool:
 
 
 def _forbidden(request: web.Request, actor: Actor, lack: str) -> TenantryError:
-    """The words are those of apiserver's ``responsewriters.ForbiddenStatusError``; its reason is what is missing."""
-    user = f"User {quote(actor.name)} cannot"
+    """What is missing, at Kubernetes paths in the words of apiserver's ``responsewriters.ForbiddenStatusError``."""
+    user = f"User {quote(actor.name)} cannot" if is_kubernetes(request.path) else "you cannot"
     parts = request.path.removeprefix(_PREFIX).split("/")
     namespace = ""
     if parts[0] == "namespaces" and len(parts) > 2:  # noqa: PLR2004 - namespaces/{namespace}/{plural}
@@ -79,15 +80,17 @@ def _forbidden(request: web.Request, actor: Actor, lack: str) -> TenantryError:
     return TenantryError(Code.FORBIDDEN, message, kind=kind.name, name=name)
 
 
-def _lack(needs: Permission, scope: str) -> str:
+def _lack(actor: Actor, needs: Permission, scope: str) -> str:
     """What is missing, and what brings it: ``scope`` or one like it, or a role where it is not for want of one."""
     if needs in FREE:
         return "only a person who is signed in may"
     roles = " or ".join(role for role, brings in ROLES.items() if needs in brings)
     if scope:
-        by = f"comes with the scope {' or '.join(name for name, brings in SCOPES.items() if needs in brings)}"
+        by = f"comes with the scope {' or '.join(scopes_with(needs, actor.tenant_id))}"
+    elif roles:
+        by = f"comes with the role {roles}"
     else:
-        by = f"comes with the role {roles}" if roles else "platform administrators have"
+        by = "nobody has in a tenant: it is for the platform" if actor.tenant_id else "platform administrators have"
     return f"the permission {needs} is missing, which {by}"
 
 

@@ -102,6 +102,7 @@ async def serve(settings: Settings) -> None:
         hint = asyncio.create_task(_print_hint(server))
         await stop.wait()
         hint.cancel()
+    logger.info("stopped")
 
 
 def _stop(stop: asyncio.Event, loop: asyncio.AbstractEventLoop, number: signal.Signals) -> None:
@@ -146,7 +147,7 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
     while not lifecycle.started:
         try:
             await check_database(services)
-            await services.signing_keys.check()
+            await services.key_file.check()
             if services.settings.on_loopback:
                 token = await local_token(services.db, services.directory)
                 ca = services.directory.read(CA_CERTIFICATE) or b""

@@ -30,7 +30,6 @@ from tenantry.model.oauth import SigningKey
 from tenantry.services.audit.log import event
 from tenantry.services.encryption import Encryption
 from tenantry.services.standing import Standing
-from tenantry.settings import WrongSettingError
 from tenantry.storage import audit, changes, leases, signing_keys
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
@@ -42,12 +41,6 @@ RETIRED_US = 3600 * 1_000_000
 LEASE, LEASE_SECONDS = "signing-keys", 10.0
 RSA_BITS = 2048
 
-#: what there is to do about an encryption key that reads none of them
-LOST = (
-    "TENANTRY_KEY_FILE: the key is not the one of this database's secrets (on loopback without the setting: that of "
-    "encryption-key in the data directory): put the right one there and start the server again; only if it is lost for "
-    "good, run tenantry admin signing-keys drop-active first"
-)
 #: who acts when the clock does
 _WORKER = Actor(name="worker")
 _CHANGED = Notice(kind="SigningKey", name="all")
@@ -128,19 +121,6 @@ class SigningKeys:
         if not ring.keys:
             raise TenantryError(Code.UNAVAILABLE, self.unreadable[rows[-1].id])
         return ring
-
-    async def check(self) -> None:
-        """See that one of the keys can be read, if there are any: else the encryption key is that of another database.
-
-        Without an encryption key there are no tokens, and all else is served.
-
-        Raises:
-            WrongSettingError: none can.
-            TenantryError: ``UNAVAILABLE``, the database is away.
-        """
-        rows = await self.list()
-        if rows and len(self.unreadable) == len(rows) and self._encryption.has_key:
-            raise WrongSettingError(LOST)
 
     async def rotate_when_due(self) -> None:
         """Make the next key before the active one is too old, and delete those of which nothing is good any more.

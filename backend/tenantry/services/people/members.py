@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tenantry.model import ids
 from tenantry.model.audit import describe
@@ -52,6 +53,18 @@ class Members:
         """
         return await self._db.run(_get, await find_tenant(self._db, actor, tenant), user_id)
 
+    async def addresses(self, actor: Actor, tenant_id: str, names: Iterable[str]) -> dict[str, str]:
+        """The e-mail addresses, by name as the audit log has it, of those who are people that ``actor`` may know.
+
+        Who sees all users knows everybody, and who sees members those of the tenant.
+        """
+        people = {user_id: name for name in names for kind, _, user_id in [name.partition(":")] if kind == "user"}
+        everybody = actor.may(Permission.USERS_READ)
+        if not people or not (everybody or actor.may(Permission.MEMBERS_READ)):
+            return {}
+        found = await self._db.run(partial(_known, everybody=everybody), tenant_id, people)
+        return {people[user.id]: user.email for user in found}
+
     async def set_role(self, actor: Actor, tenant: str, user_id: str, role: Role, check: Check) -> Member:
         """Give a member another role.
 
@@ -94,12 +107,13 @@ def check_grant(actor: Actor, role: Role) -> None:
         TenantryError: ``FORBIDDEN``.
     """
     needed = _right_to_give(role)
-    if not actor.may(needed) or (actor.role is not None and not actor.role.covers(role)):
-        raise TenantryError(Code.FORBIDDEN, f"{actor.name} cannot give or take the role {role}: it needs {needed}")
+    refused = f"you cannot give or take the role {role}"
+    if actor.role is not None and not actor.role.covers(role):
+        raise TenantryError(Code.FORBIDDEN, f"{refused}: it is above yours, which is {actor.role}")
+    if not actor.may(needed):
+        raise TenantryError(Code.FORBIDDEN, f"{refused}: that takes the permission {needed}")
     if missing := ROLES[role] - actor.permissions:
-        lacks = ", ".join(sorted(missing))
-        message = f"{actor.name} cannot give or take the role {role}, which may more: {lacks}"
-        raise TenantryError(Code.FORBIDDEN, message)
+        raise TenantryError(Code.FORBIDDEN, f"{refused}, which may more than you: {', '.join(sorted(missing))}")
 
 
 def needed_to_give(role: Role) -> frozenset[Permission]:
@@ -118,6 +132,11 @@ def _page(unit: Unit, tenant_id: str, after: str, limit: int) -> list[Member]:
 def _people(unit: Unit, found: Sequence[Membership]) -> list[Member]:
     known = users.find_all(unit, [membership.user_id for membership in found])
     return [Member(membership, known[membership.user_id]) for membership in found if membership.user_id in known]
+
+
+def _known(unit: Unit, tenant_id: str, user_ids: Iterable[str], *, everybody: bool) -> list[User]:
+    shown = [each for each in user_ids if everybody or memberships.get(unit, tenant_id, each)]
+    return list(users.find_all(unit, shown).values())
 
 
 def _get(unit: Unit, tenant_id: str, user_id: str) -> Member:

@@ -200,18 +200,20 @@ class ResourceService:
     async def _store(
         self, actor: Actor, new: Candidate, options: Options, action: str, beside: Beside | None = None
     ) -> Written:
-        current, resource = new.current, new.resource
+        current, warnings = new.current, new.warnings
         if current is not None:
             check_writable(new.kind, current)
             if new.unchanged:
-                return Written(resource=current, warnings=new.warnings)
-            if _is_let_go(resource):
-                return await self._remove(actor, new.kind, current, options, resource)
+                return Written(resource=current, warnings=warnings)
+            if _is_let_go(new.resource):
+                return await self._remove(actor, new.kind, current, options, new.resource)
         if options.dry_run:
-            await self._db.run(transactions.check_storable, new)
+            stored = await self._db.run(transactions.check_storable, new)
         else:
-            resource = await self._db.run(transactions.put, actor, new, action, beside, write=True)
-        return Written(resource=resource, created=current is None, warnings=new.warnings)
+            stored = await self._db.run(transactions.store, actor, new, action, beside, write=True)
+        if stored.instead:
+            warnings += (f'{new.kind.name} "{new.resource.name}" was {stored.instead}',)
+        return Written(resource=stored.resource, created=current is None, warnings=warnings)
 
     async def _remove(
         self, actor: Actor, kind: Kind, current: Resource, options: Options, last: Resource | None = None

@@ -13,7 +13,7 @@ from tenantry.model.audit import AuditEvent
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import TENANT
-from tenantry.model.resource import API, API_VERSION, Resource, Tombstone, timestamp
+from tenantry.model.resource import API, API_VERSION, Resource, Tombstone
 from tenantry.services import answers
 from tenantry.services.answers import Once
 from tenantry.services.attempts import retrying
@@ -97,8 +97,7 @@ def _revived(buried: Tombstone) -> Candidate:
     document = {"apiVersion": API_VERSION, "kind": TENANT.name, "metadata": metadata, "spec": last["spec"]}
     writer = Writer(manager=MANAGER, now=ids.now_micros(), settled="managedFields" in metadata)
     new = candidate.create(TENANT, document, "", writer)
-    note = f"brought back; it was deleted at {timestamp(buried.deleted_at)}"
-    return replace(new, resource=replace(new.resource, tenant_id=buried.tenant_id), message=note)
+    return replace(new, resource=replace(new.resource, tenant_id=buried.tenant_id))
 
 
 def _release(unit: Unit, buried: Tombstone, event: AuditEvent) -> None:

@@ -17,7 +17,7 @@ from tenantry.model.config import ConfigSpec
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.kinds import BY_NAME, PLAN, TENANT, Kind
-from tenantry.model.resource import API, Change, Resource, Revision, Tombstone, Verb
+from tenantry.model.resource import API, Change, Resource, Revision, Tombstone, Verb, timestamp
 from tenantry.model.selectors import EVERYTHING, Operator, Requirement, Selector
 from tenantry.model.tenant import TenantSpec
 from tenantry.services.audit.log import event
@@ -33,6 +33,14 @@ Beside = Callable[[Unit, Resource | None, Resource], None]
 _ALL = 2**31
 #: tenants that a Plan with more of them names when it cannot be deleted
 _NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a write came to, and where that is another thing than was asked for, which: "brought back; ..."."""
+
+    resource: Resource
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +108,15 @@ def _visible_fields(unit: Unit, actor: Actor, query: Query) -> Selector:
     return Selector((*query.fields.requirements, Requirement("metadata.name", Operator.IN, (name or "",))))
 
 
-def check_storable(unit: Unit, new: Candidate) -> None:
-    """What a dry run can learn from the database: whether the name of a new object is free."""
+def check_storable(unit: Unit, new: Candidate) -> Stored:
+    """What a dry run can learn from the database: whether the name of a new object is free, or brings one back."""
     resource = new.resource
-    if new.current is None:
-        if resources.get(unit, *resource.key):
-            raise _exists(new.kind, resource.name)
-        if new.kind is TENANT:
-            _check_tombstone(unit, resource, ids.now_micros())
+    if new.current is not None:
+        return Stored(resource)
+    if resources.get(unit, *resource.key):
+        raise _exists(new.kind, resource.name)
+    buried = _check_tombstone(unit, resource, ids.now_micros()) if new.kind is TENANT else None
+    return Stored(resource, _return_of(buried) if buried else "")
 
 
 def check_deletable(unit: Unit, kind: Kind, current: Resource) -> None:
@@ -127,18 +136,25 @@ def check_deletable(unit: Unit, kind: Kind, current: Resource) -> None:
 
 def put(unit: Unit, actor: Actor, new: Candidate, action: str, beside: Beside | None = None) -> Resource:
     """Store a candidate: row, claims, revision, audit, what is written ``beside`` it, and the clock last."""
+    return store(unit, actor, new, action, beside).resource
+
+
+def store(unit: Unit, actor: Actor, new: Candidate, action: str, beside: Beside | None = None) -> Stored:
+    """As :func:`put`, and say when another thing was done than ``action``."""
     change = stage(unit, actor, new, action)
     if beside:
         beside(unit, new.current, change.resource)
     (stored,) = changes.commit(unit, [change])
-    return stored
+    return Stored(stored, change.audit.message if change.audit and change.audit.action != action else "")
 
 
 def stage(unit: Unit, actor: Actor, new: Candidate, action: str) -> PendingChange:
     """As :func:`put`, among other changes of the unit: what is to be committed."""
-    resource, current = new.resource, new.current
+    resource, current, message = new.resource, new.current, new.message
     if current is None:
-        resource, action = _identify(unit, resource, action)
+        resource, buried = _identify(unit, resource)
+        if buried:
+            action, message = "undelete", _return_of(buried)
     if new.typed is not None:
         resource = meaning.evaluate(unit, resource, new.typed, resource.updated_at, publishes=new.spec_changed)
     if current is None:
@@ -146,7 +162,7 @@ def stage(unit: Unit, actor: Actor, new: Candidate, action: str) -> PendingChang
     else:
         resources.update(unit, resource, current.seq, new.labels if new.labels != new.prev_labels else None)
     if new.spec_changed:
-        revisions.append(unit, _revision(resource, actor, new.message))
+        revisions.append(unit, _revision(resource, actor, message))
         if isinstance(new.typed, ConfigSpec):
             revisions.prune(unit, (*resource.key, resource.tenant_id), new.typed.revision_history_limit)
     meaning.touch_others(unit, current, resource, resource.updated_at)
@@ -155,7 +171,7 @@ def stage(unit: Unit, actor: Actor, new: Candidate, action: str) -> PendingChang
         verb=Verb.MODIFIED if current else Verb.ADDED,
         prev_labels=new.prev_labels,
         at=resource.updated_at,
-        audit=_audit(actor, action, resource, new.message, new.difference or "{}"),
+        audit=_audit(actor, action, resource, message, new.difference or "{}"),
     )
 
 
@@ -191,26 +207,32 @@ def withdraw(unit: Unit, actor: Actor, current: Resource, now: int, message: str
     )
 
 
-def _identify(unit: Unit, resource: Resource, action: str) -> tuple[Resource, str]:
+def _identify(unit: Unit, resource: Resource) -> tuple[Resource, Tombstone | None]:
     """Give a new object its identity: that of the tenant which had the name, or by which its cluster knows it.
 
-    An undelete names the identity that it brings back; a cluster the one that it prefers.
+    With the tombstone that the tenant has left by which it is brought back. An undelete names the identity that it
+    brings back; a cluster the one that it prefers.
     """
     if resource.kind != TENANT.name:
-        return replace(resource, tenant_id=""), action
+        return replace(resource, tenant_id=""), None
     buried = _check_tombstone(unit, resource, resource.created_at)
     is_undelete = resource.managed_by == API and resource.tenant_id != ""
     if buried is None and not is_undelete:
         is_free = resource.tenant_id and not _is_taken(unit, resource.tenant_id) and _claim_identity(unit, resource)
-        return replace(resource, tenant_id=resource.tenant_id if is_free else ids.uuid7()), action
+        return replace(resource, tenant_id=resource.tenant_id if is_free else ids.uuid7()), None
     is_another = buried is None or (is_undelete and resource.tenant_id != buried.tenant_id)
     if buried is not None and not is_another:
         resource = replace(resource, tenant_id=buried.tenant_id)
         if _claim_identity(unit, resource) and tombstones.remove(unit, buried):
-            return resource, "undelete"
+            return resource, buried
     raise TenantryError(
         Code.CONFLICT, "its tombstone went meanwhile; try again", kind=TENANT.name, name=resource.name, raced=True
     )
+
+
+def _return_of(buried: Tombstone) -> str:
+    """What there is to tell of a tenant that is brought back."""
+    return f"brought back; it was deleted at {timestamp(buried.deleted_at)}"
 
 
 def _is_taken(unit: Unit, tenant_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import orjson
@@ -15,7 +16,7 @@ from tenantry.model.permissions import Permission
 from tenantry.model.resource import Revision, timestamp
 from tenantry.services.offload import offload
 from tenantry.web.routes import Route, Whole
-from tenantry.web.v1.conventions import Call, Nothing, PageQuery, Reply, endpoint, text_of
+from tenantry.web.v1.conventions import Call, Nothing, PageQuery, Q, Reply, endpoint, text_of
 from tenantry.web.v1.objects import etag_of, own_path, whole
 
 #: numbers below this are numbers of revisions
@@ -32,7 +33,9 @@ class RevisionSummary(View):
     checksum: str
     """SHA-256 of the spec in canonical JSON (RFC 8785), in hex."""
     author: str
-    """Who wrote it."""
+    """Who wrote it: `user:<id>`, `key:<id>`, `local-admin`, ..."""
+    author_email: str | None = None
+    """Their e-mail address, of a person whom the reader may know: a member of the tenant, or anybody."""
     message: str
     """Why, as its author says; may be empty."""
     created_at: str
@@ -103,13 +106,15 @@ async def list_revisions(call: Call[PageQuery, Nothing]) -> Reply:
         call.actor, call.address(), before=int(after) if after else _LIMIT, limit=limit + 1
     )
     page, cursor = call.page(found, limit, lambda revision: str(revision.revision))
-    return Reply(body=RevisionList(items=[RevisionSummary(**_summary(each)) for each in page], next=cursor))
+    known = await _known(call, page)
+    return Reply(body=RevisionList(items=[RevisionSummary(**_summary(each, known)) for each in page], next=cursor))
 
 
 async def get_revision(call: Call[Nothing, Nothing]) -> Reply:
     """Get one revision of a {kind}, with its spec."""
     revision = await call.services.history.get(call.actor, call.address(), call.number("revision"))
-    return Reply(body=await offload(revision.doc, _shown, revision))
+    known = await _known(call, [revision])
+    return Reply(body=await offload(revision.doc, _shown, revision, known))
 
 
 async def get_diff(call: Call[DiffQuery, Nothing]) -> Reply:
@@ -142,8 +147,15 @@ async def rollback(call: Call[Nothing, RollbackBody]) -> Reply:
     return whole(resource)
 
 
-def _shown(revision: Revision) -> str:
-    return text_of(RevisionDetail(**_summary(revision), spec=orjson.loads(revision.doc)))
+async def _known(call: Call[Q, Nothing], found: Sequence[Revision]) -> dict[str, str]:
+    """The e-mail addresses of the authors whom the caller may know; revisions of one object are of one tenant."""
+    if not found:
+        return {}
+    return await call.services.members.addresses(call.actor, found[0].tenant_id, {each.author for each in found})
+
+
+def _shown(revision: Revision, known: Mapping[str, str]) -> str:
+    return text_of(RevisionDetail(**_summary(revision, known), spec=orjson.loads(revision.doc)))
 
 
 def _told(start: int, end: int | None, found: list[Difference]) -> str:
@@ -151,12 +163,13 @@ def _told(start: int, end: int | None, found: list[Difference]) -> str:
     return text_of(Diff(from_=start, to=end, changes=changes))
 
 
-def _summary(revision: Revision) -> dict[str, Any]:
+def _summary(revision: Revision, known: Mapping[str, str]) -> dict[str, Any]:
     return {
         "revision": revision.revision,
         "generation": revision.generation,
         "checksum": revision.checksum,
         "author": revision.author,
+        "author_email": known.get(revision.author),
         "message": revision.message,
         "created_at": timestamp(revision.created_at),
     }

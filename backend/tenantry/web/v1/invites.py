@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from tenantry.model import email_address
+from tenantry.model.email_address import EmailAddress
 from tenantry.model.fields import Model, View
 from tenantry.model.identity import Invite
 from tenantry.model.permissions import Permission, Role
@@ -19,7 +20,7 @@ from tenantry.web.v1.conventions import Call, Nothing, PageQuery, Reply, endpoin
 class NewInviteBody(Model):
     """Whom to invite, as what."""
 
-    email: Annotated[str, Field(max_length=254)]
+    email: EmailAddress
     """Whom it is meant for. An account that is made with a mailed link gets this address; who has one may accept it
     with any."""
     role: Annotated[Role, Field(strict=False)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from tenantry.model import ids
 from tenantry.model.fields import Model, View
 from tenantry.model.identity import ApiKey
-from tenantry.model.permissions import Permission
+from tenantry.model.permissions import SCOPES, Permission
 from tenantry.model.resource import timestamp
 from tenantry.services.machines.keys import LIFETIME, NewKey
 from tenantry.web.routes import Route
@@ -20,18 +22,35 @@ _CENTURY = 100 * 365 * 86_400  # seconds
 _PATH = "/v1/keys"
 
 
+def _printable(name: str) -> str:
+    if name.isprintable():
+        return name
+    raise PydanticCustomError("printable", "must be printable characters")
+
+
+def _network(cidr: str) -> str:
+    try:
+        ip_network(cidr)
+    except ValueError as error:
+        raise PydanticCustomError("network", "{why}", {"why": str(error)}) from None
+    return cidr
+
+
+_SCOPES = tuple(SCOPES)
+_Scopes = Annotated[list[Literal[_SCOPES]], Field(min_length=1, max_length=16)]  # type: ignore[valid-type]
+_Network = Annotated[str, Field(max_length=49), AfterValidator(_network)]
+
+
 class NewKeyBody(Model):
     """What a new key is to be."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
     """For people: whose it is, or what for."""
-    scopes: Annotated[list[Annotated[str, Field(max_length=63)]], Field(min_length=1, max_length=16)]
-    """What it may do: `platform:read`, `members:write`, ...; at most what the caller may do."""
+    scopes: _Scopes
+    """What it may do; at most what the caller may do."""
     lifetime_seconds: Annotated[int, Field(ge=0, le=_CENTURY)] = LIFETIME
     """How long it works; 0 for ever."""
-    allowed_cidrs: Annotated[list[Annotated[str, Field(max_length=49)]], Field(max_length=64)] = Field(
-        default=[], alias="allowedCIDRs"
-    )
+    allowed_cidrs: Annotated[list[_Network], Field(max_length=64)] = Field(default=[], alias="allowedCIDRs")
     """Networks that it works from; any when empty."""
 
 
