@@ -22,6 +22,7 @@ from tenantry.model.identity import User
 from tenantry.model.permissions import Role
 from tenantry.web.authentication import SESSION_COOKIE
 from tests.cluster import tools
+from tests.cluster.processes import free_port
 from tests.support.application import Application
 from tests.support.browsing import Browser, browsing
 from tests.support.cluster import demand
@@ -234,6 +235,22 @@ async def test_a_token_is_refreshed_in_time_and_told_as_kubectl_wants_it(machine
     login = machine.logins.find(url(machine))
     assert login
     assert login.expires_at > time.time() + 600
+
+
+async def test_who_signs_out_while_the_server_is_away_is_forgotten_here(machine: Machine) -> None:
+    await sign_in(machine)
+    kept = machine.logins.find(url(machine))
+    assert kept
+    for endpoint, code in (
+        (f"https://127.0.0.1:{free_port()}/oauth/revoke", Exit.UNAVAILABLE),
+        (kept.revocation_endpoint.replace("/oauth/revoke", "/oauth/introspect"), Exit.DENIED),
+    ):
+        machine.logins.add(replace(kept, revocation_endpoint=endpoint))
+        out, err = await machine.run("logout", "--server", url(machine), code=code)
+        assert not out
+        assert f"they are forgotten here, and you take them back at {url(machine)}/account/grants: " in err
+        assert machine.logins.find(url(machine)) is None
+        assert not machine.logins.kubeconfig.exists()
 
 
 async def test_who_signs_out_is_known_nowhere_any_more(machine: Machine) -> None:

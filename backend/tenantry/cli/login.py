@@ -91,9 +91,11 @@ async def login(server: str | None, ca_file: Path | None, *, device: bool) -> No
 @connection.server
 @_asynchronous
 async def logout(server: str | None) -> None:
-    """Sign out: the server takes the tokens back, and this machine forgets them.
+    """Sign out: this machine forgets the tokens, and the server takes them back.
 
-    The kubeconfig of `tenantry login` goes with the last sign-in; as long as there are others, it is for one of them.
+    When the server cannot be reached they are forgotten all the same, and the command fails and says where to take them
+    back. The kubeconfig of `tenantry login` goes with the last sign-in; as long as there are others, it is for one of
+    them.
 
     \b
     Example:
@@ -105,12 +107,16 @@ async def logout(server: str | None) -> None:
     if found is None:
         click.echo(f"Nobody is signed in at {url}{logins.elsewhere()}.", err=True)
         return
-    async with AuthorizationServer(found.server, found.ca) as issuer:
-        await issuer.revoke(found.revocation_endpoint, found.refresh)
     left = logins.remove(found.server)
-    click.echo(f"You are signed out of {found.server}.")
     became = f"is for {left} now" if left else "is removed: unset KUBECONFIG if it names that"
     click.echo(f"The kubeconfig {logins.kubeconfig} {became}.", err=True)
+    try:
+        async with AuthorizationServer(found.server, found.ca) as issuer:
+            await issuer.revoke(found.revocation_endpoint, found.refresh)
+    except TenantryError as error:
+        where = f"they are forgotten here, and you take them back at {found.server}/account/grants"
+        fail(f"the server did not hear that its tokens are not wanted any more: {where}: {error}", exit_of(error))
+    click.echo(f"You are signed out of {found.server}.")
 
 
 @click.command()

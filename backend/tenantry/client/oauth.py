@@ -182,8 +182,14 @@ class AuthorizationServer:
         return await self._exchange(endpoint, {"grant_type": GrantType.REFRESH_TOKEN, "refresh_token": token})
 
     async def revoke(self, endpoint: str, token: str) -> None:
-        """Give a refresh token back, and with it all that came of the sign-in (RFC 7009)."""
-        await self._send("POST", endpoint, {"token": token, "client_id": CLI.id})
+        """Give a refresh token back, and with it all that came of the sign-in (RFC 7009).
+
+        Raises:
+            TenantryError: the server has not taken it.
+        """
+        status, told = await self._send("POST", endpoint, {"token": token, "client_id": CLI.id})
+        if status != 200:  # noqa: PLR2004 - OK
+            raise _refused(told)
 
     async def _exchange(self, endpoint: str, grant: Mapping[str, str]) -> Tokens:
         status, told = await self._send("POST", endpoint, {**grant, "client_id": CLI.id})
