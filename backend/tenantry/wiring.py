@@ -18,7 +18,6 @@ from tenantry.services.federation.oidc import RelyingParty
 from tenantry.services.federation.providers import Providers
 from tenantry.services.federation.sign_in import Federation
 from tenantry.services.feed import Feed
-from tenantry.services.key_file import KeyFile
 from tenantry.services.machines.keys import Keys
 from tenantry.services.machines.keysets import KeySets
 from tenantry.services.machines.service_accounts import ServiceAccounts
@@ -73,7 +72,6 @@ class Services:
     standing: Standing
     authenticator: Authenticator
     signing_keys: SigningKeys
-    key_file: KeyFile
     access_tokens: AccessTokens
     oauth: OAuth
     workload_assertions: WorkloadAssertions
@@ -132,7 +130,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         feed = Feed(db)
         standing = Standing(db, feed)
         stack.push_async_callback(standing.close)
-        signing_keys = SigningKeys(db, standing, encryption, settings.signing_algorithm)
+        seals = Seals(encryption.derive("audit"))
+        signing_keys = SigningKeys(db, standing, encryption, seals, settings.signing_algorithm)
         access_tokens = AccessTokens(settings.issuer, signing_keys)
         authenticator = Authenticator(db, standing, keysets, access_tokens, second_factor=settings.second_factor)
         stack.push_async_callback(authenticator.close)
@@ -159,7 +158,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         accounts = Accounts(db, passwords, throttle, mail, settings.pages_url)
         stack.push_async_callback(accounts.close)
         factors = Factors(db, accounts, encryption, throttle)
-        seals = Seals(encryption.derive("audit"))
         resources = ResourceService(db, Lookup(db))
         keys = Keys(db)
         yield Services(
@@ -172,7 +170,6 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             standing=standing,
             authenticator=authenticator,
             signing_keys=signing_keys,
-            key_file=KeyFile(db, signing_keys, seals),
             access_tokens=access_tokens,
             oauth=oauth,
             workload_assertions=WorkloadAssertions(keysets, standing, settings.issuer),

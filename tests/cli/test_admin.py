@@ -79,6 +79,7 @@ def test_a_key_is_revoked_by_its_name_or_id(data: Path) -> None:
     assert (refused.exit_code, refused.stdout) == (1, "")
     ids = " or ".join(sorted([first, second]))
     assert refused.stderr == f'tenantry: 2 API keys have the name "ci": name one by its ID, {ids}\n'
+    key(data, "create", first)  # a name that is another's ID
     assert key(data, "revoke", first).stdout == f"revoked {first} (ci)\n"
     assert key(data, "revoke", "ci").stdout == f"revoked {second} (ci)\n"
     assert key(data, "revoke", "ci").stderr == 'tenantry: there is no API key "ci"\n'

@@ -165,14 +165,14 @@ def test_a_read_only_disk_is_the_last_line(engine: Engine, tenantry_image: str) 
 @pytest.mark.parametrize(
     ("settings", "code", "said"),
     [
-        ({"PORT": "9090"}, 69, "TENANTRY_PORT: port 9090 on 127.0.0.1 is in use by another process"),
+        ({"PORT": "9090"}, 78, "TENANTRY_OPS_PORT: is 9090 as TENANTRY_PORT is: each listens on one of its own"),
         (
             {"DATABASE_URL": "mysql://tenantry@mysql/tenantry", "DATABASE_PASSWORD_FILE": "/run/secrets/none"},
             78,
             "TENANTRY_DATABASE_PASSWORD_FILE: cannot read /run/secrets/none: No such file or directory",
         ),
     ],
-    ids=["a port that is taken", "a missing secret"],
+    ids=["two ports that are one", "a missing secret"],
 )
 def test_what_stops_the_start_is_the_last_line(
     engine: Engine, tenantry_image: str, settings: dict[str, str], code: int, said: str

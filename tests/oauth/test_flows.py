@@ -156,7 +156,7 @@ async def test_a_person_may_refuse(platform: Application, drive: Drive, ada: Per
         ({"prompt": "none"}, "consent_required"),
         ({"prompt": "none", "max_age": "0"}, "login_required"),
         ({"prompt": "none login"}, "invalid_request"),
-        ({"prompt": "select_account"}, "invalid_request"),
+        ({"prompt": "create"}, "invalid_request"),
         ({"scope": "openid platform:admin"}, "invalid_scope"),
         ({"scope": "nonsense"}, "invalid_scope"),
         ({"scope": ""}, "invalid_scope"),

@@ -316,7 +316,7 @@ async def test_a_stranger_goes_on_to_the_client_after_the_login_page(v1: Applica
         assert gone.location.startswith(f"{CALLBACK}?code=")
 
 
-@pytest.mark.parametrize("asked", [{"prompt": "login"}, {"max_age": "0"}])
+@pytest.mark.parametrize("asked", [{"prompt": "login"}, {"prompt": "select_account"}, {"max_age": "0"}])
 async def test_who_must_sign_in_again_does_so_once(v1: Application, wire: Wire, asked: dict[str, str]) -> None:
     sent = await wire.authorize(**asked)
     assert (sent.status, sent.location) == (303, "/login")
@@ -424,8 +424,10 @@ async def test_a_client_that_asks_for_somebody_gets_nobody_else(v1: Application,
     assert await wire.code(id_token_hint=hint)
     access_token = (await wire.redeem(await wire.code())).body["access_token"]
     for unreadable in ("x", access_token):  # it asks for somebody, and who that is cannot be told
-        sent = await wire.authorize(id_token_hint=unreadable)
-        assert (sent.location, sent.parameters["error"]) == (CALLBACK, "login_required")
+        for prompt, told in ((None, "invalid_request"), ("none", "login_required")):
+            sent = await wire.authorize(id_token_hint=unreadable, prompt=prompt)
+            assert (sent.location, sent.parameters["error"]) == (CALLBACK, told)
+            assert "leave it out" in sent.parameters["error_description"]
     another = await add_session(v1.server, await add_user(v1.server, "bob@example.com"))
     for prompt in (None, "none"):
         sent = await Wire(wire.http, wire.client_id, wire.secret, another).authorize(id_token_hint=hint, prompt=prompt)

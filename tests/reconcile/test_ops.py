@@ -8,9 +8,7 @@ import sys
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tenantry.settings import WrongSettingError
 from tenantry_operator import metrics
-from tenantry_operator.settings import read_settings
 from tests.support.operator import Site, eventually, tenant
 
 pytestmark = pytest.mark.cluster
@@ -76,18 +74,6 @@ def test_at_sigterm_it_finishes_and_gives_the_lease_back(site: Site) -> None:
     assert not lease["spec"].get("holderIdentity")
     site.operator.start()
     site.wait(" ".join(f"tenant/late{number}" for number in range(5)), "--for=condition=Ready")
-
-
-def test_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("API_URL", ""), ("API_TOKEN_FILE", os.devnull), ("CLUSTER", "Not A Name"), ("OPS_PORT", "x")):
-        monkeypatch.setenv(f"TENANTRY_{name}", value)
-    with pytest.raises(WrongSettingError) as caught:
-        read_settings()
-    assert re.findall(r"(TENANTRY_\w+): ", str(caught.value)) == [
-        "TENANTRY_API_URL",
-        "TENANTRY_CLUSTER",
-        "TENANTRY_OPS_PORT",
-    ]
 
 
 @pytest.mark.parametrize(

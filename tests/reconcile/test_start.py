@@ -1,6 +1,7 @@
 """What keeps the operator from working: one line and a code when it cannot start, a failing probe while it waits."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tenantry.settings import WrongSettingError
+from tenantry_operator.settings import read_settings
 from tests.cluster.controlplane import ControlPlane
 from tests.support.operator import Site, eventually
 
@@ -117,3 +120,15 @@ def test_a_lease_that_may_not_be_taken_is_waited_for_and_the_probe_says_so(
         assert replica.ops.send("GET", "/livez")[0] == 200
     finally:
         assert replica.stop() == 0
+
+
+def test_wrong_settings_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("API_URL", ""), ("API_TOKEN_FILE", os.devnull), ("CLUSTER", "Not A Name"), ("OPS_PORT", "x")):
+        monkeypatch.setenv(f"TENANTRY_{name}", value)
+    with pytest.raises(WrongSettingError) as caught:
+        read_settings()
+    assert re.findall(r"(TENANTRY_\w+): ", str(caught.value)) == [
+        "TENANTRY_API_URL",
+        "TENANTRY_CLUSTER",
+        "TENANTRY_OPS_PORT",
+    ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tenantry import metrics
+from tenantry.model.audit_chain import Seals
 from tenantry.model.errors import TenantryError
 from tenantry.model.identity import Actor
 from tenantry.services.encryption import Encryption
@@ -64,7 +65,7 @@ async def replica(
         standing = Standing(db, feed)
         running = asyncio.create_task(feed.run())
         assert await feed.wait_for(await db.run(changes.current_seq), SECONDS)
-        yield Replica(db, feed, SigningKeys(db, standing, Encryption([*encrypted]), alg, now=clock))
+        yield Replica(db, feed, SigningKeys(db, standing, Encryption([*encrypted]), Seals([]), alg, now=clock))
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         await standing.close()

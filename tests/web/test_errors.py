@@ -226,7 +226,7 @@ async def test_a_client_is_told_in_the_characters_of_oauth(server: ServerInProce
         session.post("/oauth/token", headers={"Host": 'a"b\\\u00e4'}) as answer,
     ):
         told = await answer.json()
-    assert re.fullmatch(r"this server does not answer for the host a\?b\?+", told["error_description"])
+    assert re.match(r"this server does not answer for the host a\?b\?+: ", told["error_description"])
 
 
 async def test_a_stranger_is_asked_for_a_credential(server: ServerInProcess) -> None:

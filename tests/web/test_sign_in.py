@@ -346,6 +346,7 @@ async def test_who_comes_at_once_is_looked_up_in_turn(server: ServerInProcess, m
     assert await asyncio.gather(first, *others) == [Code.UNAUTHENTICATED] * 8
     assert most == 1
     gate.clear()  # the database does not answer
+    patience = module._PATIENCE
     monkeypatch.setattr(module, "_PATIENCE", 0.1)
     late = [asyncio.create_task(sign_in(number)) for number in range(3)]
     async with asyncio.timeout(20):
@@ -353,6 +354,7 @@ async def test_who_comes_at_once_is_looked_up_in_turn(server: ServerInProcess, m
             await asyncio.sleep(0.01)
     gate.set()
     assert await asyncio.gather(*late) == [Code.UNAUTHENTICATED] * 3
+    monkeypatch.setattr(module, "_PATIENCE", patience)
     most = 0
     assert await asyncio.gather(*(sign_in(number) for number in range(8))) == [Code.UNAUTHENTICATED] * 8
     assert most == 1  # and the turn was given back

@@ -306,3 +306,19 @@ async def test_who_is_removed_comes_back_by_no_older_invite(v1: Application) -> 
         assert SPENT not in (await ada.get(others)).text
     states = {item["email"]: item["state"] for item in await v1.items(INVITES) if item["state"] != "Accepted"}
     assert states == {"ada@example.com": "Revoked", "ada@home.example": "Revoked", "bob@example.com": "Pending"}
+    told = await v1.items("/v1/audit?action=invite.revoke")
+    assert len(told) == 2
+
+
+async def test_who_leaves_takes_back_no_invite_that_may_be_somebody_elses(v1: Application) -> None:
+    await a_tenant(v1)
+    lent = await a_link(v1, email="bob@example.com")
+    eve = await add_user(v1.server, "ada@example.com", email_verified=False)
+    async with browsing(v1.server) as browser:
+        browser.cookies[SESSION_COOKIE] = await add_session(v1.server, eve)
+        assert (await accept(browser, lent)).status == 303
+        for email in ("bob@example.com", "ada@example.com"):  # whose link she had, and whose address she says is hers
+            await a_link(v1, email=email)
+        assert (await v1.call("DELETE", f"/v1/tenants/acme/members/{eve.id}")).status == 200
+    states = [item["state"] for item in await v1.items(INVITES)]
+    assert sorted(states) == ["Accepted", "Pending", "Pending"]

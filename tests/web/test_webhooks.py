@@ -48,6 +48,17 @@ async def listen(api: Application, receiver: Receiver, path: str = PLATFORM, **b
     return dict(made.body["webhook"])
 
 
+async def store(api: Application, hook: dict[str, Any], **columns: Any) -> None:
+    """Change a webhook in the database."""
+
+    def write(unit: Unit) -> None:
+        found = webhooks.get(unit, hook["id"])
+        assert found
+        assert webhooks.update(unit, replace(found, **columns, updated_at=found.updated_at + 1), found)
+
+    await api.server.services.db.run(write, write=True)
+
+
 async def settled(api: Application, hook: dict[str, Any], path: str = PLATFORM) -> list[dict[str, Any]]:
     """The deliveries once none is being sent."""
     path = f"{path}/{hook['id']}/deliveries"
@@ -407,16 +418,20 @@ async def test_a_new_secret_signs_beside_the_old_one(v1: Application, receiver: 
 async def test_a_secret_that_nobody_can_read_is_replaced_at_once(v1: Application, receiver: Receiver) -> None:
     hook = await listen(v1, receiver)
     sealed = v1.server.services.encryption.encrypt(b"whsec_eA==", "with a key that is lost")
-
-    def lose(unit: Unit) -> None:
-        found = webhooks.get(unit, hook["id"])
-        assert found
-        assert webhooks.update(unit, replace(found, secret=sealed, updated_at=found.updated_at + 1), found)
-
-    await v1.server.services.db.run(lose, write=True)
+    await store(v1, hook, secret=sealed)
     receiver.secret = (await v1.post(f"{PLATFORM}/{hook['id']}:rotate")).body["secret"]
     await v1.post(f"{PLATFORM}/{hook['id']}:ping")
     assert (await receiver.next()).signatures == 1
+
+
+async def test_one_whose_address_would_not_be_taken_today_can_be_disabled(v1: Application, receiver: Receiver) -> None:
+    hook = await listen(v1, receiver)
+    await store(v1, hook, url=f"{receiver.url} ")
+    path = f"{PLATFORM}/{hook['id']}"
+    assert (await v1.call("PATCH", path, {"description": "old"})).body["errors"][0]["path"] == "url"
+    assert (await v1.call("PATCH", path, {"state": "Disabled"})).status == 200
+    assert (await v1.call("PATCH", path, {"state": "Enabled"})).status == 422
+    assert (await v1.call("PATCH", path, {"state": "Enabled", "url": receiver.url})).status == 200
 
 
 async def test_nothing_is_lost_over_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

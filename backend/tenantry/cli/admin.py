@@ -251,14 +251,16 @@ async def _each(keys: Keys) -> AsyncIterator[ApiKey]:
 
 async def _identify(keys: Keys, which: str) -> str:
     """The ID of the key that is meant by its name, if it is no ID itself."""
-    found = [key async for key in _each(keys)]
-    named = [key.id for key in found if key.name == which and not key.revoked_at]
-    if not named or any(key.id == which for key in found):
-        return which
+    try:
+        return (await keys.get(ACTOR, which)).id
+    except TenantryError as error:
+        if error.code is not Code.NOT_FOUND:
+            raise
+    named = [key.id async for key in _each(keys) if key.name == which and not key.revoked_at]
     if len(named) > 1:
         message = f'{len(named)} API keys have the name "{which}": name one by its ID, {" or ".join(named)}'
         raise TenantryError(Code.CONFLICT, message)
-    return named[0]
+    return named[0] if named else which
 
 
 def _scopes(found: ApiKey) -> str:

@@ -172,6 +172,10 @@ def _find_known(server: str | None) -> kubeconfig.Access | None:
                     message += ": nobody is signed in any more: unset it, or tenantry login --server URL"
                 raise kubeconfig.KubeconfigError(message) from None
             continue
+        except kubeconfig.KubeconfigError as error:
+            if paths == (Logins().kubeconfig,):
+                raise kubeconfig.KubeconfigError(f"{error}: tenantry login --server URL makes it anew") from None
+            raise
         if server is None or named_alike(access.server) == named_alike(server.rstrip("/")):
             return access
     return None

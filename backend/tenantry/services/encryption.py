@@ -34,11 +34,6 @@ class Encryption:
         """A key for ``purpose`` of each of the keys (HKDF, RFC 5869), in their order; none when the server has none."""
         return [HKDF(SHA256(), _KEY_BYTES, None, purpose.encode()).derive(key) for key in self._material]
 
-    @property
-    def has_key(self) -> bool:
-        """Whether it can keep anything."""
-        return bool(self._keys)
-
     def encrypt(self, secret: bytes, context: str) -> str:
         """``secret`` as the database keeps it, for :meth:`decrypt` with the same ``context``.
 

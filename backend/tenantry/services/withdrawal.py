@@ -27,7 +27,6 @@ from tenantry.storage import (
     revocations,
     service_accounts,
     sessions,
-    users,
     webhooks,
 )
 from tenantry.storage.unit import Unit
@@ -55,7 +54,7 @@ def access_of(unit: Unit, user_id: str) -> Held:
 
 
 def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = "") -> list[Notice]:
-    """End what the user has in the tenant: sessions, keys of their own, what clients have or would get, and ways back.
+    """End what the user has in the tenant: sessions, keys of their own, and what clients have or would get there.
 
     Returns what tells the replicas.
 
@@ -76,9 +75,6 @@ def withdraw(unit: Unit, tenant_id: str, user_id: str, now: int, *, keep: str = 
             notices.append(notice(session))
     own = keys.owned(unit, f"user:{user_id}", tenant_id=tenant_id, limit=_ALL)
     notices += [notice(key) for key in own if keys.revoke(unit, key.id, now)]
-    user = users.get(unit, user_id)
-    for invite_id in invites.of_person(unit, tenant_id, user_id, user.email if user else ""):
-        invites.revoke(unit, invite_id, now)
     # before the families are read: who redeems a code at this moment comes first, and is seen there, or finds it gone
     codes.delete_in(unit, user_id, tenant_id)
     devices.delete_in(unit, user_id, tenant_id)

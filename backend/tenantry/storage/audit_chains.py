@@ -26,7 +26,7 @@ _chains = Rows(Chain, _chain)
 _COUNT_WAITING = Statement(
     _event.select(_event.tenant_id, peewee.fn.COUNT(_event.id)).where(_event.position == 0).group_by(_event.tenant_id)
 )
-_SIGNED = Statement(_chains.select)
+_SOME = Statement(_chains.select.order_by(_chain.tenant_id).limit(arg("limit")))
 _GET = Statement(_chains.select.where(_chain.tenant_id == arg("tenant_id")))
 _OWNERS = Statement(_chain.select(_chain.tenant_id).union(_event.select(_event.tenant_id).distinct()))
 _SEALED = Statement(
@@ -96,9 +96,9 @@ def ends(unit: Unit, tenant_ids: Collection[str]) -> dict[str, Chain | None]:
     return found
 
 
-def signed(unit: Unit) -> list[Chain]:
-    """The chain of every tenant of which a row was sealed."""
-    return _chains.all(unit.execute(_SIGNED))
+def some(unit: Unit, limit: int) -> list[Chain]:
+    """At most ``limit`` chains, that of the platform first."""
+    return _chains.all(unit.execute(_SOME, limit=limit))
 
 
 def owners(unit: Unit) -> list[str]:

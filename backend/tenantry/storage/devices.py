@@ -33,7 +33,7 @@ _DELETE_FOR = Statement(
     _table.delete().where((_table.user_id == arg("user_id")) & (_table.client_id == arg("client_id")))
 )
 
-forget_expired = Expiry(_table.id, _table.expires_at).forget
+forget_expired = Expiry(_table.id, _table.expires_at)
 
 
 def insert(unit: Unit, device: DeviceCode) -> None:

@@ -32,8 +32,7 @@ _FINISH = Statement(
         "status": arg("status"), "headers": arg("headers"), "body": arg("body"), "secret": arg("secret"),
     }).where(_table.key == arg("key"))
 )  # fmt: skip
-_expiry = Expiry(_table.key, _table.expires_at)
-forget_expired = _expiry.forget
+forget_expired = Expiry(_table.key, _table.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def begin(unit: Unit, key: str, request_hash: str, *, at: int, expires_at: int) 
     Raises:
         TenantryError: ``IDEMPOTENCY_MISMATCH``, the key was used for another request.
     """
-    _expiry.forget_one(unit, key, at)
+    forget_expired.forget(unit, key, at)
     try:
         unit.execute(_INSERT, key=key, request_hash=request_hash, expires_at=expires_at)
     except peewee.IntegrityError:

@@ -41,7 +41,9 @@ _LISTED = Statement(
     _rows.select.where((_table.tenant_id == arg("tenant_id")) & (_table.listed == 1) & _is_open).order_by(_table.id)
 )
 _JOINED = Statement(
-    _table.select(_table.email).where((_table.tenant_id == arg("tenant_id")) & (_table.accepted_by == arg("user_id")))
+    _table.select(_table.email, _table.accepted_at).where(
+        (_table.tenant_id == arg("tenant_id")) & (_table.accepted_by == arg("user_id"))
+    )
 )
 _ACCEPT = Statement(
     _table.update({_table.accepted_at: arg("at"), _table.accepted_by: arg("user_id")}).where(
@@ -88,12 +90,16 @@ def invited(unit: Unit, tenant_id: str, emails: Iterable[str]) -> set[str]:
     return {row[0] for row in unit.execute(query).fetchall()}
 
 
-def of_person(unit: Unit, tenant_id: str, user_id: str, email: str) -> list[str]:
-    """Ids of those to the tenant that wait for the user: at ``email``, or at an address by which they have joined."""
+def of_person(unit: Unit, tenant_id: str, user_id: str, email: str) -> list[Invite]:
+    """Those to the tenant that wait for the user: at ``email``, or made before they joined by one to the same address.
+
+    Whoever has had a link may have those before it; one that is made later may be for whom the address belongs to.
+    """
     joined = unit.execute(_JOINED, tenant_id=tenant_id, user_id=user_id).fetchall()
-    emails = [email, *(row[0] for row in joined)]
-    query = _table.select(_table.id).where((_table.tenant_id == tenant_id) & _is_open & _table.email.in_(emails))
-    return [row[0] for row in unit.execute(query).fetchall()]
+    theirs = _table.email == email
+    for address, accepted_at in joined:
+        theirs |= (_table.email == address) & (_table.created_at <= accepted_at)
+    return _rows.all(unit.execute(_rows.select.where((_table.tenant_id == tenant_id) & _is_open & theirs)))
 
 
 def accept(unit: Unit, invite_id: str, user_id: str, at: int) -> bool:

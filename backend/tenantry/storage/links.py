@@ -32,7 +32,7 @@ _REDEEM = Statement(
 )
 _DROP = Statement(_table.delete().where(_table.user_id == arg("user_id")))
 
-forget_expired = Expiry(_table.id, _table.expires_at).forget
+forget_expired = Expiry(_table.id, _table.expires_at)
 
 
 def put(unit: Unit, link: Link) -> None:

@@ -23,7 +23,7 @@ _USE = Statement(
     )
 )
 
-forget_expired = Expiry(_table.id, _table.expires_at).forget
+forget_expired = Expiry(_table.id, _table.expires_at)
 
 
 def insert(unit: Unit, login: LoginTransaction) -> None:

@@ -16,7 +16,7 @@ _rows = Rows(Revocation, _table)
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
 
-forget_expired = Expiry(_table.id, _table.expires_at).forget
+forget_expired = Expiry(_table.id, _table.expires_at)
 
 
 def add(unit: Unit, revocation: Revocation) -> bool:

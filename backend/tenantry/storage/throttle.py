@@ -27,7 +27,7 @@ _GET = Statement(_table.select(_table.count, _table.ends_at).where(_this))
 _GIVE_BACK = Statement(_table.update({_table.count: _table.count - 1}).where(_this & (_table.count > 0)))
 _DROP = Statement(_table.delete().where(_this))
 
-forget_expired = Expiry(_table.key, _table.ends_at).forget
+forget_expired = Expiry(_table.key, _table.ends_at)
 
 
 def count(unit: Unit, key: str, at: int, seconds: int) -> tuple[int, int]:

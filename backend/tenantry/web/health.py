@@ -65,7 +65,7 @@ async def _check_signing_keys(services: Services, lifecycle: Lifecycle) -> str:
     if not lifecycle.started:
         try:
             with suppress(TenantryError):  # the check of the database tells of that
-                await services.key_file.check()
+                await services.signing_keys.check()
         except WrongSettingError as error:
             raise NotYetError(str(error)) from None
     lost = services.signing_keys.unreadable

@@ -147,7 +147,7 @@ async def _start_up(server: Server, lifecycle: Lifecycle) -> None:
     while not lifecycle.started:
         try:
             await check_database(services)
-            await services.key_file.check()
+            await services.signing_keys.check()
             if services.settings.on_loopback:
                 token = await local_token(services.db, services.directory)
                 ca = services.directory.read(CA_CERTIFICATE) or b""

@@ -23,6 +23,7 @@ from joserfc.util import base64_to_int
 
 from tenantry import metrics
 from tenantry.model import ids
+from tenantry.model.audit_chain import Seals
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor
 from tenantry.model.notice import Notice
@@ -30,7 +31,8 @@ from tenantry.model.oauth import SigningKey
 from tenantry.services.audit.log import event
 from tenantry.services.encryption import Encryption
 from tenantry.services.standing import Standing
-from tenantry.storage import audit, changes, leases, signing_keys
+from tenantry.settings import WrongSettingError
+from tenantry.storage import audit, audit_chains, changes, leases, signing_keys
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -40,7 +42,15 @@ ACTIVE_US = 30 * 86_400 * 1_000_000
 RETIRED_US = 3600 * 1_000_000
 LEASE, LEASE_SECONDS = "signing-keys", 10.0
 RSA_BITS = 2048
+_CHAINS = 100  # that are looked at to know a key again
 
+#: what there is to do about an encryption key that is another than the database's
+LOST = (
+    "TENANTRY_KEY_FILE: the key is not the one of this database's secrets (on loopback without the setting: that of "
+    "encryption-key in the data directory): put the right one there and start the server again; only if it is lost for "
+    "good, run tenantry admin signing-keys drop-active first"
+)
+_ANOTHERS = "the server has the encryption key of another database"
 #: who acts when the clock does
 _WORKER = Actor(name="worker")
 _CHANGED = Notice(kind="SigningKey", name="all")
@@ -82,11 +92,12 @@ class KeyRing:
 class SigningKeys:
     """The signing keys over one database."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the services that it brings together
         self,
         db: Database,
         standing: Standing,
         encryption: Encryption,
+        seals: Seals,
         alg: str,
         *,
         now: Callable[[], float] = time.time,
@@ -94,6 +105,7 @@ class SigningKeys:
         self._db = db
         self._standing = standing
         self._encryption = encryption
+        self._seals = seals
         self._alg = alg
         self._now = now
         self._holder = ids.uuid7()
@@ -114,13 +126,35 @@ class SigningKeys:
             async with self._making:
                 rows = await self._rows()
                 if not rows:
+                    if (
+                        self._seals and not await self._has_sealed()
+                    ):  # who has the right key could read none that is made now
+                        raise TenantryError(Code.UNAVAILABLE, LOST, public=_ANOTHERS)
                     await self._db.run(self._insert_first, await self._make(self._micros()), write=True)
                     self._standing.forget(_CHANGED.kind, _CHANGED.name)
                     rows = await self._rows()
         ring = self._read(rows)
         if not ring.keys:
-            raise TenantryError(Code.UNAVAILABLE, self.unreadable[rows[-1].id])
+            raise TenantryError(Code.UNAVAILABLE, self.unreadable[rows[-1].id], public=_ANOTHERS)
         return ring
+
+    async def check(self) -> None:
+        """See that the encryption key is the database's.
+
+        It reads one of the signing keys; or, where there are none yet, it has sealed what was sealed.
+
+        The first token makes a key, and the first write is sealed. Without an encryption key there are no tokens, and
+        all else is served.
+
+        Raises:
+            WrongSettingError: it is another database's.
+            TenantryError: ``UNAVAILABLE``, the database is away.
+        """
+        if not self._seals:
+            return
+        rows = await self.list()
+        if not (len(self.unreadable) < len(rows) if rows else await self._has_sealed()):
+            raise WrongSettingError(LOST)
 
     async def rotate_when_due(self) -> None:
         """Make the next key before the active one is too old, and delete those of which nothing is good any more.
@@ -162,6 +196,11 @@ class SigningKeys:
         rows = await self._db.run(signing_keys.all_keys)
         self._read(rows)
         return rows
+
+    async def _has_sealed(self) -> bool:
+        """Whether the encryption key has signed one of the audit chains, where there are any."""
+        chains = await self._db.run(audit_chains.some, _CHAINS)
+        return not chains or any(map(self._seals.is_signed, chains))
 
     async def _rows(self) -> tuple[SigningKey, ...]:
         return await self._standing.signing_keys()

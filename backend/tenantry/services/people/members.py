@@ -15,7 +15,7 @@ from tenantry.services.audit.log import event
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant
 from tenantry.services.withdrawal import withdraw
-from tenantry.storage import audit, changes, memberships, users
+from tenantry.storage import audit, changes, invites, memberships, users
 from tenantry.storage.db import Database
 from tenantry.storage.unit import Unit
 
@@ -192,6 +192,11 @@ def _end(unit: Unit, actor: Actor, action: str, member: Member, *, keep: str = "
     now, tenant_id, user_id = ids.now_micros(), member.membership.tenant_id, member.user.id
     memberships.delete(unit, tenant_id, user_id)
     notices = withdraw(unit, tenant_id, user_id, now, keep=keep)
+    address = member.user.email if member.user.email_verified else ""  # else it may be somebody else's
+    for invite in invites.of_person(unit, tenant_id, user_id, address):
+        invites.revoke(unit, invite.id, now)
+        told = event(actor, "invite.revoke", "Invite", invite.id, at=now, tenant_id=tenant_id, message=invite.email)
+        audit.append(unit, told)
     role = str(member.membership.role)
     audit.append(unit, event(actor, action, "Member", user_id, at=now, tenant_id=tenant_id, message=role))
     changes.announce(unit, notice(member.membership), *notices, at=now)

@@ -129,7 +129,8 @@ class Webhooks:
         after = replace(before, **fields, updated_at=_later(before))
         if after.state is WebhookState.ENABLED and before.state is WebhookState.DISABLED:
             after = replace(after, reason="", failing_since=0, since=after.updated_at)
-        self._check(after)
+        if after.state is WebhookState.ENABLED or after.url != before.url:  # what is wrong can be switched off
+            self._check(after)
         return await self._db.run(_update, actor, "webhook.update", after, before, write=True)
 
     async def rotate(self, actor: Actor, tenant: str, identifier: str, once: Once[NewSecret] | None) -> NewSecret:

@@ -39,7 +39,9 @@ _SINCE_CONTEXT = "sign-in:since"
 #: for which tenant the person was shown what the client wants
 _ACTS_IN = "acts_in"
 #: how a client may want the person to be asked
-PROMPTS = ("none", "login", "consent")
+PROMPTS = ("none", "login", "consent", "select_account")
+#: of these, what takes a sign-in: a browser has one account here, and another one is chosen by signing in with it
+_ANEW = frozenset({"login", "select_account"})
 _UNSUPPORTED = ("request", "request_uri", "registration")
 
 
@@ -134,7 +136,7 @@ async def _check(request: web.Request, server: Server, sent: Request) -> _Asked:
             raise OAuth2Error(error=f"{name}_not_supported", redirect_uri=redirect_uri, state=state)
     if parameters.get("response_mode", "query") != "query":
         raise InvalidRequestError("response_mode must be query.", redirect_uri=redirect_uri, state=state)
-    if not set(prompts) <= set(PROMPTS):  # as who asks for select_account must hear (Core, 3.1.2.1)
+    if not set(prompts) <= set(PROMPTS):
         message = f"prompt has no other values than {', '.join(PROMPTS)}."
         raise InvalidRequestError(message, redirect_uri=redirect_uri, state=state)
     if "none" in prompts and len(prompts) > 1:
@@ -146,7 +148,9 @@ async def _check(request: web.Request, server: Server, sent: Request) -> _Asked:
     if hint:  # OpenID Connect Core, 3.1.2.1: that person, or an error
         hinted = await services.access_tokens.read_hint(hint)
         if hinted is None:
-            raise LoginRequiredError("id_token_hint is no ID token of ours.", redirect_uri=redirect_uri, state=state)
+            error = LoginRequiredError if "none" in prompts else InvalidRequestError
+            message = "id_token_hint is no ID token that can be read here any more: leave it out."
+            raise error(message, redirect_uri=redirect_uri, state=state)
         if session and hinted.get("sub") != session.user_id:
             raise LoginRequiredError("Somebody else is signed in.", redirect_uri=redirect_uri, state=state)
     sent.session = session
@@ -162,7 +166,7 @@ def _must_sign_in(services: Services, asked: _Asked, since: str) -> bool:
     max_age = asked.sent.parameters.get("max_age")
     if max_age is not None and ids.now_micros() - asked.session.auth_time > int(max_age) * 1_000_000:
         return True
-    return "login" in asked.prompts
+    return not _ANEW.isdisjoint(asked.prompts)
 
 
 async def _must_consent(services: Services, asked: _Asked, decision: str) -> bool:
@@ -181,13 +185,13 @@ async def _must_consent(services: Services, asked: _Asked, decision: str) -> boo
 def _send_to_login(request: web.Request, services: Services, parameters: Parameters) -> web.Response:
     """Let them sign in, and come back with the same request and a proof of when they left.
 
-    With ``prompt=login`` or ``max_age`` the client wants to know that they were there.
+    With ``prompt=login``, ``select_account`` or ``max_age`` the client wants to know that they were there.
     """
     since = services.encryption.encrypt(str(ids.now_micros()).encode(), _SINCE_CONTEXT)
     back = f"{_PATH}?{urlencode({**parameters, _SINCE: since})}"
     if rendering.lacks_factor(request):
         return rendering.send_to_factor(request, back)
-    fresh = "login" in parameters.get("prompt", "").split() or "max_age" in parameters
+    fresh = not _ANEW.isdisjoint(parameters.get("prompt", "").split()) or "max_age" in parameters
     return rendering.redirect(request, rendering.login_path(back, fresh=fresh))
 
 
