@@ -3,9 +3,8 @@
 A test is in the lane of the first marker of `LANES` that it has. What the lane's servers need to start counts for the
 test that asked first; what is built or installed once stands in a line of its own.
 
-Workers run tests side by side, one more than there are cores, since tests wait a good part of their time. All that need
-a machine of their own (a node, an engine) are on one of them, so are those that need a control plane, and those that
-need a database server, so that each of these starts once and nothing disturbs it.
+Workers run tests side by side, but all that need a machine of their own (a node, an engine, a control plane) on one of
+them, and all that need a database server on one, so that each of those starts once and nothing disturbs it.
 
 Files of tests are small, short-lived and synced at every commit: where there is room they are in memory, so that nobody
 waits for a disk that is busy with something else.
@@ -32,7 +31,7 @@ COLD = 60.0
 #: what a system keeps in memory, and how many bytes must be free there
 MEMORY, ROOM = "/dev/shm", 4 * 1024**3  # noqa: S108 - pytest makes a directory there that is its user's alone
 #: marker -> which worker's its tests are; the others are anybody's
-LANES = {"node": "machine", "image": "machine", "cluster": "cluster", "browser": "", "database": "database", "slow": ""}
+LANES = {"node": "machine", "image": "machine", "cluster": "machine", "browser": "", "database": "database", "slow": ""}
 
 
 class Lanes:
@@ -104,12 +103,6 @@ def _has_room() -> bool:
         found = os.statvfs(MEMORY)
         return found.f_bavail * found.f_frsize >= ROOM and not found.f_flag & os.ST_NOEXEC
     return False
-
-
-@pytest.hookimpl(optionalhook=True, tryfirst=True)  # before that of the plugin itself
-def pytest_xdist_auto_num_workers() -> int:
-    """How many workers there are."""
-    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
