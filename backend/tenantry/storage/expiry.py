@@ -20,7 +20,7 @@ class Expiry:
 
     def __init__(self, key: peewee.Field, at: peewee.Field) -> None:
         table, passed = key.model, at <= arg("at")
-        self.__name__ = f"forget_{table.__name__}"  # what metrics and logs call it
+        self.__name__ = f"forget_{table._meta.table_name}"  # noqa: SLF001 - what metrics and logs call it
         self._find = Statement(table.select(key).where(passed).order_by(at).limit(arg("limit")))
         self._forget = Statement(table.delete().where((key == arg("key")) & passed))
 
