@@ -85,7 +85,7 @@ def _known() -> dict[str, dict[str, set[str] | str]]:
         "tenantry_sign_ins*": {"outcome": {"ok", "refused"}},
         "tenantry_webhook_attempts*": {"outcome": {"delivered", "refused", "unreachable", "unsigned"}},
         "tenantry_mails*": {"outcome": {"sent", "failed", "dropped"}},
-        "tenantry_rate_limited*": {"by": {"credential", "tenant", "address"}},
+        "tenantry_rate_limited*": {"by": {"credential", "tenant", "address", "form"}},
         "tenantry_*build_info": {"version": {__version__}},
         "workqueue_*": {"name": {"tenantry"}},
         "controller_runtime_*": {

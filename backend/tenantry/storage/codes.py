@@ -22,8 +22,7 @@ _DELETE_IN = Statement(
 _DELETE_FOR = Statement(
     _table.delete().where((_table.user_id == arg("user_id")) & (_table.client_id == arg("client_id")))
 )
-
-forget_expired = Expiry(_table.id, _table.expires_at)
+_expiry = Expiry(_table.id, _table.expires_at)
 
 
 def insert(unit: Unit, code: AuthCode) -> None:
@@ -49,3 +48,8 @@ def delete_in(unit: Unit, user_id: str, tenant_id: str) -> None:
 def delete_for(unit: Unit, user_id: str, client_id: str) -> None:
     """Delete the codes that would let the client act for the user."""
     unit.execute(_DELETE_FOR, user_id=user_id, client_id=client_id)
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` codes that have expired by ``at``, and return how many."""
+    return _expiry.forget(unit, at, limit)

@@ -32,7 +32,7 @@ _FINISH = Statement(
         "status": arg("status"), "headers": arg("headers"), "body": arg("body"), "secret": arg("secret"),
     }).where(_table.key == arg("key"))
 )  # fmt: skip
-forget_expired = Expiry(_table.key, _table.expires_at)
+_expiry = Expiry(_table.key, _table.expires_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def begin(unit: Unit, key: str, request_hash: str, *, at: int, expires_at: int) 
     Raises:
         TenantryError: ``IDEMPOTENCY_MISMATCH``, the key was used for another request.
     """
-    forget_expired.forget(unit, key, at)
+    _expiry.forget_one(unit, key, at)
     try:
         unit.execute(_INSERT, key=key, request_hash=request_hash, expires_at=expires_at)
     except peewee.IntegrityError:
@@ -94,3 +94,8 @@ def _answer(row: Sequence[Any], request_hash: str) -> Answer:
     if stored_hash != request_hash:
         raise TenantryError(Code.IDEMPOTENCY_MISMATCH, "this Idempotency-Key was used for another request")
     return Answer(status, body, tuple((name, value) for name, value in orjson.loads(headers)), bool(secret))
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` answers that have expired by ``at``, and return how many."""
+    return _expiry.forget(unit, at, limit)

@@ -31,8 +31,7 @@ _REDEEM = Statement(
     )
 )
 _DROP = Statement(_table.delete().where(_table.user_id == arg("user_id")))
-
-forget_expired = Expiry(_table.id, _table.expires_at)
+_expiry = Expiry(_table.id, _table.expires_at)
 
 
 def put(unit: Unit, link: Link) -> None:
@@ -59,3 +58,8 @@ def redeem(unit: Unit, link: Link, at: int) -> bool:
 def drop(unit: Unit, user_id: str) -> None:
     """Take all links of the user back."""
     unit.execute(_DROP, user_id=user_id)
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` links that have expired by ``at``, and return how many."""
+    return _expiry.forget(unit, at, limit)

@@ -22,8 +22,7 @@ _USE = Statement(
         & (_table.expires_at > arg("at"))
     )
 )
-
-forget_expired = Expiry(_table.id, _table.expires_at)
+_expiry = Expiry(_table.id, _table.expires_at)
 
 
 def insert(unit: Unit, login: LoginTransaction) -> None:
@@ -35,3 +34,8 @@ def use(unit: Unit, login_id: str, browser_sha: str, provider: str, at: int) -> 
     """Use up the one that this browser began at the provider; None when there is none that still works."""
     used = unit.execute(_USE, id=login_id, browser_sha=browser_sha, provider=provider, at=at)
     return _rows.one(unit.execute(_GET, id=login_id)) if used.rowcount == 1 else None
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` sign-ins that have expired by ``at``, and return how many."""
+    return _expiry.forget(unit, at, limit)

@@ -15,8 +15,7 @@ _table = tables.Revocation
 _rows = Rows(Revocation, _table)
 
 _GET = Statement(_rows.select.where(_table.id == arg("id")))
-
-forget_expired = Expiry(_table.id, _table.expires_at)
+_expiry = Expiry(_table.id, _table.expires_at)
 
 
 def add(unit: Unit, revocation: Revocation) -> bool:
@@ -33,3 +32,8 @@ def add(unit: Unit, revocation: Revocation) -> bool:
 def get(unit: Unit, identifier: str) -> Revocation | None:
     """The revocation of that token or grant, if there is one."""
     return _rows.one(unit.execute(_GET, id=identifier))
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` revocations that are of no use any more by ``at``, and return how many."""
+    return _expiry.forget(unit, at, limit)

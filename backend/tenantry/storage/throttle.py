@@ -26,8 +26,7 @@ _COUNT = {
 _GET = Statement(_table.select(_table.count, _table.ends_at).where(_this))
 _GIVE_BACK = Statement(_table.update({_table.count: _table.count - 1}).where(_this & (_table.count > 0)))
 _DROP = Statement(_table.delete().where(_this))
-
-forget_expired = Expiry(_table.key, _table.ends_at)
+_expiry = Expiry(_table.key, _table.ends_at)
 
 
 def count(unit: Unit, key: str, at: int, seconds: int) -> tuple[int, int]:
@@ -48,3 +47,8 @@ def give_back(unit: Unit, key: str) -> None:
 def drop(unit: Unit, key: str) -> None:
     """Count nothing any more that there was."""
     unit.later(_DROP, key=key)
+
+
+def forget_expired(unit: Unit, at: int, limit: int) -> int:
+    """Remove at most ``limit`` windows that have ended by ``at``, and return how many."""
+    return _expiry.forget(unit, at, limit)
