@@ -32,7 +32,8 @@ def is_loopback(host: str) -> bool:
 def named_alike(url: str) -> str:
     """``url`` with one name for loopback: a server says ``localhost``, its kubeconfig the address."""
     try:
-        parts, port = urlsplit(url), urlsplit(url).port
+        parts = urlsplit(url)
+        port = parts.port
     except ValueError:
         return url
     return f"{parts.scheme}://localhost:{port}{parts.path}" if parts.hostname in LOOPBACK else url

@@ -191,7 +191,8 @@ def _check(server: str) -> str:
         message = f"--server: {server} is no URL such as https://tenantry.example.com"
         raise UnknownPlaceError(Exit.WRONG_SETTING, message)
     try:
-        parts, _ = urlsplit(server), urlsplit(server).port
+        parts = urlsplit(server)
+        _ = parts.port  # looked at only when it is asked for
     except ValueError as error:
         raise UnknownPlaceError(Exit.WRONG_SETTING, f"--server: {server} is no URL: {error}") from None
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):

@@ -126,9 +126,7 @@ class SigningKeys:
             async with self._making:
                 rows = await self._rows()
                 if not rows:
-                    if (
-                        self._seals and not await self._has_sealed()
-                    ):  # who has the right key could read none that is made now
+                    if not await self._has_sealed():  # who has the right key could read none that is made now
                         raise TenantryError(Code.UNAVAILABLE, LOST, public=_ANOTHERS)
                     await self._db.run(self._insert_first, await self._make(self._micros()), write=True)
                     self._standing.forget(_CHANGED.kind, _CHANGED.name)
@@ -139,12 +137,10 @@ class SigningKeys:
         return ring
 
     async def check(self) -> None:
-        """See that the encryption key is the database's.
+        """See that the encryption key is the database's: it reads one of the signing keys.
 
-        It reads one of the signing keys; or, where there are none yet, it has sealed what was sealed.
-
-        The first token makes a key, and the first write is sealed. Without an encryption key there are no tokens, and
-        all else is served.
+        Where there are none yet, since the first token makes one, it has sealed what was sealed. Without an encryption
+        key there are no tokens, and all else is served.
 
         Raises:
             WrongSettingError: it is another database's.
@@ -153,7 +149,8 @@ class SigningKeys:
         if not self._seals:
             return
         rows = await self.list()
-        if not (len(self.unreadable) < len(rows) if rows else await self._has_sealed()):
+        is_ours = len(self.unreadable) < len(rows) if rows else await self._has_sealed()
+        if not is_ours:
             raise WrongSettingError(LOST)
 
     async def rotate_when_due(self) -> None:
@@ -198,8 +195,8 @@ class SigningKeys:
         return rows
 
     async def _has_sealed(self) -> bool:
-        """Whether the encryption key has signed one of the audit chains, where there are any."""
-        chains = await self._db.run(audit_chains.some, _CHAINS)
+        """Whether the encryption key has signed one of the audit chains, where there are any, and a key."""
+        chains = await self._db.run(audit_chains.some, _CHAINS) if self._seals else []
         return not chains or any(map(self._seals.is_signed, chains))
 
     async def _rows(self) -> tuple[SigningKey, ...]:

@@ -17,8 +17,8 @@ from tenantry.services.answers import Once
 from tenantry.services.audit.log import event
 from tenantry.services.people.accounts import check_name
 from tenantry.services.people.mail import Mail
-from tenantry.services.people.members import check_grant, needed_to_give
 from tenantry.services.people.passwords import Passwords
+from tenantry.services.people.roles import check_grant, needed_to_give
 from tenantry.services.standing import Standing, notice
 from tenantry.services.tenancy import find_tenant
 from tenantry.services.throttle import MAILS, MAILS_OF_PERSON, MAILS_OF_TENANT, Throttle

@@ -1,4 +1,4 @@
-"""Members: who belongs to a tenant, and as what. Nobody grants or takes away more than they hold themselves."""
+"""Members: who belongs to a tenant, and as what."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from tenantry.model import ids
 from tenantry.model.audit import describe
 from tenantry.model.errors import Code, TenantryError
 from tenantry.model.identity import Actor, Membership, User
-from tenantry.model.permissions import ROLES, Permission, Role
+from tenantry.model.permissions import Permission, Role
 from tenantry.services.audit.log import event
+from tenantry.services.people.invites import revoke
+from tenantry.services.people.roles import check_grant
 from tenantry.services.standing import notice
 from tenantry.services.tenancy import find_tenant
 from tenantry.services.withdrawal import withdraw
@@ -100,31 +102,6 @@ class Members:
         return await self._db.run(_leave, actor, tenant_id, tenant, write=True)
 
 
-def check_grant(actor: Actor, role: Role) -> None:
-    """Refuse to let ``actor`` give or take a role beyond their own, or beyond what their credential lets through.
-
-    Raises:
-        TenantryError: ``FORBIDDEN``.
-    """
-    needed = _right_to_give(role)
-    refused = f"you cannot give or take the role {role}"
-    if actor.role is not None and not actor.role.covers(role):
-        raise TenantryError(Code.FORBIDDEN, f"{refused}: it is above yours, which is {actor.role}")
-    if not actor.may(needed):
-        raise TenantryError(Code.FORBIDDEN, f"{refused}: that takes the permission {needed}")
-    if missing := ROLES[role] - actor.permissions:
-        raise TenantryError(Code.FORBIDDEN, f"{refused}, which may more than you: {', '.join(sorted(missing))}")
-
-
-def needed_to_give(role: Role) -> frozenset[Permission]:
-    """What whoever gives or takes the role must be allowed."""
-    return ROLES[role] | {_right_to_give(role)}
-
-
-def _right_to_give(role: Role) -> Permission:
-    return Permission.OWNERS_WRITE if role is Role.OWNER else Permission.MEMBERS_WRITE
-
-
 def _page(unit: Unit, tenant_id: str, after: str, limit: int) -> list[Member]:
     return _people(unit, memberships.of_tenant(unit, tenant_id, after=after, limit=limit))
 
@@ -194,9 +171,7 @@ def _end(unit: Unit, actor: Actor, action: str, member: Member, *, keep: str = "
     notices = withdraw(unit, tenant_id, user_id, now, keep=keep)
     address = member.user.email if member.user.email_verified else ""  # else it may be somebody else's
     for invite in invites.of_person(unit, tenant_id, user_id, address):
-        invites.revoke(unit, invite.id, now)
-        told = event(actor, "invite.revoke", "Invite", invite.id, at=now, tenant_id=tenant_id, message=invite.email)
-        audit.append(unit, told)
+        revoke(unit, actor, invite)
     role = str(member.membership.role)
     audit.append(unit, event(actor, action, "Member", user_id, at=now, tenant_id=tenant_id, message=role))
     changes.announce(unit, notice(member.membership), *notices, at=now)

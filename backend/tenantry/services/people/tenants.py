@@ -16,7 +16,7 @@ from tenantry.model.resource import Resource
 from tenantry.services.people import admins
 from tenantry.services.people.invites import NewInvite, may_mail, send
 from tenantry.services.people.mail import Mail
-from tenantry.services.people.members import check_grant
+from tenantry.services.people.roles import check_grant
 from tenantry.services.resources.crud import Options, ResourceService
 from tenantry.services.tenancy import find_tenant
 from tenantry.services.throttle import Throttle

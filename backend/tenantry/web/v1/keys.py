@@ -37,6 +37,7 @@ def _network(cidr: str) -> str:
 
 
 _SCOPES = tuple(SCOPES)
+# mypy wants to see each value written out; pydantic takes those of the table
 _Scopes = Annotated[list[Literal[_SCOPES]], Field(min_length=1, max_length=16)]  # type: ignore[valid-type]
 _Network = Annotated[str, Field(max_length=49), AfterValidator(_network)]
 
